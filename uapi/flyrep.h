@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * flyrep: capture and injection of firewall state, generic netlink family "flyrep"
+ *
+ * One family carries both directions. Everything is per network namespace: the
+ * one of the requesting socket. Every command needs CAP_NET_ADMIN in the user
+ * namespace that owns it. Every refusal of the module's own carries an extack
+ * message; an unknown command and a missing capability are refused by generic
+ * netlink itself, without one. The refusal of a dump comes with its NLMSG_DONE.
+ *
+ * Capture
+ *   A reader configures the namespace (CONFIG), binds to it (BIND) and then
+ *   pulls changes (DRAIN, a dump). There is one reader; it is released with its
+ *   socket. While it is bound, an object that changes is queued once, however
+ *   often it changes, and its state is read when it is drained. After a DRAIN
+ *   that emptied the ring, the next change sends one WAKE to the reader.
+ *
+ *   Nothing is lost, only coarsened: a change that finds the ring full marks the
+ *   bucket of its key dirty. Every DRAIN ends by handing over the dirty buckets, which
+ *   are then clean: it is the reader's to take a SNAPSHOT of them. BIND marks all of
+ *   them: a new reader knows nothing.
+ *
+ * Snapshot
+ *   SNAPSHOT names every object of some buckets, or of all. Any socket may ask, so a
+ *   reader can drain on one while it takes a snapshot on another. It starts with a
+ *   BEGIN message, holds any number of DATA messages and closes with END. An
+ *   object may be named more than once. An object of these buckets that is not
+ *   named, and of which no record with a stamp above that of BEGIN was seen,
+ *   does not exist.
+ *
+ * Inject
+ *   APPLY takes an array of records and answers how many it applied, and index
+ *   and error of each it did not. Injected objects are held: they carry a mark
+ *   of their origin and do not expire by themselves (for FLYREP_A_HOLD_S at
+ *   most), until the owner deletes them, a packet takes them over, PROMOTE makes
+ *   them this node's own, or no reader was bound for FLYREP_A_GRACE_S.
+ *   What APPLY does is never captured. DEMOTE is the reverse of PROMOTE.
+ *
+ * All integers are in host byte order unless their type says otherwise.
+ */
+#ifndef _UAPI_FLYREP_H
+#define _UAPI_FLYREP_H
+
+#include <linux/types.h>
+#include "flyrep_records.h"
+
+#define FLYREP_GENL_NAME	"flyrep"
+#define FLYREP_GENL_VERSION	1
+
+/* Most payload of one FLYREP_A_RECORDS, either way, in bytes. */
+#define FLYREP_RECORDS_MAX_LEN	61440
+
+/**
+ * enum flyrep_cmd - commands
+ * @FLYREP_CMD_UNSPEC: invalid
+ * @FLYREP_CMD_INFO: do. Reply: ABI, VERSION, CAPTURE, READER, RING_ENTRIES,
+ *	DIRTY, HOLD_S, GRACE_S, CT_COUNT, CT_MAX, COUNTERS, STANDBY
+ * @FLYREP_CMD_CONFIG: do. Any of HASH_KEY, HOLD_S, GRACE_S, RING_ENTRIES, FILTER,
+ *	STANDBY. What is absent stays; a FILTER replaces the whole one. -EBUSY when another
+ *	socket is the reader. A new HASH_KEY or FILTER and the end of STANDBY mark all
+ *	buckets dirty.
+ *	RING_ENTRIES takes effect at the next BIND.
+ * @FLYREP_CMD_BIND: do. The socket becomes the reader. -EBUSY when there is one,
+ *	-ENOKEY before a HASH_KEY was set, -ENOMEM
+ * @FLYREP_CMD_DRAIN: dump, by the reader only (-EPERM). Messages of TABLE, REC_LEN,
+ *	RECORDS; the last one holds STAMP and DIRTY instead and, where that is not 0,
+ *	BUCKETS: taken, and clean from then on. If the reader never receives that message
+ *	(its socket closed) nothing is lost: a new reader starts with all of them dirty
+ * @FLYREP_CMD_SNAPSHOT: dump. TABLE; BUCKETS, or none for all; ORIGIN. Messages of
+ *	TABLE, PHASE: BEGIN with STAMP and, if not all, BUCKETS; DATA with REC_LEN,
+ *	RECORDS; END with STAMP
+ * @FLYREP_CMD_APPLY: do. TABLE, REC_LEN, RECORDS, APPLY_FLAGS. Reply: APPLIED, ERRORS
+ * @FLYREP_CMD_PROMOTE: do. Every held object becomes local, with the timeout its
+ *	protocol gives it. Clears STANDBY and marks all buckets dirty. Reply: APPLIED
+ * @FLYREP_CMD_DEMOTE: do. Every local object that the filter lets pass becomes held.
+ *	Sets STANDBY. Reply: APPLIED
+ * @FLYREP_CMD_WAKE: sent to the reader: there is something to drain
+ */
+enum flyrep_cmd {
+	FLYREP_CMD_UNSPEC,
+	FLYREP_CMD_INFO,
+	FLYREP_CMD_CONFIG,
+	FLYREP_CMD_BIND,
+	FLYREP_CMD_DRAIN,
+	FLYREP_CMD_SNAPSHOT,
+	FLYREP_CMD_APPLY,
+	FLYREP_CMD_PROMOTE,
+	FLYREP_CMD_DEMOTE,
+	FLYREP_CMD_WAKE,
+	__FLYREP_CMD_MAX
+};
+
+#define FLYREP_CMD_MAX (__FLYREP_CMD_MAX - 1)
+
+/**
+ * enum flyrep_attr - attributes of all commands
+ * @FLYREP_A_UNSPEC: invalid
+ * @FLYREP_A_PAD: padding of 64-bit attributes
+ * @FLYREP_A_ABI: u32, FLYREP_GENL_VERSION of the module
+ * @FLYREP_A_VERSION: string, version of the module
+ * @FLYREP_A_CAPTURE: u8, enum flyrep_capture
+ * @FLYREP_A_READER: u32, netlink port of the reader, 0 for none
+ * @FLYREP_A_RING_ENTRIES: u32, slots for each CPU; 0 in CONFIG: chosen by the module
+ * @FLYREP_A_TABLE: u8, enum flyrep_table
+ * @FLYREP_A_REC_LEN: u16, size of one record of RECORDS in bytes
+ * @FLYREP_A_RECORDS: packed array of records
+ * @FLYREP_A_STAMP: u64, see struct flyrep_rec
+ * @FLYREP_A_DIRTY: u32, number of dirty buckets
+ * @FLYREP_A_BUCKETS: bitmap of FLYREP_BUCKETS_LEN bytes: bucket b is bit b % 8 of
+ *	byte b / 8
+ * @FLYREP_A_PHASE: u8, enum flyrep_phase
+ * @FLYREP_A_ORIGIN: u8, enum flyrep_origin: which objects SNAPSHOT names
+ * @FLYREP_A_APPLY_FLAGS: u32, FLYREP_APPLY_F_*
+ * @FLYREP_A_APPLIED: u32, number of records or objects
+ * @FLYREP_A_ERRORS: packed array of struct flyrep_error, absent if none
+ * @FLYREP_A_HASH_KEY: FLYREP_HASH_KEY_LEN bytes
+ * @FLYREP_A_HOLD_S: u32, 1 .. FLYREP_HOLD_MAX_S, longest life of a held object without
+ *	a packet, seconds
+ * @FLYREP_A_GRACE_S: u32, 0 .. 86400, how long held objects outlive the reader, seconds
+ * @FLYREP_A_CT_COUNT: u32, flows in the namespace
+ * @FLYREP_A_CT_MAX: u32, nf_conntrack_max
+ * @FLYREP_A_COUNTERS: array of u64, indexed by enum flyrep_counter
+ * @FLYREP_A_FILTER: nest of enum flyrep_filter_attr
+ * @FLYREP_A_STANDBY: u8, 0 or 1: on a standby, nothing local is queued; losses of held
+ *	objects still are
+ */
+enum flyrep_attr {
+	FLYREP_A_UNSPEC,
+	FLYREP_A_PAD,
+	FLYREP_A_ABI,
+	FLYREP_A_VERSION,
+	FLYREP_A_CAPTURE,
+	FLYREP_A_READER,
+	FLYREP_A_RING_ENTRIES,
+	FLYREP_A_TABLE,
+	FLYREP_A_REC_LEN,
+	FLYREP_A_RECORDS,
+	FLYREP_A_STAMP,
+	FLYREP_A_DIRTY,
+	FLYREP_A_BUCKETS,
+	FLYREP_A_PHASE,
+	FLYREP_A_ORIGIN,
+	FLYREP_A_APPLY_FLAGS,
+	FLYREP_A_APPLIED,
+	FLYREP_A_ERRORS,
+	FLYREP_A_HASH_KEY,
+	FLYREP_A_HOLD_S,
+	FLYREP_A_GRACE_S,
+	FLYREP_A_CT_COUNT,
+	FLYREP_A_CT_MAX,
+	FLYREP_A_COUNTERS,
+	FLYREP_A_FILTER,
+	FLYREP_A_STANDBY,
+	__FLYREP_A_MAX
+};
+
+#define FLYREP_A_MAX (__FLYREP_A_MAX - 1)
+
+#define FLYREP_HOLD_MAX_S	2000000	/* a conntrack timeout is 32 bits of jiffies */
+
+/**
+ * enum flyrep_filter_attr - what of conntrack is captured; absent = no limit
+ * @FLYREP_FILTER_A_UNSPEC: invalid
+ * @FLYREP_FILTER_A_PROTOS: array of u8, IPPROTO_*, at most
+ *	FLYREP_FILTER_PROTOS_MAX
+ * @FLYREP_FILTER_A_ASSURED: u8, 1: a flow counts once its handshake is done: IPS_ASSURED
+ *	for TCP, SCTP and DCCP, IPS_SEEN_REPLY for the rest
+ * @FLYREP_FILTER_A_IGNORE: array of struct flyrep_prefix, at most
+ *	FLYREP_FILTER_IGNORE_MAX: flows whose original source or destination lies in
+ *	one are ignored
+ * @FLYREP_FILTER_A_ZONES: array of u16, zone ids, at most FLYREP_FILTER_ZONES_MAX
+ * @FLYREP_FILTER_A_MARK: u32, with MARK_MASK: (mark & mask) must be equal
+ * @FLYREP_FILTER_A_MARK_MASK: u32
+ */
+enum flyrep_filter_attr {
+	FLYREP_FILTER_A_UNSPEC,
+	FLYREP_FILTER_A_PROTOS,
+	FLYREP_FILTER_A_ASSURED,
+	FLYREP_FILTER_A_IGNORE,
+	FLYREP_FILTER_A_ZONES,
+	FLYREP_FILTER_A_MARK,
+	FLYREP_FILTER_A_MARK_MASK,
+	__FLYREP_FILTER_A_MAX
+};
+
+#define FLYREP_FILTER_A_MAX (__FLYREP_FILTER_A_MAX - 1)
+
+#define FLYREP_FILTER_PROTOS_MAX	64
+#define FLYREP_FILTER_IGNORE_MAX	320
+#define FLYREP_FILTER_ZONES_MAX		64
+
+/**
+ * struct flyrep_prefix - a network
+ * @family: AF_INET or AF_INET6
+ * @prefix_len: 0 .. 32 or 128
+ * @reserved: zero
+ * @addr: host bits are zero
+ */
+struct flyrep_prefix {
+	__u8			family;
+	__u8			prefix_len;
+	__u16			reserved;
+	union flyrep_addr	addr;
+};
+
+/**
+ * enum flyrep_capture - how flows are captured in this namespace
+ * @FLYREP_CAPTURE_NONE: not at all (conntrack events are off, or the event hook is another's)
+ * @FLYREP_CAPTURE_CHAIN: in front of the conntrack event notifier, which goes on as before
+ */
+enum flyrep_capture {
+	FLYREP_CAPTURE_NONE,
+	FLYREP_CAPTURE_CHAIN,
+};
+
+/** enum flyrep_phase - where in a SNAPSHOT a message stands */
+enum flyrep_phase {
+	FLYREP_PHASE_UNSPEC,
+	FLYREP_PHASE_BEGIN,
+	FLYREP_PHASE_DATA,
+	FLYREP_PHASE_END,
+};
+
+/** enum flyrep_origin - whose objects SNAPSHOT names; the filter binds local ones only */
+enum flyrep_origin {
+	FLYREP_ORIGIN_ANY,
+	FLYREP_ORIGIN_LOCAL,
+	FLYREP_ORIGIN_REMOTE,
+	__FLYREP_ORIGIN_MAX
+};
+
+/*
+ * FLYREP_A_APPLY_FLAGS. Without FORCE, a record whose key is held by a local
+ * object is refused with -EBUSY.
+ */
+#define FLYREP_APPLY_F_FORCE	0x01
+
+/**
+ * struct flyrep_error - one record that APPLY refused
+ * @index: position in RECORDS, from 0
+ * @error: negative errno: -EBUSY owned by this node; -EADDRINUSE the NAT address or
+ *	port is taken, or the key by the answers of another flow; -ENOMEM; -ENFILE table full;
+ *	-ENOSPC too many flows in one chain of the table; -EINVAL bad record;
+ *	-ENOENT nothing to delete; -EPROTONOSUPPORT
+ */
+struct flyrep_error {
+	__u32	index;
+	__s32	error;
+};
+
+/**
+ * enum flyrep_counter - index into FLYREP_A_COUNTERS; since the namespace or the
+ * module began, append-only.
+ */
+enum flyrep_counter {
+	FLYREP_C_CAPTURE_QUEUED,	/* objects put into the ring */
+	FLYREP_C_CAPTURE_COALESCED,	/* changes of an object already in the ring */
+	FLYREP_C_CAPTURE_FILTERED,	/* events the filter refused */
+	FLYREP_C_CAPTURE_ECHO,		/* events of our own making */
+	FLYREP_C_CAPTURE_UNBOUND,	/* events while there was no reader */
+	FLYREP_C_CAPTURE_TAKEOVER,	/* held objects that a packet took over */
+	FLYREP_C_RING_OVERFLOW,		/* changes that found the ring full */
+	FLYREP_C_DRAIN_RECORDS,		/* records drained */
+	FLYREP_C_DRAIN_UNSEEN,		/* objects born and dead between two drains */
+	FLYREP_C_WAKE_SENT,
+	FLYREP_C_WAKE_FAILED,		/* no memory or no room at the reader */
+	FLYREP_C_SNAPSHOT_RECORDS,
+	FLYREP_C_SNAPSHOT_RESTARTS,	/* the conntrack table was resized meanwhile */
+	FLYREP_C_INJECT_INSERTED,
+	FLYREP_C_INJECT_UPDATED,
+	FLYREP_C_INJECT_REPLACED,
+	FLYREP_C_INJECT_DELETED,
+	FLYREP_C_INJECT_REFUSED,	/* records answered with an error */
+	FLYREP_C_INJECT_FULL,		/* of these: no room in the conntrack table */
+	FLYREP_C_INJECT_NAT_CLASH,	/* of these: NAT address or port taken */
+	FLYREP_C_HELD_LOST,		/* held objects that vanished unasked */
+	FLYREP_C_PROMOTED,
+	FLYREP_C_DEMOTED,
+	FLYREP_C_ORPHANED,		/* held objects given a normal timeout by the guard */
+	__FLYREP_C_MAX
+};
+
+#define FLYREP_C_MAX (__FLYREP_C_MAX - 1)
+
+#endif

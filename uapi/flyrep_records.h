@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: ((GPL-2.0-or-later WITH Linux-syscall-note) OR BSD-2-Clause) */
+/*
+ * The record table: what a record of each kind looks like between kernel and
+ * user space. Compiled on both sides. Table ids and fields are append-only;
+ * a message names the size of its records (FLYREP_A_REC_LEN), so either side
+ * may know fewer fields than the other: missing tail bytes read as zero,
+ * surplus ones are skipped.
+ */
+#ifndef _UAPI_FLYREP_RECORDS_H
+#define _UAPI_FLYREP_RECORDS_H
+
+#include <linux/types.h>
+
+#ifdef __KERNEL__
+#include <linux/string.h>
+#else
+#include <string.h>
+#endif
+
+/**
+ * enum flyrep_table - every kind of state that moves; ids never change
+ * @FLYREP_TABLE_UNSPEC: not a table
+ * @FLYREP_TABLE_CONNTRACK: flows, struct flyrep_ct
+ */
+enum flyrep_table {
+	FLYREP_TABLE_UNSPEC,
+	FLYREP_TABLE_CONNTRACK,
+	__FLYREP_TABLE_MAX
+};
+
+#define FLYREP_TABLE_MAX (__FLYREP_TABLE_MAX - 1)
+
+/**
+ * enum flyrep_op - what happened to the object, or what APPLY shall do
+ * @FLYREP_OP_UNSPEC: invalid
+ * @FLYREP_OP_INSERT: APPLY: create, or replace whatever holds the key
+ * @FLYREP_OP_UPDATE: APPLY: create, or merge into what holds the key. DRAIN and
+ *	SNAPSHOT always say UPDATE for an object that lives: a read of its state
+ * @FLYREP_OP_DELETE: the object is gone, or is to go; APPLY reads only its key
+ */
+enum flyrep_op {
+	FLYREP_OP_UNSPEC,
+	FLYREP_OP_INSERT,
+	FLYREP_OP_UPDATE,
+	FLYREP_OP_DELETE,
+	__FLYREP_OP_MAX
+};
+
+/* struct flyrep_rec.flags */
+#define FLYREP_REC_F_REMOTE	0x01	/* injected from a peer, still held */
+
+/**
+ * struct flyrep_rec - head of every record, 24 bytes, host byte order
+ * @op: enum flyrep_op
+ * @flags: FLYREP_REC_F_*
+ * @reserved: zero
+ * @id: identity of the object in this kernel: of two objects that had the same key
+ *	one after the other the ids differ, as long as the end of the first is not
+ *	drained yet. After that an id may come back. Zero on APPLY.
+ * @stamp: grows with every read of any object of this network namespace, taken
+ *	before the read: of two records of one key the higher stamp is the newer
+ *	state. Zero on APPLY.
+ * @age_us: how long the change waited in the ring, in microseconds
+ * @reserved2: zero
+ */
+struct flyrep_rec {
+	__u8	op;
+	__u8	flags;
+	__u16	reserved;
+	__u32	id;
+	__u64	stamp;
+	__u32	age_us;
+	__u32	reserved2;
+};
+
+/**
+ * union flyrep_addr - an IPv4 (first word) or IPv6 address, network byte order
+ * @word: as 32-bit words; unused words are zero
+ * @byte: as bytes
+ */
+union flyrep_addr {
+	__be32	word[4];
+	__u8	byte[16];
+};
+
+/**
+ * struct flyrep_ct_tuple - one direction of a flow, 36 bytes
+ * @src: source address
+ * @dst: destination address
+ * @sport: source port; ICMP and ICMPv6: identifier; GRE: source key
+ * @dport: destination port; ICMP and ICMPv6: type in the first byte, code in
+ *	the second; GRE: destination key
+ */
+struct flyrep_ct_tuple {
+	union flyrep_addr	src;
+	union flyrep_addr	dst;
+	__be16			sport;
+	__be16			dport;
+};
+
+/**
+ * struct flyrep_ct - a flow, 128 bytes
+ * @rec: head
+ * @family: AF_INET or AF_INET6 (key)
+ * @proto: IPPROTO_* (key)
+ * @zone: conntrack zone id, host byte order (key)
+ * @zone_dir: NF_CT_ZONE_DIR_* bits: 1 original, 2 reply, 3 both (key)
+ * @reserved: zero
+ * @orig: original direction (key)
+ * @reply: reply direction: where it is not the inverse of @orig, there is NAT
+ * @status: IPS_* as in linux/netfilter/nf_conntrack_common.h. APPLY uses only
+ *	FLYREP_CT_STATUS_MASK
+ * @timeout_s: seconds left when read; ignored by APPLY, which holds the flow
+ * @mark: connection mark
+ * @tcp_state: enum tcp_conntrack, zero for other protocols
+ * @tcp_flags: IP_CT_TCP_FLAG_*, original and reply; APPLY uses only
+ *	FLYREP_CT_TCP_FLAGS_MASK
+ * @tcp_scale: window scale, original and reply
+ * @reserved3: zero
+ */
+struct flyrep_ct {
+	struct flyrep_rec	rec;
+	__u8			family;
+	__u8			proto;
+	__u16			zone;
+	__u8			zone_dir;
+	__u8			reserved[3];
+	struct flyrep_ct_tuple	orig;
+	struct flyrep_ct_tuple	reply;
+	__u32			status;
+	__u32			timeout_s;
+	__u32			mark;
+	__u8			tcp_state;
+	__u8			tcp_flags[2];
+	__u8			tcp_scale[2];
+	__u8			reserved3[7];
+};
+
+/*
+ * The status bits that travel: SEEN_REPLY, ASSURED, SRC_NAT, DST_NAT. The rest
+ * is either implied (CONFIRMED, NAT_DONE), local to one kernel (DYING, OFFLOAD,
+ * FIXED_TIMEOUT) or belongs to state that does not travel yet.
+ */
+#define FLYREP_CT_STATUS_MASK	0x00000036u
+
+/*
+ * WINDOW_SCALE and SACK_PERM. The other flags change without an event and are
+ * learnt again from the next segment.
+ */
+#define FLYREP_CT_TCP_FLAGS_MASK 0x03u
+
+/*
+ * The canonical key of a flow: the same bytes on every node, whatever its byte
+ * order. Buckets and digests are made from it.
+ */
+#define FLYREP_CT_KEY_V4_LEN	16
+#define FLYREP_CT_KEY_MAX_LEN	40
+
+/**
+ * flyrep_ct_key - write the canonical key of a flow
+ * @key: at least FLYREP_CT_KEY_MAX_LEN bytes, 8-byte aligned
+ * @ct: the record; only its key fields are read
+ *
+ * Layout: family (4 or 6) in the low, zone_dir in the high nibble; proto; zone,
+ * little endian; sport; dport; source address; destination address.
+ *
+ * Return: length in bytes, FLYREP_CT_KEY_V4_LEN or FLYREP_CT_KEY_MAX_LEN.
+ */
+static inline unsigned int flyrep_ct_key(__u8 *key, const struct flyrep_ct *ct)
+{
+	unsigned int n = ct->family == 2 /* AF_INET */ ? 4 : 16;
+
+	key[0] = (n == 4 ? 4 : 6) | (ct->zone_dir << 4);
+	key[1] = ct->proto;
+	key[2] = ct->zone & 0xff;
+	key[3] = ct->zone >> 8;
+	memcpy(key + 4, &ct->orig.sport, 2);
+	memcpy(key + 6, &ct->orig.dport, 2);
+	memcpy(key + 8, ct->orig.src.byte, n);
+	memcpy(key + 8 + n, ct->orig.dst.byte, n);
+	return 8 + 2 * n;
+}
+
+/*
+ * Buckets: where a change could not be recorded one by one, the bucket of its
+ * key is marked dirty. bucket = high 16 bits of SipHash-2-4(canonical key) under
+ * the key set by CONFIG, the same on all nodes of a cluster.
+ */
+#define FLYREP_BUCKET_BITS	16
+#define FLYREP_BUCKETS		(1u << FLYREP_BUCKET_BITS)
+#define FLYREP_BUCKETS_LEN	(FLYREP_BUCKETS / 8)	/* bitmap, bytes */
+#define FLYREP_HASH_KEY_LEN	16
+
+#endif
