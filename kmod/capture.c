@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "capture.h"
+
+#include <linux/module.h>
+#include <net/netfilter/nf_conntrack_ecache.h>
+
+#include "conntrack.h"
+#include "filter.h"
+#include "pernet.h"
+#include "reader.h"
+#include "ring.h"
+
+#define CAPTURE_EVENTS_ALWAYS	1
+
+/* Context: RCU read side, any; cold */
+static noinline void capture_overflow(struct flyrep_net *fn, struct flyrep_reader *reader,
+				      struct nf_conn *ct)
+{
+	struct flyrep_ct r;
+
+	clear_bit(FLYREP_CT_QUEUED_BIT, &ct->status);
+	flyrep_conntrack_read_key(&r, ct);
+	flyrep_buckets_mark(&fn->buckets, flyrep_conntrack_bucket(&r, fn));
+	/* Never the last one: who raised the event has its own. */
+	nf_ct_put(ct);
+	flyrep_pernet_count(fn, FLYREP_C_RING_OVERFLOW, 1);
+	if (flyrep_ring_disarm(reader->ring))
+		flyrep_reader_wake(fn);
+}
+
+/*
+ * The flow has changed. Who clears QUEUED reads the flow after that; on our side the change is
+ * before the bit is looked at, with a full barrier between. So if it is still set, the change
+ * will be read.
+ *
+ * Context: RCU read side, any
+ */
+static bool capture_is_queued(const struct nf_conn *ct, unsigned long status)
+{
+	if (!(status & FLYREP_CT_QUEUED))
+		return false;
+	/* Pairs with the cmpxchg of drain_decide(). */
+	smp_mb();
+	return test_bit(FLYREP_CT_QUEUED_BIT, &ct->status);
+}
+
+/* Setting the bit is a full barrier too. Context: RCU read side, any */
+static void capture_queue(struct flyrep_net *fn, struct flyrep_reader *reader, struct nf_conn *ct)
+{
+	int ret;
+
+	if (test_and_set_bit(FLYREP_CT_QUEUED_BIT, &ct->status)) {
+		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_COALESCED, 1);
+		return;
+	}
+	nf_conntrack_get(&ct->ct_general);
+	ret = flyrep_ring_push(reader->ring, ct);
+	if (unlikely(ret < 0)) {
+		capture_overflow(fn, reader, ct);
+		return;
+	}
+	flyrep_pernet_count(fn, FLYREP_C_CAPTURE_QUEUED, 1);
+	if (ret)
+		flyrep_reader_wake(fn);
+}
+
+/*
+ * An event of a flow that is held, or that APPLY deletes. True if the flow is to be queued,
+ * whatever the filter says.
+ *
+ * Context: RCU read side, any
+ */
+static noinline bool capture_held(struct flyrep_net *fn, unsigned int events,
+				  const struct nf_ct_event *item)
+{
+	struct nf_conn *ct = item->ct;
+
+	if (test_bit(FLYREP_CT_DELETED_BIT, &ct->status)) {
+		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_ECHO, 1);
+		return false;
+	}
+	if (events & (1 << IPCT_DESTROY)) {
+		flyrep_pernet_count(fn, FLYREP_C_HELD_LOST, 1);
+		return true;
+	}
+	/* A request of an administrator: the owner's state will overrule it. */
+	if (item->portid || item->report) {
+		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_FILTERED, 1);
+		return false;
+	}
+	/* A packet: the flow runs through this node now. */
+	if (test_and_clear_bit(FLYREP_CT_REMOTE_BIT, &ct->status))
+		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_TAKEOVER, 1);
+	return true;
+}
+
+/*
+ * Is the reader to be told of this local flow? It is if the filter lets it pass; and if it was
+ * told before, so that it learns of the end, or of the flow leaving the filter.
+ *
+ * The drain sets SENT, then reads the flow. We change the flow (before the event), then read SENT.
+ * With a barrier on both sides one of us sees the other. DYING is set by an atomic that is one.
+ *
+ * Context: RCU read side, any
+ */
+static bool capture_wants(struct flyrep_net *fn, unsigned int events, const struct nf_conn *ct)
+{
+	if (unlikely(READ_ONCE(fn->is_standby)))
+		return false;
+	if (!(events & (1 << IPCT_DESTROY))) {
+		if (likely(flyrep_filter_pass(fn, ct)))
+			return true;
+		/* Pairs with those of drain_decide() and snapshot_visit(). */
+		smp_mb();
+	}
+	return test_bit(FLYREP_CT_SENT_BIT, &ct->status);
+}
+
+/* Context: RCU read side, any */
+static void capture_event(struct flyrep_net *fn, unsigned int events,
+			  const struct nf_ct_event *item)
+{
+	unsigned long status = READ_ONCE(item->ct->status);
+	struct flyrep_reader *reader = rcu_dereference(fn->reader);
+	bool is_wanted;
+
+	if (unlikely(!reader)) {
+		if (status & (FLYREP_CT_REMOTE | FLYREP_CT_DELETED))
+			capture_held(fn, events, item);
+		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_UNBOUND, 1);
+		return;
+	}
+	if (unlikely(status & (FLYREP_CT_REMOTE | FLYREP_CT_DELETED))) {
+		if (!capture_held(fn, events, item))
+			return;
+		is_wanted = true;
+	} else {
+		if (capture_is_queued(item->ct, status)) {
+			flyrep_pernet_count(fn, FLYREP_C_CAPTURE_COALESCED, 1);
+			return;
+		}
+		is_wanted = capture_wants(fn, events, item->ct);
+	}
+	if (is_wanted)
+		capture_queue(fn, reader, item->ct);
+	else
+		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_FILTERED, 1);
+}
+
+/* Context: RCU read side; softirq, process or a worker, with any conntrack lock held */
+static int capture_on_ct(unsigned int events, const struct nf_ct_event *item)
+{
+	struct flyrep_net *fn = flyrep_pernet_rcu(nf_ct_net(item->ct));
+
+	capture_event(fn, events, item);
+	return READ_ONCE(fn->saved)->ct_event(events, item);
+}
+
+/* Context: as above, with nf_conntrack_expect_lock held */
+static int capture_on_exp(unsigned int events, const struct nf_exp_event *item)
+{
+	const struct flyrep_net *fn = flyrep_pernet_rcu(nf_ct_net(item->exp->master));
+
+	return READ_ONCE(fn->saved)->exp_event(events, item);
+}
+
+static struct nf_ct_event_notifier capture_notifier = {
+	.ct_event	= capture_on_ct,
+	.exp_event	= capture_on_exp,
+};
+
+/* The slot as a plain pointer, for the atomics. ctnetlink's mutex is private to it. */
+static struct nf_ct_event_notifier **capture_slot(const struct flyrep_net *fn)
+{
+	return (struct nf_ct_event_notifier __force **)&fn->net->ct.nf_conntrack_event_cb;
+}
+
+void flyrep_capture_attach(struct flyrep_net *fn)
+{
+	struct nf_ct_event_notifier **slot = capture_slot(fn);
+	struct nf_ct_event_notifier *cur;
+
+	lockdep_assert_held(&fn->lock);
+	/*
+	 * Once chained we do not look for more: a notifier that came after may have chained
+	 * over us, and over it we would go in circles.
+	 */
+	if (fn->is_chained)
+		return;
+	do {
+		cur = READ_ONCE(*slot);
+		if (!cur)
+			return;
+		/* Before we can be called; cmpxchg() is a barrier. */
+		WRITE_ONCE(fn->saved, cur);
+	} while (cmpxchg(slot, cur, &capture_notifier) != cur);
+	fn->is_chained = true;
+	/* What happened while nobody looked: */
+	flyrep_reader_dirty(fn);
+}
+
+void flyrep_capture_init(struct flyrep_net *fn)
+{
+	struct net *net = fn->net;
+
+	fn->saved_sysctl_events = READ_ONCE(net->ct.sysctl_events);
+	WRITE_ONCE(net->ct.sysctl_events, CAPTURE_EVENTS_ALWAYS);
+	mutex_lock(&fn->lock);
+	flyrep_capture_attach(fn);
+	mutex_unlock(&fn->lock);
+}
+
+void flyrep_capture_exit(struct flyrep_net *fn)
+{
+	struct net *net = fn->net;
+
+	mutex_lock(&fn->lock);
+	if (fn->is_chained && *capture_slot(fn) &&
+	    cmpxchg(capture_slot(fn), &capture_notifier,
+		    (struct nf_ct_event_notifier *)fn->saved) != &capture_notifier)
+		pr_warn("flyrep: another module took the conntrack event notifier; left alone\n");
+	fn->is_chained = false;
+	mutex_unlock(&fn->lock);
+	/* Unless somebody has set it since */
+	if (READ_ONCE(net->ct.sysctl_events) == CAPTURE_EVENTS_ALWAYS)
+		WRITE_ONCE(net->ct.sysctl_events, fn->saved_sysctl_events);
+}
+
+u8 flyrep_capture_mode(const struct flyrep_net *fn)
+{
+	return READ_ONCE(fn->is_chained) && READ_ONCE(*capture_slot(fn)) ?
+	       FLYREP_CAPTURE_CHAIN : FLYREP_CAPTURE_NONE;
+}
+
+void flyrep_capture_tell(struct flyrep_net *fn, unsigned int events, struct nf_conn *ct)
+{
+	const struct nf_ct_event item = { .ct = ct };
+	const struct nf_conntrack_ecache *e;
+
+	if (!READ_ONCE(nf_ctnetlink_has_listener))
+		return;
+	rcu_read_lock();
+	e = nf_ct_ecache_find(ct);
+	/* While the slot is ours, what we saved is there to be called. */
+	if (e && (events & e->ctmask) && READ_ONCE(*capture_slot(fn)) == &capture_notifier)
+		READ_ONCE(fn->saved)->ct_event(events, &item);
+	rcu_read_unlock();
+}
+
+/*
+ * nf_conntrack_netlink has come: it has put its notifier into every namespace, and we chain
+ * over it. Or it is gone: it has emptied the slots and waited for all callers.
+ */
+static void capture_each(void (*what)(struct flyrep_net *fn))
+{
+	struct net *net;
+
+	down_read(&net_rwsem);
+	for_each_net(net) {
+		struct flyrep_net *fn = flyrep_pernet(net);
+
+		mutex_lock(&fn->lock);
+		what(fn);
+		mutex_unlock(&fn->lock);
+	}
+	up_read(&net_rwsem);
+}
+
+/* Context: process, fn->lock held */
+static void capture_forget(struct flyrep_net *fn)
+{
+	if (READ_ONCE(*capture_slot(fn)))
+		return;
+	fn->is_chained = false;
+	WRITE_ONCE(fn->saved, NULL);
+}
+
+static int capture_on_module(struct notifier_block *nb, unsigned long state, void *data)
+{
+	const struct module *mod = data;
+
+	if (strcmp(mod->name, "nf_conntrack_netlink"))
+		return NOTIFY_DONE;
+	if (state == MODULE_STATE_LIVE)
+		capture_each(flyrep_capture_attach);
+	else if (state == MODULE_STATE_GOING)
+		capture_each(capture_forget);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block capture_module_notifier = {
+	.notifier_call = capture_on_module,
+};
+
+int flyrep_capture_start(void)
+{
+	int err = register_module_notifier(&capture_module_notifier);
+
+	/* In case it came between the namespaces and the notifier */
+	if (!err)
+		capture_each(flyrep_capture_attach);
+	return err;
+}
+
+void flyrep_capture_stop(void)
+{
+	unregister_module_notifier(&capture_module_notifier);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The only place that knows kernels apart. What is needed elsewhere is written
+ * for the newest kernel and given here to the older ones. See conftest/.
+ */
+#ifndef _FLYREP_COMPAT_H
+#define _FLYREP_COMPAT_H
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <net/genetlink.h>
+
+#ifndef FLYREP_CONFTEST
+#error "build through kmod/Kbuild: it probes the kernel first"
+#endif
+
+#ifndef CONFIG_64BIT
+#error "flyrep needs a 64-bit kernel: it marks flows in the upper half of nf_conn.status"
+#endif
+
+#ifndef CONFIG_NF_CONNTRACK_EVENTS
+#error "flyrep needs a kernel with CONFIG_NF_CONNTRACK_EVENTS"
+#endif
+
+/**
+ * flyrep_compat_dump_attrs - attributes of the request that started a dump
+ * @cb: the dump
+ */
+static inline struct nlattr **flyrep_compat_dump_attrs(struct netlink_callback *cb)
+{
+#ifdef FLYREP_HAVE_GENL_INFO_DUMP
+	return genl_info_dump(cb)->attrs;
+#else
+	return genl_dumpit_info(cb)->attrs;
+#endif
+}
+
+/* A range for NLA_POLICY_FULL_RANGE(); the field was not const once. */
+#define FLYREP_COMPAT_RANGE(range) ((struct netlink_range_validation *)&(range))
+
+#endif

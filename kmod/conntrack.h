@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A flow of the kernel and its record (struct flyrep_ct), and what we mark on a flow.
+ */
+#ifndef _FLYREP_CONNTRACK_H
+#define _FLYREP_CONNTRACK_H
+
+#include <linux/bits.h>
+#include <net/netfilter/nf_conntrack.h>
+#include <net/netfilter/nf_conntrack_zones.h>
+
+#include "flyrep_records.h"
+
+struct flyrep_net;
+
+/*
+ * Our marks live in the upper half of nf_conn.status, which the kernel neither uses nor
+ * writes after a flow is confirmed.
+ *
+ * REMOTE:  injected, and held until something makes it this node's own
+ * QUEUED:  in the ring, which owns a reference
+ * SENT:    the reader was told of it: it must be told of its end
+ * DELETED: APPLY deletes it: its end is no news
+ */
+#define FLYREP_CT_REMOTE_BIT	40
+#define FLYREP_CT_QUEUED_BIT	41
+#define FLYREP_CT_SENT_BIT	42
+#define FLYREP_CT_DELETED_BIT	43
+
+#define FLYREP_CT_REMOTE	BIT(FLYREP_CT_REMOTE_BIT)
+#define FLYREP_CT_QUEUED	BIT(FLYREP_CT_QUEUED_BIT)
+#define FLYREP_CT_SENT		BIT(FLYREP_CT_SENT_BIT)
+#define FLYREP_CT_DELETED	BIT(FLYREP_CT_DELETED_BIT)
+
+static inline u32 flyrep_conntrack_mark(const struct nf_conn *ct)
+{
+#ifdef CONFIG_NF_CONNTRACK_MARK
+	return READ_ONCE(ct->mark);
+#else
+	return 0;
+#endif
+}
+
+/**
+ * flyrep_conntrack_read_key - fill the key fields of a record
+ * @r: the record
+ * @ct: a flow; the caller holds a reference
+ *
+ * Context: any.
+ */
+void flyrep_conntrack_read_key(struct flyrep_ct *r, const struct nf_conn *ct);
+
+/**
+ * flyrep_conntrack_read_state - fill all the rest, but for rec.op, rec.stamp and rec.age_us
+ * @r: a record whose key fields are filled
+ * @ct: a flow; the caller holds a reference
+ * @fn: the namespace
+ *
+ * Takes no lock: a change that runs beside it raises an event after, and the
+ * flow is read again.
+ *
+ * Context: any.
+ */
+void flyrep_conntrack_read_state(struct flyrep_ct *r, const struct nf_conn *ct,
+				 const struct flyrep_net *fn);
+
+/**
+ * flyrep_conntrack_bucket - the bucket of a record
+ * @r: a record whose key fields are filled
+ * @fn: the namespace; keyed
+ *
+ * Context: any.
+ */
+unsigned int flyrep_conntrack_bucket(const struct flyrep_ct *r, const struct flyrep_net *fn);
+
+/**
+ * flyrep_conntrack_tuple - the kernel's form of a record's tuple
+ * @t: the tuple to write
+ * @r: a valid record
+ * @dir: which of the two
+ */
+void flyrep_conntrack_tuple(struct nf_conntrack_tuple *t, const struct flyrep_ct *r,
+			    enum ip_conntrack_dir dir);
+
+/**
+ * flyrep_conntrack_check - can APPLY use this record
+ * @r: a record from user space
+ *
+ * Return: 0; -EPROTONOSUPPORT; -EINVAL.
+ */
+int flyrep_conntrack_check(const struct flyrep_ct *r);
+
+/**
+ * flyrep_conntrack_tcp_rank - how far a TCP state is on its one-way path
+ * @state: enum tcp_conntrack, below TCP_CONNTRACK_MAX
+ */
+unsigned int flyrep_conntrack_tcp_rank(u8 state);
+
+/**
+ * flyrep_conntrack_tcp_forget - forget the TCP windows
+ * @ct: a TCP flow; the caller holds a reference, and ct->lock
+ *
+ * The next packet of each direction tells them anew. A window that is not exact
+ * makes the tracker drop good segments; none at all does not.
+ */
+void flyrep_conntrack_tcp_forget(struct nf_conn *ct);
+
+#endif

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "drain.h"
+
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <net/genetlink.h>
+
+#include "conntrack.h"
+#include "filter.h"
+#include "netlink.h"
+#include "pernet.h"
+#include "reader.h"
+#include "ring.h"
+
+#define DRAIN_BATCH 16
+
+/* cb->args */
+enum {
+	DRAIN_IS_RUNNING,
+	DRAIN_BUDGET,		/* slots this dump may still take: it ends, however busy */
+	DRAIN_IS_LAST,		/* only the last message is left to send */
+};
+
+int flyrep_drain_start(struct netlink_callback *cb)
+{
+	cb->min_dump_alloc = FLYREP_NETLINK_DUMP_LEN;
+	return 0;
+}
+
+/*
+ * Read one flow that was popped, and tell what it is to the reader.
+ *
+ * SENT before the read: a flow that dies after the read finds it set, and is queued. QUEUED is
+ * cleared before the read: what changes after it queues the flow again. And DYING is
+ * set before the event: who was not queued because SENT was not set yet is seen dying here.
+ *
+ * Context: process, RCU read side. Return: enum flyrep_op, FLYREP_OP_UNSPEC for no news.
+ */
+static u8 drain_decide(struct flyrep_net *fn, struct nf_conn *ct)
+{
+	unsigned long status = READ_ONCE(ct->status);
+	bool was_sent;
+
+	/* Both at once, and a full barrier */
+	while (!try_cmpxchg(&ct->status, &status,
+			    (status | FLYREP_CT_SENT) & ~FLYREP_CT_QUEUED))
+		;
+	was_sent = status & FLYREP_CT_SENT;
+	status = READ_ONCE(ct->status);
+
+	if (status & IPS_DYING) {
+		clear_bit(FLYREP_CT_SENT_BIT, &ct->status);
+		if (status & FLYREP_CT_DELETED)
+			return FLYREP_OP_UNSPEC;
+		if (was_sent || (status & FLYREP_CT_REMOTE))
+			return FLYREP_OP_DELETE;
+		flyrep_pernet_count(fn, FLYREP_C_DRAIN_UNSEEN, 1);
+		return FLYREP_OP_UNSPEC;
+	}
+	/* Queued as a local flow, held since: that was the reader's own doing. */
+	if (status & FLYREP_CT_REMOTE)
+		return FLYREP_OP_UNSPEC;
+	if (likely(flyrep_filter_pass(fn, ct)))
+		return FLYREP_OP_UPDATE;
+	/* It left the filter: to the reader it is gone. */
+	clear_bit(FLYREP_CT_SENT_BIT, &ct->status);
+	return was_sent ? FLYREP_OP_DELETE : FLYREP_OP_UNSPEC;
+}
+
+/* Context: process, RCU read side. Return: true if @r was written */
+static bool drain_one(struct flyrep_net *fn, struct flyrep_ct *r, struct nf_conn *ct, u64 age_ns)
+{
+	u8 op = drain_decide(fn, ct);
+
+	if (op == FLYREP_OP_UNSPEC)
+		return false;
+	/*
+	 * Before the read, as a record must not look newer than it is; and after QUEUED was
+	 * cleared: should a snapshot beside us get a higher stamp and an older state, the
+	 * change between the two has queued the flow again.
+	 */
+	r->rec.stamp = atomic64_inc_return(&fn->stamp);
+	flyrep_conntrack_read_key(r, ct);
+	flyrep_conntrack_read_state(r, ct, fn);
+	r->rec.op = op;
+	r->rec.age_us = min_t(u64, div_u64(age_ns, NSEC_PER_USEC), U32_MAX);
+	return true;
+}
+
+/* Context: process. Return: records written to @r, at most @room */
+static unsigned int drain_fill(struct flyrep_net *fn, struct flyrep_reader *reader,
+			       struct netlink_callback *cb, struct flyrep_ct *r, unsigned int room)
+{
+	struct flyrep_ring_slot slots[DRAIN_BATCH];
+	u64 now_ns = ktime_get_mono_fast_ns();
+	unsigned int done = 0, want, n, i;
+
+	while (done < room && cb->args[DRAIN_BUDGET] > 0) {
+		/* Whatever is popped has room. */
+		want = min3(room - done, DRAIN_BATCH + 0U, (unsigned int)cb->args[DRAIN_BUDGET]);
+		n = flyrep_ring_pop(reader->ring, slots, want);
+		cb->args[DRAIN_BUDGET] -= n;
+		rcu_read_lock();
+		for (i = 0; i < n; i++) {
+			struct nf_conn *ct = slots[i].obj;
+			s64 age_ns = now_ns - slots[i].pushed_ns;
+
+			done += drain_one(fn, r + done, ct, max_t(s64, age_ns, 0));
+			nf_ct_put(ct);
+		}
+		rcu_read_unlock();
+		if (n < want)
+			cb->args[DRAIN_BUDGET] = 0;
+		cond_resched();
+	}
+	return done;
+}
+
+/* Context: process. Return: 0 or -EMSGSIZE, nothing taken then */
+static int drain_records(struct flyrep_net *fn, struct flyrep_reader *reader,
+			 struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct flyrep_netlink_records recs;
+	unsigned int n;
+	int err;
+
+	err = flyrep_netlink_records_begin(&recs, skb, cb, FLYREP_CMD_DRAIN,
+					   FLYREP_TABLE_CONNTRACK, sizeof(struct flyrep_ct),
+					   FLYREP_PHASE_UNSPEC);
+	if (err)
+		return err;
+	n = drain_fill(fn, reader, cb, recs.data, recs.room);
+	flyrep_netlink_records_end(&recs, skb, n);
+	flyrep_pernet_count(fn, FLYREP_C_DRAIN_RECORDS, n);
+	return 0;
+}
+
+/*
+ * The last message. Arm, then look: whatever is pushed or marked after we looked rings.
+ *
+ * Context: process. Return: 0 or -EMSGSIZE, nothing done then
+ */
+static int drain_last(struct flyrep_net *fn, struct flyrep_reader *reader,
+		      struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct nlattr *bitmap = NULL;
+	unsigned int n = 0;
+	void *hdr;
+
+	/* Room for the bitmap, needed or not: nothing may fail after this. */
+	if (skb_tailroom(skb) < FLYREP_BUCKETS_LEN + 256)
+		return -EMSGSIZE;
+	if (flyrep_ring_arm(reader->ring))
+		flyrep_reader_wake(fn);
+	/* Pairs with the atomic of flyrep_buckets_mark(), after which the flag is read. */
+	smp_mb();
+
+	hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
+			  &flyrep_netlink_family, NLM_F_MULTI, FLYREP_CMD_DRAIN);
+	if (WARN_ON_ONCE(!hdr))
+		return -EMSGSIZE;
+	nla_put_u64_64bit(skb, FLYREP_A_STAMP, atomic64_read(&fn->stamp), FLYREP_A_PAD);
+	if (flyrep_buckets_count(&fn->buckets)) {
+		bitmap = nla_reserve(skb, FLYREP_A_BUCKETS, FLYREP_BUCKETS_LEN);
+		if (!WARN_ON_ONCE(!bitmap))
+			n = flyrep_buckets_take(&fn->buckets, nla_data(bitmap));
+		if (bitmap && !n)
+			nlmsg_trim(skb, bitmap);
+	}
+	nla_put_u32(skb, FLYREP_A_DIRTY, n);
+	genlmsg_end(skb, hdr);
+	return 0;
+}
+
+int flyrep_drain_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct flyrep_net *fn = flyrep_pernet(sock_net(cb->skb->sk));
+	struct flyrep_reader *reader = flyrep_reader_find(fn, NETLINK_CB(cb->skb).portid);
+	int err;
+
+	if (!reader) {
+		NL_SET_ERR_MSG(cb->extack, "only the reader may drain: BIND first");
+		return -EPERM;
+	}
+	if (!cb->args[DRAIN_IS_RUNNING]) {
+		cb->args[DRAIN_IS_RUNNING] = 1;
+		cb->args[DRAIN_BUDGET] = flyrep_ring_capacity(reader->ring);
+	}
+	if (!cb->args[DRAIN_IS_LAST]) {
+		err = drain_records(fn, reader, skb, cb);
+		if (err)
+			return err;
+		if (cb->args[DRAIN_BUDGET] > 0)
+			return skb->len;
+		cb->args[DRAIN_IS_LAST] = 1;
+	}
+	err = drain_last(fn, reader, skb, cb);
+	/* With something in the message: the rest in the next one */
+	return err == -EMSGSIZE && skb->len ? skb->len : err;
+}

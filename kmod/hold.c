@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "hold.h"
+
+#include <net/netfilter/nf_conntrack_core.h>
+#include <net/netfilter/nf_conntrack_l4proto.h>
+
+#include "conntrack.h"
+#include "filter.h"
+#include "pernet.h"
+#include "reader.h"
+#include "walk.h"
+
+/* What the flow's protocol gives it after a packet in its state, jiffies, never 0 */
+static u32 hold_proto_timeout(const struct nf_conn *ct)
+{
+	struct net *net = nf_ct_net(ct);
+	u32 timeout;
+	u8 state;
+
+	switch (nf_ct_protonum(ct)) {
+	case IPPROTO_TCP:
+		state = READ_ONCE(ct->proto.tcp.state);
+		timeout = nf_tcp_pernet(net)->timeouts[min_t(u8, state, TCP_CONNTRACK_MAX - 1)];
+		break;
+	case IPPROTO_UDP:
+		timeout = nf_udp_pernet(net)->timeouts[test_bit(IPS_ASSURED_BIT, &ct->status) ?
+						       UDP_CT_REPLIED : UDP_CT_UNREPLIED];
+		break;
+	case IPPROTO_ICMP:
+		timeout = nf_icmp_pernet(net)->timeout;
+		break;
+	case IPPROTO_ICMPV6:
+		timeout = nf_icmpv6_pernet(net)->timeout;
+		break;
+	default:
+		timeout = nf_generic_pernet(net)->timeout;
+	}
+	return max_t(u32, timeout, HZ);
+}
+
+static void hold_set_timeout(struct nf_conn *ct, u32 timeout)
+{
+	if (!test_bit(IPS_FIXED_TIMEOUT_BIT, &ct->status))
+		__nf_ct_set_timeout(ct, timeout);
+}
+
+void flyrep_hold_extend(const struct flyrep_net *fn, struct nf_conn *ct)
+{
+	hold_set_timeout(ct, READ_ONCE(fn->hold_s) * HZ);
+	/* A flow that a packet took over just now must not keep this: write, then look. */
+	smp_mb();
+	if (!test_bit(FLYREP_CT_REMOTE_BIT, &ct->status))
+		hold_set_timeout(ct, hold_proto_timeout(ct));
+}
+
+static void hold_forget(struct nf_conn *ct)
+{
+	if (nf_ct_protonum(ct) != IPPROTO_TCP)
+		return;
+	spin_lock_bh(&ct->lock);
+	flyrep_conntrack_tcp_forget(ct);
+	spin_unlock_bh(&ct->lock);
+}
+
+void flyrep_hold_take(const struct flyrep_net *fn, struct nf_conn *ct)
+{
+	/* SENT: the reader knows of it, as the taking is its doing. */
+	set_bit(FLYREP_CT_SENT_BIT, &ct->status);
+	set_bit(FLYREP_CT_REMOTE_BIT, &ct->status);
+	hold_forget(ct);
+	flyrep_hold_extend(fn, ct);
+}
+
+struct hold_walk {
+	struct flyrep_net *fn;
+	u32 n;
+};
+
+static void hold_visit_promote(struct nf_conn *ct, void *data)
+{
+	struct hold_walk *hw = data;
+
+	/* In this order: flyrep_hold_extend() beside us writes, then looks at the bit. */
+	if (!test_and_clear_bit(FLYREP_CT_REMOTE_BIT, &ct->status))
+		return;
+	hold_forget(ct);
+	hold_set_timeout(ct, hold_proto_timeout(ct));
+	hw->n++;
+}
+
+u32 flyrep_hold_promote(struct flyrep_net *fn)
+{
+	struct hold_walk hw = { .fn = fn };
+
+	mutex_lock(&fn->lock);
+	WRITE_ONCE(fn->is_standby, false);
+	flyrep_walk_all(fn->net, hold_visit_promote, &hw);
+	/* Local flows were not captured until now. */
+	synchronize_rcu();
+	flyrep_reader_dirty(fn);
+	mutex_unlock(&fn->lock);
+	flyrep_pernet_count(fn, FLYREP_C_PROMOTED, hw.n);
+	return hw.n;
+}
+
+static void hold_visit_demote(struct nf_conn *ct, void *data)
+{
+	struct hold_walk *hw = data;
+
+	if (test_bit(FLYREP_CT_REMOTE_BIT, &ct->status) || nf_ct_is_dying(ct) ||
+	    !flyrep_filter_pass(hw->fn, ct))
+		return;
+	flyrep_hold_take(hw->fn, ct);
+	hw->n++;
+}
+
+u32 flyrep_hold_demote(struct flyrep_net *fn)
+{
+	struct hold_walk hw = { .fn = fn };
+
+	mutex_lock(&fn->lock);
+	fn->is_touched = true;
+	WRITE_ONCE(fn->is_standby, true);
+	flyrep_walk_all(fn->net, hold_visit_demote, &hw);
+	if (!rcu_access_pointer(fn->reader))
+		flyrep_hold_on_release(fn);
+	mutex_unlock(&fn->lock);
+	flyrep_pernet_count(fn, FLYREP_C_DEMOTED, hw.n);
+	return hw.n;
+}
+
+/*
+ * It stays held, so that its end is not taken for a local one; but it ends, and never later than
+ * it would have.
+ */
+static void hold_visit_orphan(struct nf_conn *ct, void *data)
+{
+	struct hold_walk *hw = data;
+	u32 timeout = hold_proto_timeout(ct);
+
+	if (!test_bit(FLYREP_CT_REMOTE_BIT, &ct->status) || nf_ct_expires(ct) <= timeout)
+		return;
+	hold_set_timeout(ct, timeout);
+	hw->n++;
+}
+
+static void hold_on_guard(struct work_struct *work)
+{
+	struct flyrep_net *fn = container_of(work, struct flyrep_net, guard.work);
+	struct hold_walk hw = { .fn = fn };
+
+	mutex_lock(&fn->lock);
+	if (!rcu_access_pointer(fn->reader))
+		flyrep_walk_all(fn->net, hold_visit_orphan, &hw);
+	mutex_unlock(&fn->lock);
+	if (!hw.n)
+		return;
+	flyrep_pernet_count(fn, FLYREP_C_ORPHANED, hw.n);
+	pr_notice("flyrep: no reader for %u s: %u held flows expire like any other now\n",
+		  READ_ONCE(fn->grace_s), hw.n);
+}
+
+void flyrep_hold_init(struct flyrep_net *fn)
+{
+	INIT_DELAYED_WORK(&fn->guard, hold_on_guard);
+}
+
+void flyrep_hold_on_bind(struct flyrep_net *fn)
+{
+	lockdep_assert_held(&fn->lock);
+	/* If it runs already, it waits for the lock, and then finds a reader. */
+	cancel_delayed_work(&fn->guard);
+}
+
+void flyrep_hold_on_release(struct flyrep_net *fn)
+{
+	schedule_delayed_work(&fn->guard, (unsigned long)READ_ONCE(fn->grace_s) * HZ);
+}
+
+static void hold_visit_clear(struct nf_conn *ct, void *data)
+{
+	hold_visit_promote(ct, data);
+	clear_bit(FLYREP_CT_QUEUED_BIT, &ct->status);
+	clear_bit(FLYREP_CT_SENT_BIT, &ct->status);
+	clear_bit(FLYREP_CT_DELETED_BIT, &ct->status);
+}
+
+void flyrep_hold_exit(struct flyrep_net *fn)
+{
+	struct hold_walk hw = { .fn = fn };
+
+	cancel_delayed_work_sync(&fn->guard);
+	/* In a namespace that goes away the flows do too. */
+	if (!fn->is_touched || !check_net(fn->net))
+		return;
+	/* Events under way may still set our bits. */
+	synchronize_rcu();
+	flyrep_walk_all(fn->net, hold_visit_clear, &hw);
+}

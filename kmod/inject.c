@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "inject.h"
+
+#include <linux/sched.h>
+#include <net/netfilter/nf_conntrack_acct.h>
+#include <net/netfilter/nf_conntrack_core.h>
+#include <net/netfilter/nf_conntrack_ecache.h>
+#include <net/netfilter/nf_conntrack_labels.h>
+#include <net/netfilter/nf_conntrack_timestamp.h>
+#include <net/netfilter/nf_nat.h>
+
+#include "capture.h"
+#include "conntrack.h"
+#include "flyrep.h"
+#include "hold.h"
+#include "pernet.h"
+#include "reader.h"
+
+/* The status bits of a record that are ours to set; those of NAT follow from the tuples. */
+#define INJECT_STATUS		(IPS_SEEN_REPLY | IPS_ASSURED)
+/* Between looking for a flow and inserting it another may come. */
+#define INJECT_TRIES		3
+#define INJECT_RESCHED		64
+
+#define INJECT_EVENTS_NEW	((1 << IPCT_NEW) | (1 << IPCT_REPLY) | (1 << IPCT_ASSURED) | \
+				 (1 << IPCT_PROTOINFO) | (1 << IPCT_MARK))
+#define INJECT_EVENTS_UPDATE	(INJECT_EVENTS_NEW & ~(1 << IPCT_NEW))
+
+/* What becomes of the flow that holds the key of a record */
+enum inject_verdict {
+	INJECT_BUSY,
+	INJECT_MERGE,
+	INJECT_REPLACE,
+};
+
+/**
+ * struct inject_flow - a record, in the kernel's terms
+ * @r: the record
+ * @zone: its zone
+ * @orig: its original tuple
+ * @reply: its reply tuple
+ * @natural: the reply tuple it would have without NAT
+ */
+struct inject_flow {
+	const struct flyrep_ct		*r;
+	struct nf_conntrack_zone	zone;
+	struct nf_conntrack_tuple	orig;
+	struct nf_conntrack_tuple	reply;
+	struct nf_conntrack_tuple	natural;
+};
+
+static int inject_flow_init(struct inject_flow *f, const struct flyrep_ct *r)
+{
+	f->r = r;
+	nf_ct_zone_init(&f->zone, r->zone, r->zone_dir, 0);
+	flyrep_conntrack_tuple(&f->orig, r, IP_CT_DIR_ORIGINAL);
+	flyrep_conntrack_tuple(&f->reply, r, IP_CT_DIR_REPLY);
+	/* ICMP: only a request has an answer. */
+	return nf_ct_invert_tuple(&f->natural, &f->orig) ? 0 : -EINVAL;
+}
+
+/*
+ * The flow that holds the key. A flow found by its reply tuple, or of a zone that is another but
+ * overlaps, is not the one: it is in the way.
+ *
+ * Context: process. Return: 0 with a reference in *@ct, -ENOENT, -EADDRINUSE
+ */
+static int inject_find(struct net *net, const struct inject_flow *f, struct nf_conn **ct)
+{
+	struct nf_conntrack_tuple_hash *h = nf_conntrack_find_get(net, &f->zone, &f->orig);
+
+	if (!h)
+		return -ENOENT;
+	*ct = nf_ct_tuplehash_to_ctrack(h);
+	if (NF_CT_DIRECTION(h) == IP_CT_DIR_ORIGINAL &&
+	    nf_ct_zone(*ct)->id == f->zone.id && nf_ct_zone(*ct)->dir == f->zone.dir)
+		return 0;
+	nf_ct_put(*ct);
+	return -EADDRINUSE;
+}
+
+/* Make one side of the mapping exactly so. */
+static int inject_nat_side(struct nf_conn *ct, enum nf_nat_manip_type manip,
+			   const union nf_inet_addr *addr, __be16 port)
+{
+	struct nf_nat_range2 range = {
+		.flags		= NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED,
+		.min_addr	= *addr,
+		.max_addr	= *addr,
+		.min_proto.all	= port,
+		.max_proto.all	= port,
+	};
+
+	return nf_nat_setup_info(ct, &range, manip) == NF_ACCEPT ? 0 : -ENOMEM;
+}
+
+/*
+ * Both sides, as the kernel does for a packet that meets NAT. What comes out is compared with what
+ * was wanted: the NAT core may have chosen otherwise.
+ *
+ * Context: RCU read side, flow not confirmed
+ */
+static int inject_nat(struct nf_conn *ct, const struct inject_flow *f)
+{
+	const struct nf_conntrack_tuple *t = &f->reply;
+	bool is_icmp = f->r->proto == IPPROTO_ICMP || f->r->proto == IPPROTO_ICMPV6;
+	int err;
+
+	if (likely(nf_ct_tuple_equal(&f->natural, &f->reply)))
+		return 0;
+	/* An identifier is one for both directions, and mapped as a source. */
+	err = inject_nat_side(ct, NF_NAT_MANIP_DST, &t->src.u3,
+			      is_icmp ? f->natural.src.u.all : t->src.u.all);
+	if (err)
+		return err;
+	err = inject_nat_side(ct, NF_NAT_MANIP_SRC, &t->dst.u3,
+			      is_icmp ? t->src.u.all : t->dst.u.all);
+	if (err)
+		return err;
+	return nf_ct_tuple_equal(&ct->tuplehash[IP_CT_DIR_REPLY].tuple, &f->reply) ?
+	       0 : -EADDRINUSE;
+}
+
+/* Windows stay zero: the next packets tell them. Context: ct->lock held, or not confirmed */
+static void inject_set_tcp(struct nf_conn *ct, const struct flyrep_ct *r)
+{
+	int dir;
+
+	ct->proto.tcp.state = r->tcp_state;
+	for (dir = 0; dir < IP_CT_DIR_MAX; dir++) {
+		struct ip_ct_tcp_state *seen = &ct->proto.tcp.seen[dir];
+
+		seen->flags = (seen->flags & ~FLYREP_CT_TCP_FLAGS_MASK) |
+			      (r->tcp_flags[dir] & FLYREP_CT_TCP_FLAGS_MASK);
+		seen->td_scale = r->tcp_scale[dir];
+	}
+}
+
+static void inject_set_mark(struct nf_conn *ct, u32 mark)
+{
+#ifdef CONFIG_NF_CONNTRACK_MARK
+	WRITE_ONCE(ct->mark, mark);
+#endif
+}
+
+/*
+ * The rest of a new flow. Extensions as a packet would have made them: none can be added later.
+ *
+ * Context: RCU read side, flow not confirmed
+ */
+static int inject_fill(struct flyrep_net *fn, struct nf_conn *ct, const struct inject_flow *f)
+{
+	struct nf_conn_tstamp *tstamp;
+	int err;
+
+	err = inject_nat(ct, f);
+	if (err)
+		return err;
+	nf_ct_acct_ext_add(ct, GFP_ATOMIC);
+	nf_ct_labels_ext_add(ct);
+	/* Without it nobody would learn of its end. */
+	if (!nf_ct_ecache_ext_add(ct, 0, 0, GFP_ATOMIC))
+		return -ENOMEM;
+	tstamp = nf_ct_tstamp_ext_add(ct, GFP_ATOMIC);
+	if (tstamp)
+		tstamp->start = ktime_get_real_ns();
+
+	ct->status |= IPS_CONFIRMED | (f->r->status & INJECT_STATUS) |
+		      FLYREP_CT_REMOTE | FLYREP_CT_SENT;
+	__nf_ct_set_timeout(ct, (u64)READ_ONCE(fn->hold_s) * HZ);
+	inject_set_mark(ct, f->r->mark);
+	memset(&ct->proto, 0, sizeof(ct->proto));
+	if (f->r->proto == IPPROTO_TCP)
+		inject_set_tcp(ct, f->r);
+	return 0;
+}
+
+/*
+ * Context: process. Return: 0; -EEXIST: one of the tuples is taken; -EADDRINUSE; -EAGAIN:
+ * extensions have changed under us, try again; -ENFILE; -ENOSPC; -ENOMEM
+ */
+static int inject_create(struct flyrep_net *fn, const struct inject_flow *f)
+{
+	unsigned int max = READ_ONCE(nf_conntrack_max);
+	struct nf_conn *ct;
+	int err;
+
+	/* The kernel would make room by dropping a local flow. Not for this. */
+	if (max && nf_conntrack_count(fn->net) >= max)
+		return -ENFILE;
+	ct = nf_conntrack_alloc(fn->net, &f->zone, &f->orig, &f->natural, GFP_KERNEL);
+	if (IS_ERR(ct))
+		return -ENOMEM;
+
+	rcu_read_lock();
+	err = inject_fill(fn, ct, f);
+	if (!err)
+		err = nf_conntrack_hash_check_insert(ct);
+	rcu_read_unlock();
+	if (err) {
+		/* Not in the table: as far as conntrack goes it never was confirmed. */
+		nf_conntrack_free(ct);
+		return err;
+	}
+	flyrep_capture_tell(fn, INJECT_EVENTS_NEW, ct);
+	nf_ct_put(ct);
+	return 0;
+}
+
+/* Context: process */
+static void inject_delete(struct nf_conn *ct)
+{
+	set_bit(FLYREP_CT_DELETED_BIT, &ct->status);
+	nf_ct_delete(ct, 0, 0);
+}
+
+static bool inject_tcp_is_backward(const struct nf_conn *ct, const struct flyrep_ct *r)
+{
+	return r->proto == IPPROTO_TCP &&
+	       flyrep_conntrack_tcp_rank(r->tcp_state) <
+	       flyrep_conntrack_tcp_rank(min_t(u8, READ_ONCE(ct->proto.tcp.state),
+					       TCP_CONNTRACK_MAX - 1));
+}
+
+static enum inject_verdict inject_judge(const struct nf_conn *ct, const struct inject_flow *f,
+					u32 flags)
+{
+	if (!test_bit(FLYREP_CT_REMOTE_BIT, &ct->status) && !(flags & FLYREP_APPLY_F_FORCE))
+		return INJECT_BUSY;
+	if (!nf_ct_tuple_equal(&ct->tuplehash[IP_CT_DIR_REPLY].tuple, &f->reply))
+		return INJECT_REPLACE;
+	/* A TCP state never goes back: that is another connection, and an INSERT says so. */
+	if (f->r->rec.op == FLYREP_OP_INSERT && inject_tcp_is_backward(ct, f->r))
+		return INJECT_REPLACE;
+	return INJECT_MERGE;
+}
+
+/* Context: process; a reference to @ct is held */
+static void inject_merge(struct flyrep_net *fn, struct nf_conn *ct, const struct inject_flow *f)
+{
+	const struct flyrep_ct *r = f->r;
+
+	if (r->status & IPS_SEEN_REPLY)
+		set_bit(IPS_SEEN_REPLY_BIT, &ct->status);
+	if (r->status & IPS_ASSURED)
+		set_bit(IPS_ASSURED_BIT, &ct->status);
+	inject_set_mark(ct, r->mark);
+	if (r->proto == IPPROTO_TCP) {
+		spin_lock_bh(&ct->lock);
+		if (!inject_tcp_is_backward(ct, r))
+			inject_set_tcp(ct, r);
+		spin_unlock_bh(&ct->lock);
+	}
+	if (test_bit(FLYREP_CT_REMOTE_BIT, &ct->status))
+		flyrep_hold_extend(fn, ct);
+	else
+		flyrep_hold_take(fn, ct);
+	flyrep_capture_tell(fn, INJECT_EVENTS_UPDATE, ct);
+}
+
+/* Put the flow in place of @old, if any. Context: process. Return: as inject_create() */
+static int inject_replace(struct flyrep_net *fn, struct nf_conn *old, const struct inject_flow *f)
+{
+	inject_delete(old);
+	return inject_create(fn, f);
+}
+
+/*
+ * INSERT and UPDATE. Context: process. Return: 0; -EEXIST and -EAGAIN: look again; -errno
+ */
+static int inject_once(struct flyrep_net *fn, const struct inject_flow *f, u32 flags,
+		       bool is_new)
+{
+	enum flyrep_counter counter = FLYREP_C_INJECT_INSERTED;
+	struct nf_conn *ct;
+	int err;
+
+	err = is_new ? -ENOENT : inject_find(fn->net, f, &ct);
+	if (err == -ENOENT) {
+		err = inject_create(fn, f);
+	} else if (!err) {
+		switch (inject_judge(ct, f, flags)) {
+		case INJECT_BUSY:
+			err = -EBUSY;
+			break;
+		case INJECT_MERGE:
+			counter = FLYREP_C_INJECT_UPDATED;
+			inject_merge(fn, ct, f);
+			break;
+		case INJECT_REPLACE:
+			counter = FLYREP_C_INJECT_REPLACED;
+			err = inject_replace(fn, ct, f);
+			break;
+		}
+		nf_ct_put(ct);
+	}
+	if (!err)
+		flyrep_pernet_count(fn, counter, 1);
+	return err;
+}
+
+/* Is the reply tuple taken by another flow? An expired one is removed by looking. */
+static bool inject_is_reply_taken(struct net *net, const struct inject_flow *f)
+{
+	struct nf_conntrack_tuple_hash *h = nf_conntrack_find_get(net, &f->zone, &f->reply);
+
+	if (!h)
+		return false;
+	nf_ct_put(nf_ct_tuplehash_to_ctrack(h));
+	return true;
+}
+
+/* Context: process. Return: 0 or -errno for the caller */
+static int inject_put(struct flyrep_net *fn, const struct inject_flow *f, u32 flags)
+{
+	struct nf_conn *ct;
+	int tries, err;
+
+	/* An INSERT is most likely of a new flow: do not look for it first. */
+	if (f->r->rec.op == FLYREP_OP_INSERT) {
+		err = inject_once(fn, f, flags, true);
+		if (!err)
+			return 0;
+	}
+	for (tries = 0; tries < INJECT_TRIES; tries++) {
+		err = inject_once(fn, f, flags, false);
+		if (err != -EEXIST && err != -EAGAIN)
+			return err;
+		/* Somebody was quicker with this key, or another flow has our reply tuple. */
+		if (err == -EEXIST && !inject_find(fn->net, f, &ct))
+			nf_ct_put(ct);
+		else if (err == -EEXIST && inject_is_reply_taken(fn->net, f))
+			return -EADDRINUSE;
+	}
+	return err == -EEXIST ? -EADDRINUSE : -ENOMEM;
+}
+
+/* Context: process. Return: 0, -ENOENT, -EBUSY */
+static int inject_remove(struct flyrep_net *fn, const struct inject_flow *f, u32 flags)
+{
+	struct nf_conn *ct;
+	int err;
+
+	err = inject_find(fn->net, f, &ct);
+	if (err)
+		return -ENOENT;
+	if (!test_bit(FLYREP_CT_REMOTE_BIT, &ct->status) && !(flags & FLYREP_APPLY_F_FORCE))
+		err = -EBUSY;
+	else
+		inject_delete(ct);
+	nf_ct_put(ct);
+	if (!err)
+		flyrep_pernet_count(fn, FLYREP_C_INJECT_DELETED, 1);
+	return err;
+}
+
+static int inject_one(struct flyrep_net *fn, const struct flyrep_ct *r, u32 flags)
+{
+	struct inject_flow f;
+	int err;
+
+	err = flyrep_conntrack_check(r);
+	if (!err)
+		err = inject_flow_init(&f, r);
+	if (err)
+		return err;
+	if (r->rec.op == FLYREP_OP_DELETE)
+		return inject_remove(fn, &f, flags);
+	return inject_put(fn, &f, flags);
+}
+
+static void inject_count_error(struct flyrep_net *fn, int err)
+{
+	flyrep_pernet_count(fn, FLYREP_C_INJECT_REFUSED, 1);
+	if (err == -ENFILE)
+		flyrep_pernet_count(fn, FLYREP_C_INJECT_FULL, 1);
+	else if (err == -EADDRINUSE)
+		flyrep_pernet_count(fn, FLYREP_C_INJECT_NAT_CLASH, 1);
+}
+
+unsigned int flyrep_inject_apply(struct flyrep_net *fn, const struct flyrep_inject *req)
+{
+	unsigned int n_errors = 0, i;
+	struct flyrep_ct r;
+	int err;
+
+	WRITE_ONCE(fn->is_touched, true);
+	for (i = 0; i < req->n; i++) {
+		memcpy(&r, req->data + (size_t)i * req->rec_len, sizeof(r));
+		err = inject_one(fn, &r, req->flags);
+		if (unlikely(err)) {
+			req->errors[n_errors].index = i;
+			req->errors[n_errors].error = err;
+			n_errors++;
+			inject_count_error(fn, err);
+		}
+		if (i % INJECT_RESCHED == INJECT_RESCHED - 1)
+			cond_resched();
+	}
+	/* Without a reader somebody must look after what was injected. */
+	if (!flyrep_reader_portid(fn))
+		flyrep_hold_on_release(fn);
+	return n_errors;
+}
