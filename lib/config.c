@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config.h"
+
+#include "config_bind.h"
+#include "config_check.h"
+#include "hcl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ARENA_MAX \
+	(128u << 20) /* far more than any tree of FR_HCL_TEXT_MAX bytes needs */
+
+struct load {
+	struct fr_config *config;
+	struct fr_diag *diag;
+	const struct fr_hcl_body *section;
+	unsigned int flags;
+	mode_t file_mode; /* of the configuration itself; 0 = unknown */
+};
+
+static const struct fr_diag_pos whole_file;
+
+/*
+ * At most @max bytes of a file into @buf; @buf has room for one more, which
+ * tells a longer file. Returns the bytes read or -errno.
+ */
+static ssize_t read_file(const char *path, char *buf, size_t max, mode_t *mode)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat st;
+	size_t len = 0;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return -errno;
+	*mode = fstat(fd, &st) ? 0 : st.st_mode & 07777;
+	while (len <= max) {
+		n = read(fd, buf + len, max + 1 - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	if (n < 0)
+		n = -errno;
+	close(fd);
+	return n < 0 ? n : (ssize_t)len;
+}
+
+static void check_mode(const struct load *load, struct fr_diag_pos pos,
+		       const char *what, mode_t mode)
+{
+	if (mode & (S_IRGRP | S_IROTH))
+		fr_diag_warning(
+			load->diag, pos,
+			"%s holds a secret and others than its owner may read it (mode %04o)",
+			what, (unsigned int)mode);
+}
+
+static void check_secret(const struct load *load, struct fr_diag_pos pos,
+			 const char *what)
+{
+	size_t len = load->config->secret.len;
+
+	if (len < FR_CONFIG_SECRET_MIN)
+		fr_diag_error(
+			load->diag, pos,
+			"%s: %zu bytes are too few for a secret: at least %d",
+			what, len, FR_CONFIG_SECRET_MIN);
+	else if (len > FR_CONFIG_SECRET_MAX)
+		fr_diag_error(load->diag, pos, "%s: more than %d bytes", what,
+			      FR_CONFIG_SECRET_MAX);
+	else if (len < FR_CONFIG_SECRET_GOOD)
+		fr_diag_warning(
+			load->diag, pos,
+			"%s: %zu bytes are few for a secret: better %d or more",
+			what, len, FR_CONFIG_SECRET_GOOD);
+}
+
+static int read_secret(const struct load *load, struct fr_diag_pos pos,
+		       const char *path, bool is_credential)
+{
+	struct fr_config *config = load->config;
+	char *buf = fr_arena_alloc(&config->arena, FR_CONFIG_SECRET_MAX + 2);
+	mode_t mode;
+	ssize_t len;
+
+	if (!buf)
+		return -ENOMEM;
+	len = read_file(path, buf, FR_CONFIG_SECRET_MAX, &mode);
+	if (len < 0) {
+		if (!is_credential)
+			fr_diag_error(load->diag, pos,
+				      "cannot read the secret in %s: %s", path,
+				      strerror((int)-len));
+		return (int)len;
+	}
+	if (len && buf[len - 1] == '\n')
+		len--;
+	config->secret.bytes = (const uint8_t *)buf;
+	config->secret.len = (size_t)len;
+	config->secret_origin =
+		fr_arena_strndup(&config->arena, path, strlen(path));
+	check_secret(load, pos, path);
+	if (!is_credential) /* systemd looks after its own */
+		check_mode(load, pos, path, mode);
+	return 0;
+}
+
+static void take_secret_key(const struct load *load, struct fr_diag_pos pos,
+			    char *key)
+{
+	struct fr_config *config = load->config;
+	char line[32];
+	int len;
+
+	config->secret.bytes = (const uint8_t *)key;
+	config->secret.len = strlen(key);
+	len = snprintf(line, sizeof(line), "line %u", pos.line);
+	config->secret_origin =
+		fr_arena_strndup(&config->arena, line, (size_t)len);
+	check_secret(load, pos, "secret_key");
+	check_mode(load, pos, "this file", load->file_mode);
+}
+
+static void take_credential(const struct load *load)
+{
+	const struct fr_config *config = load->config;
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	bool has_peers = config->listen_addr.sa_len ||
+			 config->primary_addr.sa_len || config->peers.n;
+	struct fr_diag_pos pos = load->section->pos;
+	char path[512];
+
+	if (dir) {
+		snprintf(path, sizeof(path), "%s/psk", dir);
+		if (!read_secret(load, pos, path, true))
+			return;
+	}
+	if (!has_peers)
+		return;
+	fr_diag_add(
+		load->diag,
+		load->flags & FR_CONFIG_SECRET_OPTIONAL ? FR_DIAG_WARNING :
+							  FR_DIAG_ERROR,
+		pos,
+		"no secret: set secret_key_file or secret_key, or give the agent the systemd credential psk");
+}
+
+static void find_secret(const struct load *load)
+{
+	struct fr_config *config = load->config;
+	const struct {
+		const char *path;
+		char *key, *file;
+	} sources[] = {
+		{ "secret_key", config->secret_key, NULL },
+		{ "secret_key_file", NULL, config->secret_key_file },
+		{ "auth.secret_key", config->auth.secret_key, NULL },
+		{ "auth.secret_key_file", NULL, config->auth.secret_key_file },
+	};
+	const char *found = NULL;
+	size_t i;
+
+	for (i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		struct fr_diag_pos pos =
+			fr_config_pos(load->section, sources[i].path);
+
+		if (!sources[i].key && !sources[i].file)
+			continue;
+		if (found) {
+			fr_diag_error(load->diag, pos,
+				      "%s: the secret was given already, as %s",
+				      sources[i].path, found);
+			continue;
+		}
+		found = sources[i].path;
+		if (sources[i].key)
+			take_secret_key(load, pos, sources[i].key);
+		else
+			read_secret(load, pos, sources[i].file, false);
+	}
+	if (!found)
+		take_credential(load);
+}
+
+/* The one default that is not a constant. */
+static void default_node_id(const struct load *load)
+{
+	struct fr_config *config = load->config;
+	char name[FR_CONFIG_NODE_ID_MAX + 2] = "";
+
+	if (config->node_id)
+		return;
+	if (gethostname(name, sizeof(name) - 1) || !fr_config_is_node_id(name))
+		fr_diag_error(
+			load->diag, load->section->pos,
+			"the host name is not fit for a node id: set node_id");
+	config->node_id = fr_arena_strndup(&config->arena, name, strlen(name));
+}
+
+static int parse(struct load *load, const char *text, size_t len)
+{
+	const struct fr_hcl_body *root;
+
+	fr_arena_init(&load->config->arena, ARENA_MAX);
+	root = fr_hcl_parse(text, len, &load->config->arena, load->diag);
+	if (root)
+		load->section = fr_config_bind(root, load->config, load->diag);
+	/* What contradicts what can be said only of a sound file. */
+	if (load->section && !fr_diag_has_errors(load->diag)) {
+		default_node_id(load);
+		find_secret(load);
+		fr_config_check(load->config, load->section, load->diag);
+	}
+	fr_diag_sort(load->diag);
+	if (!fr_diag_has_errors(load->diag))
+		return 0;
+	fr_config_free(load->config);
+	return -EINVAL;
+}
+
+int fr_config_parse(const char *name, const char *text, size_t len,
+		    unsigned int flags, struct fr_config *config,
+		    struct fr_diag *diag)
+{
+	struct load load = { .config = config, .diag = diag, .flags = flags };
+
+	*config = (struct fr_config){ 0 };
+	fr_diag_init(diag, name);
+	return parse(&load, text, len);
+}
+
+int fr_config_load(const char *path, unsigned int flags,
+		   struct fr_config *config, struct fr_diag *diag)
+{
+	struct load load = { .config = config, .diag = diag, .flags = flags };
+	char *text = malloc(FR_HCL_TEXT_MAX + 1);
+	ssize_t len;
+	int err;
+
+	*config = (struct fr_config){ 0 };
+	fr_diag_init(diag, path);
+	len = text ? read_file(path, text, FR_HCL_TEXT_MAX, &load.file_mode) :
+		     -ENOMEM;
+	if (len < 0) {
+		fr_diag_error(diag, whole_file, "cannot read it: %s",
+			      strerror((int)-len));
+		free(text);
+		return (int)len;
+	}
+	err = parse(&load, text, (size_t)len);
+	explicit_bzero(text, (size_t)len);
+	free(text);
+	return err;
+}
+
+void fr_config_free(struct fr_config *config)
+{
+	fr_arena_free(&config->arena);
+	*config = (struct fr_config){ 0 };
+}
+
+const struct fr_config_peer *fr_config_peer_find(const struct fr_config *config,
+						 const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < config->peers.n; i++)
+		if (!strcmp(config->peers.v[i].id, id))
+			return &config->peers.v[i];
+	return NULL;
+}
+
+const char *fr_config_mode_name(enum fr_config_mode mode)
+{
+	static const char *const names[] = {
+		[FR_CONFIG_PRIMARY] = "primary",
+		[FR_CONFIG_REPLICA] = "replica",
+		[FR_CONFIG_ACTIVE_ACTIVE] = "active-active",
+		[FR_CONFIG_MULTI_MASTER] = "multi-master",
+		[FR_CONFIG_CHAIN] = "chain",
+		[FR_CONFIG_STANDALONE] = "standalone",
+	};
+
+	return names[mode];
+}
+
+const char *fr_config_role_name(enum fr_config_role role)
+{
+	static const char *const names[] = {
+		[FR_CONFIG_ROLE_PRIMARY] = "primary",
+		[FR_CONFIG_ROLE_REPLICA] = "replica",
+		[FR_CONFIG_ROLE_PEER] = "peer",
+	};
+
+	return names[role];
+}

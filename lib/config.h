@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * config - the configuration file, bound to a struct
+ *
+ * What the keys mean is in flyrep.hcl(5) and in the table of schema.c, which
+ * also holds their types, ranges and defaults.  This struct carries exactly
+ * the keys this version implements; the reader refuses the others.
+ *
+ * A key is added by a row in schema.c and a field here.
+ */
+#ifndef FR_CONFIG_H
+#define FR_CONFIG_H
+
+#include "address.h"
+#include "arena.h"
+#include "diag.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define FR_CONFIG_PATH "/etc/flyrep/flyrep.hcl"
+#define FR_CONFIG_API_SOCKET "/run/flyrep/api.sock"
+#define FR_CONFIG_PORT \
+	9001 /* of listen_addr, primary_addr and peers[].address */
+#define FR_CONFIG_NODE_ID_MAX 63
+
+#define FR_CONFIG_SECRET_MIN 8 /* bytes; shorter is refused */
+#define FR_CONFIG_SECRET_GOOD 32 /* bytes; shorter is a warning */
+#define FR_CONFIG_SECRET_MAX 4096
+
+#define FR_CONFIG_ZONES_MAX 64 /* the module's limits on its filter */
+#define FR_CONFIG_NETWORKS_MAX 256
+#define FR_CONFIG_PROTOS_MAX 64
+
+/* In the order of the choices in schema.c; only the first two are implemented. */
+enum fr_config_mode {
+	FR_CONFIG_PRIMARY,
+	FR_CONFIG_REPLICA,
+	FR_CONFIG_ACTIVE_ACTIVE,
+	FR_CONFIG_MULTI_MASTER,
+	FR_CONFIG_CHAIN,
+	FR_CONFIG_STANDALONE,
+};
+
+enum fr_config_role {
+	FR_CONFIG_ROLE_PRIMARY,
+	FR_CONFIG_ROLE_REPLICA,
+	FR_CONFIG_ROLE_PEER,
+};
+
+enum fr_config_min_state {
+	FR_CONFIG_MIN_STATE_ASSURED, /* ship a flow once it has seen both directions */
+	FR_CONFIG_MIN_STATE_ALL,
+};
+
+struct fr_config_peer {
+	char *id; /* the node_id expected there */
+	struct fr_address address;
+	int role; /* enum fr_config_role, of that node */
+};
+
+struct fr_config_peers {
+	struct fr_config_peer *v;
+	size_t n;
+};
+
+struct fr_config_networks {
+	struct fr_network *v;
+	size_t n;
+};
+
+struct fr_config_zones {
+	uint16_t *v;
+	size_t n; /* 0 = every zone */
+};
+
+struct fr_config_protos {
+	uint8_t *v; /* IPPROTO_* */
+	size_t n; /* never 0 */
+};
+
+/* Wiped by fr_config_free(). */
+struct fr_config_secret {
+	const uint8_t *bytes;
+	size_t len; /* 0 = none */
+};
+
+struct fr_config {
+	int mode; /* enum fr_config_mode */
+	char *node_id; /* never NULL */
+	struct fr_address listen_addr; /* sa_len 0: do not listen */
+	struct fr_address primary_addr; /* sa_len 0: nobody to dial */
+	struct fr_config_peers peers;
+	struct fr_config_secret secret;
+	char *secret_origin; /* for messages: "line 5", a path; NULL without a secret */
+	char *state_dir;
+	uint64_t backlog_len; /* bytes of batches kept for peers that are behind */
+	uint32_t ring_entries; /* of the module, per CPU; 0 = the module chooses */
+
+	/* What was written, for the printer; use secret above instead. */
+	char *secret_key;
+	char *secret_key_file;
+	struct {
+		int method; /* psk is 0, the only one implemented */
+		char *secret_key;
+		char *secret_key_file;
+		uint64_t key_rotation_ms; /* 0 = off, the only one implemented */
+	} auth;
+
+	struct {
+		bool compression; /* zstd per batch, where it helps */
+	} transport;
+	struct {
+		uint64_t interval_ms; /* longest wait of a captured change for its batch */
+		uint32_t batch_size; /* changes */
+		uint64_t max_lag_ms; /* older unacknowledged changes: the peer is lagging */
+	} sync;
+	struct {
+		int min_state; /* enum fr_config_min_state */
+		struct fr_config_protos accept;
+		struct fr_config_networks ignore_networks;
+		struct fr_config_zones zones;
+		uint32_t mark; /* ship when (ct mark & mark_mask) == mark */
+		uint32_t mark_mask; /* 0 = every mark */
+		uint32_t hold_s; /* life of an injected flow without a packet */
+		uint32_t orphan_grace_s; /* injected flows outlive a dead agent this long */
+	} conntrack;
+	struct {
+		bool auto_resync; /* repair a gap or a difference alone */
+		uint64_t resync_interval_ms; /* period of the full digest audit */
+		uint64_t audit_interval_ms; /* period of the audit against the own kernel */
+	} recovery;
+	struct {
+		char *socket; /* unix socket of the HTTP API */
+	} api;
+
+	struct fr_arena arena; /* owns everything the pointers above point to */
+};
+
+enum fr_config_flags {
+	/* A missing secret is a warning: for readers that are not the agent. */
+	FR_CONFIG_SECRET_OPTIONAL = 1 << 0,
+};
+
+/**
+ * fr_config_load() - read, check and bind the file at @path
+ * @flags: enum fr_config_flags
+ * @config: filled on success; on failure it is empty and need not be freed
+ * @diag: initialised here; errors and warnings in the order of the file. The
+ *	caller prints and frees it, whatever is returned.
+ *
+ * The secret comes from secret_key, secret_key_file or, when neither is there,
+ * from $CREDENTIALS_DIRECTORY/psk.
+ *
+ * Return: 0, maybe with warnings; -EINVAL for a faulty file, -errno for one
+ * that cannot be read; both say why in @diag.
+ */
+int fr_config_load(const char *path, unsigned int flags,
+		   struct fr_config *config, struct fr_diag *diag);
+
+/**
+ * fr_config_parse() - fr_config_load() on text already in memory
+ * @name: stands for the file in messages
+ */
+int fr_config_parse(const char *name, const char *text, size_t len,
+		    unsigned int flags, struct fr_config *config,
+		    struct fr_diag *diag);
+
+/**
+ * fr_config_free() - wipe and release; an empty config is fine
+ */
+void fr_config_free(struct fr_config *config);
+
+/**
+ * fr_config_print() - the effective configuration, as HCL that parses back to itself
+ *
+ * Secrets appear as comments that give their length.
+ *
+ * Return: 0, or -EIO when @out fails.
+ */
+int fr_config_print(const struct fr_config *config, FILE *out);
+
+/**
+ * fr_config_reload_check() - may @next replace @running without a restart
+ * @diag: gets one error per changed key that cannot be reloaded
+ *
+ * Return: 0 or -EINVAL.
+ */
+int fr_config_reload_check(const struct fr_config *running,
+			   const struct fr_config *next, struct fr_diag *diag);
+
+/**
+ * fr_config_peer_find() - the peer with this node id, or NULL
+ */
+const struct fr_config_peer *fr_config_peer_find(const struct fr_config *config,
+						 const char *id);
+
+/**
+ * fr_config_mode_name() - as written in the file
+ */
+const char *fr_config_mode_name(enum fr_config_mode mode);
+
+/**
+ * fr_config_role_name() - as written in the file
+ */
+const char *fr_config_role_name(enum fr_config_role role);
+
+#endif

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The columns of a conntrack batch; docs/protocol.md is their description.
+ *
+ * A column holds the same field of all records that have it, byte by byte: first
+ * byte 0 of each, then byte 1 of each, and so on. Which records have a field is
+ * its class; the shape bytes and the protocol decide it, so both sides first count
+ * the classes and then know where every column lies. One pass over the records,
+ * with one index for each class, does the rest.
+ */
+#include "conntrack.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+/* The first byte of a record: op in bits 0-1, then what is left out. */
+#define SHAPE_OP 0x03
+#define SHAPE_V6 0x04
+#define SHAPE_SRC 0x08 /* reply source address and port follow from the key */
+#define SHAPE_ZONE 0x10 /* zone columns; else zone 0, both directions */
+#define SHAPE_MARK 0x20 /* mark column; else 0 */
+#define SHAPE_DST 0x40 /* reply destination address follows */
+#define SHAPE_DPORT 0x80 /* reply destination port follows */
+#define SHAPE_FOLLOWS (SHAPE_SRC | SHAPE_DST | SHAPE_DPORT)
+
+static_assert(SHAPE_OP == FLYREP_OP_DELETE && SHAPE_OP + 1 == __FLYREP_OP_MAX,
+	      "op fits two bits");
+
+#define ZONE_DIR_BOTH 3
+
+enum class {
+	C_ALL,
+	C_ZONE, /* SHAPE_ZONE */
+	C_V4, /* IPv4 */
+	C_V6,
+	C_SRC4, /* the reply source is there, IPv4 */
+	C_SRC6,
+	C_DST4, /* the reply destination is there, IPv4 */
+	C_DST6,
+	C_SRC, /* C_SRC4 and C_SRC6 */
+	C_DPORT, /* the reply destination port is there */
+	C_LIVE, /* not a DELETE */
+	C_MARK, /* SHAPE_MARK */
+	C_TCP, /* TCP and not a DELETE */
+	N_CLASSES
+};
+
+enum column {
+	PROTO,
+	ZONE,
+	ZONE_DIR,
+	SRC4,
+	SRC6,
+	DST4,
+	DST6,
+	SPORT,
+	DPORT,
+	REPLY_SRC4,
+	REPLY_SRC6,
+	REPLY_DST4,
+	REPLY_DST6,
+	REPLY_SPORT,
+	REPLY_DPORT,
+	STATUS,
+	MARK,
+	TCP_STATE,
+	TCP_FLAGS,
+	TCP_SCALE,
+	N_COLUMNS
+};
+
+/* clang-format off */
+/* In the order they travel, behind the shape bytes. */
+static const struct {
+	uint8_t class;
+	uint8_t len;
+} columns[N_COLUMNS] = {
+	[PROTO] = { C_ALL, 1 },
+	[ZONE] = { C_ZONE, 2 },
+	[ZONE_DIR] = { C_ZONE, 1 },
+	[SRC4] = { C_V4, 4 },
+	[SRC6] = { C_V6, 16 },
+	[DST4] = { C_V4, 4 },
+	[DST6] = { C_V6, 16 },
+	[SPORT] = { C_ALL, 2 },
+	[DPORT] = { C_ALL, 2 },
+	[REPLY_SRC4] = { C_SRC4, 4 },
+	[REPLY_SRC6] = { C_SRC6, 16 },
+	[REPLY_DST4] = { C_DST4, 4 },
+	[REPLY_DST6] = { C_DST6, 16 },
+	[REPLY_SPORT] = { C_SRC, 2 },
+	[REPLY_DPORT] = { C_DPORT, 2 },
+	[STATUS] = { C_LIVE, 1 },
+	[MARK] = { C_MARK, 4 },
+	[TCP_STATE] = { C_TCP, 1 },
+	[TCP_FLAGS] = { C_TCP, 1 },
+	[TCP_SCALE] = { C_TCP, 1 },
+};
+
+/* clang-format on */
+
+static inline bool is_live(uint8_t shape)
+{
+	return (shape & SHAPE_OP) != FLYREP_OP_DELETE;
+}
+
+/* Adds one record to the counts (or moves the indices behind it). */
+static inline void classes_add(size_t n[N_CLASSES], uint8_t shape,
+			       uint8_t proto)
+{
+	bool v6 = shape & SHAPE_V6, live = is_live(shape);
+
+	n[C_ALL]++;
+	n[C_V4] += !v6;
+	n[C_V6] += v6;
+	n[C_ZONE] += !!(shape & SHAPE_ZONE);
+	if (!live)
+		return;
+	n[C_LIVE]++;
+	n[C_MARK] += !!(shape & SHAPE_MARK);
+	n[C_TCP] += proto == IPPROTO_TCP;
+	if ((shape & SHAPE_FOLLOWS) == SHAPE_FOLLOWS)
+		return;
+	n[C_SRC] += !(shape & SHAPE_SRC);
+	n[C_SRC4] += !(shape & SHAPE_SRC) && !v6;
+	n[C_SRC6] += !(shape & SHAPE_SRC) && v6;
+	n[C_DST4] += !(shape & SHAPE_DST) && !v6;
+	n[C_DST6] += !(shape & SHAPE_DST) && v6;
+	n[C_DPORT] += !(shape & SHAPE_DPORT);
+}
+
+/* Offsets of the columns from the first one; returns their length together. */
+static size_t layout(size_t offset[N_COLUMNS], const size_t n[N_CLASSES])
+{
+	size_t len = 0, i;
+
+	for (i = 0; i < N_COLUMNS; i++) {
+		offset[i] = len;
+		len += n[columns[i].class] * columns[i].len;
+	}
+	return len;
+}
+
+/* Where a pass stands: one index for each class. */
+struct pass {
+	size_t offset[N_COLUMNS];
+	size_t n[N_CLASSES];
+	size_t at[N_CLASSES];
+};
+
+static inline __attribute__((always_inline)) void
+put(uint8_t *base, const struct pass *p, enum column c, const void *field)
+{
+	size_t stride = p->n[columns[c].class], i;
+	uint8_t *to = base + p->offset[c] + p->at[columns[c].class];
+	const uint8_t *from = field;
+
+	for (i = 0; i < columns[c].len; i++)
+		to[i * stride] = from[i];
+}
+
+static inline __attribute__((always_inline)) void
+get(const uint8_t *base, const struct pass *p, enum column c, void *field)
+{
+	size_t stride = p->n[columns[c].class], i;
+	const uint8_t *from = base + p->offset[c] + p->at[columns[c].class];
+	uint8_t *to = field;
+
+	for (i = 0; i < columns[c].len; i++)
+		to[i] = from[i * stride];
+}
+
+static inline bool is_same_addr(const union flyrep_addr *a,
+				const union flyrep_addr *b)
+{
+	return !((a->word[0] ^ b->word[0]) | (a->word[1] ^ b->word[1]) |
+		 (a->word[2] ^ b->word[2]) | (a->word[3] ^ b->word[3]));
+}
+
+static uint8_t shape_of(const struct flyrep_ct *ct)
+{
+	struct flyrep_ct_tuple follows;
+	uint8_t shape = ct->rec.op;
+
+	if (ct->family == AF_INET6)
+		shape |= SHAPE_V6;
+	if (ct->zone || ct->zone_dir != ZONE_DIR_BOTH)
+		shape |= SHAPE_ZONE;
+	if (!is_live(shape))
+		return shape;
+	if (ct->mark)
+		shape |= SHAPE_MARK;
+	fr_conntrack_invert(&follows, ct);
+	if (is_same_addr(&ct->reply.src, &follows.src) &&
+	    ct->reply.sport == follows.sport)
+		shape |= SHAPE_SRC;
+	if (is_same_addr(&ct->reply.dst, &follows.dst))
+		shape |= SHAPE_DST;
+	if (ct->reply.dport == follows.dport)
+		shape |= SHAPE_DPORT;
+	return shape;
+}
+
+static inline void put_value(uint8_t *base, const struct pass *p, uint8_t shape,
+			     const struct flyrep_ct *ct)
+{
+	uint8_t status = fr_conntrack_status_to_wire(ct->status);
+	uint8_t flags, scale;
+
+	put(base, p, STATUS, &status);
+	if (!(shape & SHAPE_SRC)) {
+		put(base, p, shape & SHAPE_V6 ? REPLY_SRC6 : REPLY_SRC4,
+		    ct->reply.src.byte);
+		put(base, p, REPLY_SPORT, &ct->reply.sport);
+	}
+	if (!(shape & SHAPE_DST))
+		put(base, p, shape & SHAPE_V6 ? REPLY_DST6 : REPLY_DST4,
+		    ct->reply.dst.byte);
+	if (!(shape & SHAPE_DPORT))
+		put(base, p, REPLY_DPORT, &ct->reply.dport);
+	if (shape & SHAPE_MARK) {
+		uint32_t mark = htonl(ct->mark);
+
+		put(base, p, MARK, &mark);
+	}
+	if (ct->proto == IPPROTO_TCP) {
+		flags = fr_conntrack_nibbles(ct->tcp_flags,
+					     FLYREP_CT_TCP_FLAGS_MASK);
+		scale = fr_conntrack_nibbles(ct->tcp_scale, 0xf);
+		put(base, p, TCP_STATE, &ct->tcp_state);
+		put(base, p, TCP_FLAGS, &flags);
+		put(base, p, TCP_SCALE, &scale);
+	}
+}
+
+static inline void put_record(uint8_t *base, const struct pass *p,
+			      uint8_t shape, const struct flyrep_ct *ct)
+{
+	put(base, p, PROTO, &ct->proto);
+	if (shape & SHAPE_ZONE) {
+		uint16_t zone = htons(ct->zone);
+
+		put(base, p, ZONE, &zone);
+		put(base, p, ZONE_DIR, &ct->zone_dir);
+	}
+	if (shape & SHAPE_V6) {
+		put(base, p, SRC6, ct->orig.src.byte);
+		put(base, p, DST6, ct->orig.dst.byte);
+	} else {
+		put(base, p, SRC4, ct->orig.src.byte);
+		put(base, p, DST4, ct->orig.dst.byte);
+	}
+	put(base, p, SPORT, &ct->orig.sport);
+	put(base, p, DPORT, &ct->orig.dport);
+	if (is_live(shape))
+		put_value(base, p, shape, ct);
+}
+
+int fr_conntrack_encode(struct fr_writer *w, const void *recs, size_t n)
+{
+	const struct flyrep_ct *ct = recs;
+	struct pass p = { 0 };
+	uint8_t *shape, *base;
+	const char *why;
+	size_t i;
+
+	fr_put_varint(w, n);
+	shape = fr_put_room(w, n);
+	if (!shape)
+		return -ENOSPC;
+	for (i = 0; i < n; i++) {
+		if (fr_conntrack_check(&ct[i], &why)) {
+			w->bad = true;
+			return -EINVAL;
+		}
+		shape[i] = shape_of(&ct[i]);
+		classes_add(p.n, shape[i], ct[i].proto);
+	}
+	base = fr_put_room(w, layout(p.offset, p.n));
+	if (!base)
+		return -ENOSPC;
+	for (i = 0; i < n; i++) {
+		put_record(base, &p, shape[i], &ct[i]);
+		classes_add(p.at, shape[i], ct[i].proto);
+	}
+	return 0;
+}
+
+/* What no encoder writes: no operation, or a DELETE with a value. */
+static inline bool is_shape(uint8_t shape)
+{
+	if (!(shape & SHAPE_OP))
+		return false;
+	return is_live(shape) || !(shape & (SHAPE_FOLLOWS | SHAPE_MARK));
+}
+
+static inline int get_value(const uint8_t *base, const struct pass *p,
+			    uint8_t shape, struct flyrep_ct *ct)
+{
+	uint8_t status, flags, scale;
+	uint32_t mark;
+
+	get(base, p, STATUS, &status);
+	if (status & ~FR_CONNTRACK_STATUS_WIRE_MASK)
+		return -EBADMSG;
+	ct->status = fr_conntrack_status_from_wire(status);
+	if (shape & SHAPE_FOLLOWS)
+		fr_conntrack_invert(&ct->reply, ct);
+	if (!(shape & SHAPE_SRC)) {
+		get(base, p, shape & SHAPE_V6 ? REPLY_SRC6 : REPLY_SRC4,
+		    ct->reply.src.byte);
+		get(base, p, REPLY_SPORT, &ct->reply.sport);
+	}
+	if (!(shape & SHAPE_DST))
+		get(base, p, shape & SHAPE_V6 ? REPLY_DST6 : REPLY_DST4,
+		    ct->reply.dst.byte);
+	if (!(shape & SHAPE_DPORT))
+		get(base, p, REPLY_DPORT, &ct->reply.dport);
+	if (shape & SHAPE_MARK) {
+		get(base, p, MARK, &mark);
+		ct->mark = ntohl(mark);
+	}
+	if (ct->proto == IPPROTO_TCP) {
+		get(base, p, TCP_STATE, &ct->tcp_state);
+		get(base, p, TCP_FLAGS, &flags);
+		get(base, p, TCP_SCALE, &scale);
+		if (flags &
+		    ~(FLYREP_CT_TCP_FLAGS_MASK | FLYREP_CT_TCP_FLAGS_MASK << 4))
+			return -EBADMSG;
+		ct->tcp_flags[0] = flags & 0xf;
+		ct->tcp_flags[1] = flags >> 4;
+		ct->tcp_scale[0] = scale & 0xf;
+		ct->tcp_scale[1] = scale >> 4;
+	}
+	return 0;
+}
+
+static inline int get_record(const uint8_t *base, const struct pass *p,
+			     uint8_t shape, struct flyrep_ct *ct)
+{
+	const char *why;
+
+	memset(ct, 0, sizeof(*ct));
+	ct->rec.op = shape & SHAPE_OP;
+	ct->zone_dir = ZONE_DIR_BOTH;
+	get(base, p, PROTO, &ct->proto);
+	if (shape & SHAPE_ZONE) {
+		get(base, p, ZONE, &ct->zone);
+		ct->zone = ntohs(ct->zone);
+		get(base, p, ZONE_DIR, &ct->zone_dir);
+	}
+	if (shape & SHAPE_V6) {
+		ct->family = AF_INET6;
+		get(base, p, SRC6, ct->orig.src.byte);
+		get(base, p, DST6, ct->orig.dst.byte);
+	} else {
+		ct->family = AF_INET;
+		get(base, p, SRC4, ct->orig.src.byte);
+		get(base, p, DST4, ct->orig.dst.byte);
+	}
+	get(base, p, SPORT, &ct->orig.sport);
+	get(base, p, DPORT, &ct->orig.dport);
+	if (is_live(shape) && get_value(base, p, shape, ct))
+		return -EBADMSG;
+	return fr_conntrack_check(ct, &why) ? -EBADMSG : 0;
+}
+
+int fr_conntrack_decode(struct fr_reader *r, void *recs, size_t n_max,
+			size_t *n)
+{
+	const uint8_t *shape, *proto, *base;
+	struct flyrep_ct *ct = recs;
+	struct pass p = { 0 };
+	uint64_t count;
+	size_t i, len;
+
+	*n = 0;
+	count = fr_get_varint(r);
+	if (r->bad || count > n_max)
+		return -EBADMSG;
+	shape = fr_get_ref(r, count);
+	proto = r->pos; /* the first column, still to be bounded */
+	if (!shape || fr_reader_left(r) < count)
+		return -EBADMSG;
+	for (i = 0; i < count; i++) {
+		if (!is_shape(shape[i]))
+			return -EBADMSG;
+		classes_add(p.n, shape[i], proto[i]);
+	}
+	/* count is at most what has come in bytes, so this cannot overflow. */
+	len = layout(p.offset, p.n);
+	base = fr_get_ref(r, len);
+	if (!base)
+		return -EBADMSG;
+	for (i = 0; i < count; i++) {
+		if (get_record(base, &p, shape[i], &ct[i]))
+			return -EBADMSG;
+		classes_add(p.at, shape[i], ct[i].proto);
+	}
+	*n = count;
+	return 0;
+}

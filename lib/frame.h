@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Frames: what travels between two agents, inside TLS. Layout and meaning of
+ * every message: docs/protocol.md. Nothing here does I/O.
+ *
+ *   0       4      5       6       7          8              16
+ *   +-------+------+-------+-------+----------+---------------+---------...
+ *   |  len  | type | flags | table | reserved |      seq      | payload (len bytes)
+ *   +-------+------+-------+-------+----------+---------------+---------...
+ *
+ * Control messages have one struct, one encode and one decode each. A decoder
+ * takes a whole payload, accepts longer ones (fields are only ever appended) and
+ * returns -EBADMSG on shorter or inconsistent ones.
+ */
+#ifndef FR_FRAME_H
+#define FR_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cursor.h"
+#include "flyrep_records.h"
+
+#define FR_WIRE_VERSION		1
+#define FR_WIRE_VERSION_MIN	1
+#define FR_FRAME_HEAD_LEN	16
+#define FR_FRAME_MAX_LEN	(1u << 20)	/* payload as sent */
+#define FR_PAYLOAD_MAX_LEN	(8u << 20)	/* payload decompressed */
+#define FR_BATCH_MAX		65536		/* records in one batch */
+#define FR_NODE_ID_MAX_LEN	63
+#define FR_HISTORY_LEN		16
+
+enum fr_frame_type {
+	FR_FRAME_HELLO = 1,
+	FR_FRAME_START,
+	FR_FRAME_BATCH,
+	FR_FRAME_ACK,
+	FR_FRAME_AUDIT,
+	FR_FRAME_AUDIT_REPLY,
+	FR_FRAME_REPAIR_BEGIN,
+	FR_FRAME_REPAIR_END,
+	FR_FRAME_ROLE,
+	FR_FRAME_PING,
+	FR_FRAME_PONG,
+	FR_FRAME_ERROR,
+	FR_FRAME_CHECK,
+	FR_FRAME_CHECKED,
+	FR_FRAME_TYPE_END
+};
+
+#define FR_FRAME_F_ZSTD		0x01	/* payload is one zstd frame with its size in the header */
+#define FR_FRAME_F_REPAIR	0x02	/* BATCH: part of a repair, not of the stream; seq is 0 */
+
+struct fr_frame_head {
+	uint32_t len;
+	uint8_t type;
+	uint8_t flags;
+	uint8_t table;
+	uint64_t seq;
+};
+
+const char *fr_frame_type_name(unsigned int type);
+void fr_frame_head_encode(uint8_t head[FR_FRAME_HEAD_LEN], const struct fr_frame_head *h);
+/*
+ * -EBADMSG on an unknown type or flag, a reserved byte set, a BATCH without a table, seq or
+ * FR_FRAME_F_REPAIR where they do not belong; -EMSGSIZE on len > FR_FRAME_MAX_LEN.
+ */
+int fr_frame_head_decode(struct fr_frame_head *h, const uint8_t head[FR_FRAME_HEAD_LEN]);
+
+/**
+ * struct fr_squeeze - zstd contexts, kept for reuse; one for each thread
+ *
+ * fr_squeeze_pack() compresses if that saves at least 1/16 and 16 bytes, else it copies; it
+ * returns the length and sets or clears FR_FRAME_F_ZSTD in *flags accordingly, or -ENOSPC (also
+ * for more than FR_PAYLOAD_MAX_LEN).
+ * fr_squeeze_unpack() refuses a payload whose declared size is absent or above FR_PAYLOAD_MAX_LEN
+ * before it allocates anything, one that decompresses to another size, and anything but exactly one
+ * zstd frame: -EBADMSG; -ENOMEM. Without FR_FRAME_F_ZSTD in @flags, *out is @src itself.
+ * The result stays valid until the next call on the same fr_squeeze.
+ */
+struct fr_squeeze;
+struct fr_squeeze *fr_squeeze_new(void);
+void fr_squeeze_free(struct fr_squeeze *s);
+ssize_t fr_squeeze_pack(struct fr_squeeze *s, uint8_t *dst, size_t dst_len, const void *src,
+			size_t len, uint8_t *flags);
+int fr_squeeze_unpack(struct fr_squeeze *s, const uint8_t *src, size_t len, uint8_t flags,
+		      const uint8_t **out, size_t *out_len);
+
+/* Roles of a node, in HELLO and ROLE. */
+enum fr_role { FR_ROLE_BACKUP = 1, FR_ROLE_PRIMARY, FR_ROLE_FAULT };
+
+const char *fr_role_name(enum fr_role role);
+
+struct fr_hello {
+	uint8_t wire_min;
+	uint8_t wire_max;
+	uint8_t role;				/* enum fr_role */
+	uint64_t capabilities;			/* none defined yet; unknown ones are ignored */
+	uint64_t tables;			/* bit n: table id n */
+	uint64_t epoch;
+	uint64_t now_us;			/* CLOCK_REALTIME of the sender */
+	uint8_t history[FR_HISTORY_LEN];	/* of the sender's own stream */
+	uint64_t seq;				/* last one of it */
+	uint8_t have_history[FR_HISTORY_LEN];	/* stream last received here, zero: none */
+	uint64_t have_seq;			/* last one of it that was applied */
+	uint32_t ct_max;			/* nf_conntrack_max, 0: no module */
+	char node_id[FR_NODE_ID_MAX_LEN + 1];
+	char version[32];			/* software version, for people */
+};
+
+struct fr_start {
+	uint8_t history[FR_HISTORY_LEN];
+	uint64_t next_seq;	/* from 1 */
+	uint64_t epoch;
+};
+
+struct fr_ack {
+	uint64_t seq;		/* all up to this one are in the receiver's kernel */
+	uint64_t entries;	/* objects the receiver holds, all tables */
+	uint64_t refused;	/* records its kernel refused since the session began */
+	uint32_t repaired;	/* repair batches applied since the last REPAIR_BEGIN */
+};
+
+/* Groups: FLYREP_BUCKETS buckets in FR_GROUPS groups of FR_GROUP_BUCKETS. */
+#define FR_GROUPS		256
+#define FR_GROUP_BUCKETS	(FLYREP_BUCKETS / FR_GROUPS)
+
+struct fr_audit {
+	uint32_t id;
+	uint64_t entries;
+	uint64_t group[FR_GROUPS];
+};
+
+/**
+ * struct fr_audit_reply - where the receiver differs
+ * @id: of the audit
+ * @entries: objects of the receiver at that point of the stream
+ * @differs: bitmap of groups
+ * @n_groups: bits set in @differs
+ * @bucket: decode: points into the payload: FR_GROUP_BUCKETS big-endian 64-bit digests for each
+ *	group that differs, ascending; read them with fr_audit_reply_digest().
+ *	encode: NULL, and the caller's get() supplies them
+ */
+struct fr_audit_reply {
+	uint32_t id;
+	uint64_t entries;
+	uint8_t differs[FR_GROUPS / 8];
+	unsigned int n_groups;
+	const uint8_t *bucket;
+};
+
+uint64_t fr_audit_reply_digest(const struct fr_audit_reply *m, unsigned int nth_group,
+			       unsigned int n);
+
+struct fr_role_msg {
+	uint8_t role;		/* enum fr_role */
+	uint64_t epoch;
+};
+
+/* Codes of ERROR; the sender closes after it. */
+enum fr_error_code {
+	FR_ERROR_PROTOCOL = 1,	/* malformed or unexpected message */
+	FR_ERROR_VERSION,	/* no common wire version */
+	FR_ERROR_IDENTITY,	/* node id not expected here, or the same as ours */
+	FR_ERROR_EPOCH,		/* your epoch is older than mine */
+	FR_ERROR_SHUTDOWN,	/* going away */
+	FR_ERROR_INTERNAL,
+};
+
+struct fr_error {
+	uint16_t code;
+	char text[200];
+};
+
+/* PING; PONG returns the token alone. */
+struct fr_ping {
+	uint64_t token;
+	uint64_t pending;	/* changes the sender has captured and not seen acknowledged */
+};
+
+/* CHECK has no payload. CHECKED: how the index of the standby differed from its own kernel. */
+struct fr_checked {
+	uint64_t entries;
+	uint64_t missing;	/* in the index, not in the kernel */
+	uint64_t stale;		/* in the kernel, not in the index */
+	uint64_t differ;
+};
+
+void fr_hello_encode(struct fr_writer *w, const struct fr_hello *m);
+int fr_hello_decode(struct fr_hello *m, const void *buf, size_t len);
+void fr_start_encode(struct fr_writer *w, const struct fr_start *m);
+int fr_start_decode(struct fr_start *m, const void *buf, size_t len);
+void fr_ack_encode(struct fr_writer *w, const struct fr_ack *m);
+int fr_ack_decode(struct fr_ack *m, const void *buf, size_t len);
+void fr_audit_encode(struct fr_writer *w, const struct fr_audit *m);
+int fr_audit_decode(struct fr_audit *m, const void *buf, size_t len);
+/* @digests: FLYREP_BUCKETS host-order digests, indexed by bucket */
+void fr_audit_reply_encode(struct fr_writer *w, const struct fr_audit_reply *m,
+			   const uint64_t *digests);
+int fr_audit_reply_decode(struct fr_audit_reply *m, const void *buf, size_t len);
+/* REPAIR_BEGIN: the bitmap of buckets, FLYREP_BUCKETS_LEN bytes, as is (zstd does the rest). */
+void fr_role_encode(struct fr_writer *w, const struct fr_role_msg *m);
+int fr_role_decode(struct fr_role_msg *m, const void *buf, size_t len);
+void fr_ping_encode(struct fr_writer *w, const struct fr_ping *m);
+int fr_ping_decode(struct fr_ping *m, const void *buf, size_t len);
+void fr_checked_encode(struct fr_writer *w, const struct fr_checked *m);
+int fr_checked_decode(struct fr_checked *m, const void *buf, size_t len);
+void fr_error_encode(struct fr_writer *w, const struct fr_error *m);
+int fr_error_decode(struct fr_error *m, const void *buf, size_t len);
+
+#endif

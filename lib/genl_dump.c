@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "genl_dump.h"
+
+#include <errno.h>
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "genl_message.h"
+#include "records.h"
+
+#define SCRATCH_LEN 65536
+
+void fr_genl_dump_begin(struct fr_genl_dump *d, uint8_t cmd, uint8_t table,
+			uint32_t seq)
+{
+	d->cmd = cmd;
+	d->table = table;
+	d->seq = seq;
+	d->phase = FLYREP_PHASE_UNSPEC;
+	d->is_interrupted = false;
+	d->end_stamp = 0;
+}
+
+void fr_genl_dump_free(struct fr_genl_dump *d)
+{
+	free(d->scratch);
+	d->scratch = NULL;
+}
+
+static int take_records(struct fr_genl_dump *d,
+			const struct fr_genl_attrs *attrs,
+			const struct fr_genl_sink *sink, void *cookie)
+{
+	const struct nlattr *attr = attrs->by_type[FLYREP_A_RECORDS];
+	const struct fr_table *table;
+	const uint8_t *recs;
+	uint16_t src_len;
+	size_t n, chunk;
+	uint8_t id;
+
+	if (!attr || fr_genl_message_u8(attrs, FLYREP_A_TABLE, &id) ||
+	    fr_genl_message_u16(attrs, FLYREP_A_REC_LEN, &src_len))
+		return -EPROTO;
+	n = mnl_attr_get_payload_len(attr);
+	if (src_len < sizeof(struct flyrep_rec) || n % src_len)
+		return -EPROTO;
+	if (d->cmd == FLYREP_CMD_SNAPSHOT && id != d->table)
+		return -EPROTO;
+	table = fr_table_by_id(id);
+	/* A newer module may drain tables that this program has never heard of. */
+	if (!table || !sink->records)
+		return 0;
+
+	n /= src_len;
+	recs = mnl_attr_get_payload(attr);
+	if (src_len == table->rec_len &&
+	    !((uintptr_t)recs % alignof(struct flyrep_rec))) {
+		if (n)
+			sink->records(cookie, id, recs, src_len, n);
+		return 0;
+	}
+	/* Another size, or aligned as netlink aligns: to four bytes only. */
+	if (!d->scratch)
+		d->scratch = malloc(SCRATCH_LEN);
+	if (!d->scratch)
+		return -ENOMEM;
+	for (; n; n -= chunk, recs += chunk * src_len) {
+		chunk = SCRATCH_LEN / table->rec_len;
+		if (chunk > n)
+			chunk = n;
+		fr_records_resize(table, d->scratch, recs, src_len, chunk);
+		sink->records(cookie, id, d->scratch, table->rec_len, chunk);
+	}
+	return 0;
+}
+
+static int take_drain(struct fr_genl_dump *d, const struct fr_genl_attrs *attrs,
+		      const struct fr_genl_sink *sink, void *cookie)
+{
+	const uint8_t *buckets;
+	uint32_t dirty;
+	uint64_t stamp;
+
+	if (d->phase == FLYREP_PHASE_END)
+		return -EPROTO;
+	if (!attrs->by_type[FLYREP_A_STAMP])
+		return take_records(d, attrs, sink, cookie);
+
+	if (fr_genl_message_u64(attrs, FLYREP_A_STAMP, &stamp) ||
+	    fr_genl_message_u32(attrs, FLYREP_A_DIRTY, &dirty) ||
+	    fr_genl_message_buckets(attrs, &buckets) || !dirty != !buckets)
+		return -EPROTO;
+	d->phase = FLYREP_PHASE_END;
+	/* At once: the module has handed these buckets over, whatever happens next. */
+	if (sink->drained)
+		sink->drained(cookie, stamp, dirty, buckets);
+	return 0;
+}
+
+static int take_snapshot(struct fr_genl_dump *d,
+			 const struct fr_genl_attrs *attrs,
+			 const struct fr_genl_sink *sink, void *cookie)
+{
+	const uint8_t *buckets;
+	uint8_t table, phase;
+	uint64_t stamp;
+
+	if (fr_genl_message_u8(attrs, FLYREP_A_TABLE, &table) ||
+	    table != d->table ||
+	    fr_genl_message_u8(attrs, FLYREP_A_PHASE, &phase))
+		return -EPROTO;
+
+	switch (phase) {
+	case FLYREP_PHASE_BEGIN:
+		if (d->phase != FLYREP_PHASE_UNSPEC ||
+		    fr_genl_message_u64(attrs, FLYREP_A_STAMP, &stamp) ||
+		    fr_genl_message_buckets(attrs, &buckets))
+			return -EPROTO;
+		if (sink->begin)
+			sink->begin(cookie, table, stamp, buckets);
+		break;
+	case FLYREP_PHASE_DATA:
+		if (d->phase != FLYREP_PHASE_BEGIN &&
+		    d->phase != FLYREP_PHASE_DATA)
+			return -EPROTO;
+		d->phase = phase;
+		return take_records(d, attrs, sink, cookie);
+	case FLYREP_PHASE_END:
+		if (d->phase != FLYREP_PHASE_BEGIN &&
+		    d->phase != FLYREP_PHASE_DATA)
+			return -EPROTO;
+		if (fr_genl_message_u64(attrs, FLYREP_A_STAMP, &d->end_stamp))
+			return -EPROTO;
+		break;
+	default:
+		return -EPROTO;
+	}
+	d->phase = phase;
+	return 0;
+}
+
+/* NLMSG_DONE, or NLMSG_ERROR in its place: the dump is over. */
+static int take_done(struct fr_genl_dump *d, const struct nlmsghdr *nlh,
+		     const struct fr_genl_sink *sink, void *cookie, char *text,
+		     size_t size)
+{
+	uint8_t cmd = d->cmd;
+	int err = fr_genl_message_error(nlh, text, size);
+
+	/* An acknowledgement nobody asked for does not end a dump. */
+	if (!err && nlh->nlmsg_type == NLMSG_ERROR)
+		return -EPROTO;
+	d->cmd = FLYREP_CMD_UNSPEC;
+	if (err)
+		return err;
+	if (d->is_interrupted)
+		return -EINTR;
+	if (d->phase != FLYREP_PHASE_END)
+		return -EPROTO;
+	/* Only now is it certain that nothing of the snapshot is missing. */
+	if (cmd == FLYREP_CMD_SNAPSHOT && sink->end)
+		sink->end(cookie, d->table, d->end_stamp);
+	return 0;
+}
+
+static int take_message(struct fr_genl_dump *d, const struct nlmsghdr *nlh,
+			const struct fr_genl_sink *sink, void *cookie,
+			char *text, size_t size)
+{
+	struct fr_genl_attrs attrs;
+	uint8_t cmd;
+
+	if (nlh->nlmsg_type == d->family && !nlh->nlmsg_seq) {
+		if (fr_genl_message_attrs(nlh, &cmd, &attrs))
+			return -EPROTO;
+		if (cmd == FLYREP_CMD_WAKE && sink->wake)
+			sink->wake(cookie);
+		return 0;
+	}
+	if (!d->cmd || nlh->nlmsg_seq != d->seq)
+		return 0;
+	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
+		d->is_interrupted = true;
+	if (nlh->nlmsg_type == NLMSG_DONE || nlh->nlmsg_type == NLMSG_ERROR)
+		return take_done(d, nlh, sink, cookie, text, size);
+	if (nlh->nlmsg_type != d->family)
+		return -EPROTO;
+	if (fr_genl_message_attrs(nlh, &cmd, &attrs) || cmd != d->cmd)
+		return -EPROTO;
+	if (cmd == FLYREP_CMD_DRAIN)
+		return take_drain(d, &attrs, sink, cookie);
+	return take_snapshot(d, &attrs, sink, cookie);
+}
+
+int fr_genl_dump_take(struct fr_genl_dump *d, const void *buf, size_t len,
+		      const struct fr_genl_sink *sink, void *cookie, char *text,
+		      size_t size)
+{
+	const uint8_t *pos = buf;
+	int err;
+
+	text[0] = 0;
+	while (len) {
+		const struct nlmsghdr *nlh = (const struct nlmsghdr *)pos;
+		size_t step;
+
+		if (len < sizeof(*nlh) || nlh->nlmsg_len < sizeof(*nlh) ||
+		    nlh->nlmsg_len > len)
+			return -EPROTO;
+		err = take_message(d, nlh, sink, cookie, text, size);
+		if (err)
+			return err;
+		step = MNL_ALIGN(nlh->nlmsg_len);
+		if (step > len)
+			step = len;
+		pos += step;
+		len -= step;
+	}
+	return d->cmd != FLYREP_CMD_UNSPEC;
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "records.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "conntrack.h"
+
+#define N_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Indexed by enum flyrep_table; a new id without its row here stops the build. */
+static const struct fr_table *const tables[] = {
+	[FLYREP_TABLE_CONNTRACK] = &fr_conntrack_table,
+};
+
+static_assert(N_OF(tables) == __FLYREP_TABLE_MAX, "a table id has no row");
+static_assert(FLYREP_CT_KEY_MAX_LEN <= FR_KEY_MAX_LEN, "a key does not fit");
+
+const struct fr_table *fr_table_by_id(unsigned int id)
+{
+	return id < N_OF(tables) ? tables[id] : NULL;
+}
+
+const struct fr_table *fr_table_by_name(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < N_OF(tables); i++)
+		if (tables[i] && !strcmp(tables[i]->name, name))
+			return tables[i];
+	return NULL;
+}
+
+void fr_records_resize(const struct fr_table *table, void *dst, const void *src,
+		       size_t src_len, size_t n)
+{
+	size_t rec_len = table->rec_len,
+	       common = src_len < rec_len ? src_len : rec_len;
+	const uint8_t *from = src;
+	uint8_t *to = dst;
+
+	if (src_len == rec_len) {
+		if (n)
+			memcpy(dst, src, n * rec_len);
+		return;
+	}
+	for (; n; n--, from += src_len, to += rec_len) {
+		memcpy(to, from, common);
+		memset(to + common, 0, rec_len - common);
+	}
+}

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "schema.h"
+
+#include "config.h"
+#include "nearest.h"
+#include "units.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#define S(n) (1000ULL * (n))
+#define M(n) (60 * S(n))
+#define H(n) (60 * M(n))
+#define D(n) (24 * H(n))
+
+#define AT(field) .offset = offsetof(struct fr_config, field)
+#define IN_PEER(field) .offset = offsetof(struct fr_config_peer, field)
+#define UNBOUND .offset = FR_SCHEMA_UNBOUND
+#define RANGE(low, high) .min = (low), .max = (high)
+#define PORT(port) .min = (port)
+#define WORDS(...)                       \
+	.choices = (const char *const[]) \
+	{                                \
+		__VA_ARGS__, NULL        \
+	}
+
+#define REQUIRED .flags = FR_SCHEMA_REQUIRED
+#define RELOADABLE .flags = FR_SCHEMA_RELOADABLE
+#define NOT_YET .flags = FR_SCHEMA_UNSUPPORTED, UNBOUND
+
+const uint8_t fr_schema_protos[] = { IPPROTO_TCP,  IPPROTO_UDP,
+				     IPPROTO_ICMP, IPPROTO_ICMPV6,
+				     IPPROTO_SCTP, IPPROTO_DCCP,
+				     IPPROTO_GRE,  IPPROTO_UDPLITE };
+
+#define PROTO_NAMES \
+	"tcp", "udp", "icmp", "icmpv6", "sctp", "dccp", "gre", "udplite"
+
+static const struct fr_schema rows[] = {
+	{ "mode", FR_SCHEMA_CHOICE, REQUIRED, AT(mode),
+	  .only = "primary|replica",
+	  WORDS("primary", "replica", "active-active", "multi-master", "chain",
+		"standalone"),
+	  .help = "What this node is when it starts: primary ships its flows to its peers, "
+		  "replica applies those of its primary. A takeover changes it at run time." },
+	{ "node_id", FR_SCHEMA_NODE_ID, AT(node_id),
+	  .help = "Name of this node, unique among its peers: letters, digits, dot, underscore "
+		  "and dash, at most 63. Default: the host name." },
+	{ "listen_addr", FR_SCHEMA_ADDRESS, AT(listen_addr),
+	  PORT(FR_CONFIG_PORT),
+	  .help = "Address and TCP port that peers dial. A replica that never becomes primary "
+		  "may omit it." },
+	{ "primary_addr", FR_SCHEMA_ADDRESS, AT(primary_addr),
+	  PORT(FR_CONFIG_PORT),
+	  .help = "Address and port of the primary, which a replica dials." },
+	{ "peer_addr", FR_SCHEMA_ADDRESS, NOT_YET, PORT(9002),
+	  .help = "Address and UDP port for heartbeats with the other node of a pair." },
+	{ "secret_key", FR_SCHEMA_SECRET, AT(secret_key),
+	  .help = "Secret shared by all nodes, at least 8 bytes and better 32 or more. "
+		  "Short for the key of the same name in auth." },
+	{ "secret_key_file", FR_SCHEMA_PATH, AT(secret_key_file),
+	  .help = "File that holds the secret; one newline at its end does not count. Without any "
+		  "secret here the agent takes the systemd credential psk." },
+	{ "previous_secret_keys", FR_SCHEMA_SECRETS, UNBOUND, .dflt = "[]",
+	  .only = "[]",
+	  .help = "Secrets still accepted while a new one is rolled out." },
+	{ "allow_insecure", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
+	  .only = "false", .help = "Allow transport.encryption = false." },
+	{ "state_dir", FR_SCHEMA_PATH, AT(state_dir),
+	  .dflt = "\"/var/lib/flyrep\"",
+	  .help = "Directory of what must survive a restart." },
+	{ "backlog", FR_SCHEMA_SIZE, AT(backlog_len),
+	  RANGE(1 << 20, 1ULL << 36), .dflt = "\"64M\"",
+	  .help = "Memory for batches that a peer has not acknowledged. A peer further behind is "
+		  "repaired by comparing digests instead." },
+	{ "ring", FR_SCHEMA_NUMBER, AT(ring_entries), RANGE(0, 1 << 22),
+	  .dflt = "0",
+	  .help = "Changed flows that the kernel module remembers for each CPU until the agent "
+		  "reads them. 0: the module chooses." },
+
+	{ "peers", FR_SCHEMA_SECTIONS, AT(peers), RANGE(0, 64), .dflt = "[]",
+	  .help = "The other nodes. Nobody else may connect." },
+	{ "peers.id", FR_SCHEMA_NODE_ID, REQUIRED, IN_PEER(id),
+	  .help = "The node_id expected there; any other is refused." },
+	{ "peers.address", FR_SCHEMA_ADDRESS, REQUIRED, IN_PEER(address),
+	  PORT(FR_CONFIG_PORT), .help = "Its listen_addr." },
+	{ "peers.role", FR_SCHEMA_CHOICE, IN_PEER(role), .dflt = "\"replica\"",
+	  .only = "primary|replica", WORDS("primary", "replica", "peer"),
+	  .help = "What that node is when it starts." },
+
+	{ "zone", FR_SCHEMA_LABELLED, NOT_YET,
+	  .help = "zone \"NAME\" { }: gives flows and leases the name of a zone." },
+	{ "zone.interfaces", FR_SCHEMA_STRINGS, NOT_YET,
+	  .help = "Interfaces that belong to it." },
+	{ "zone.networks", FR_SCHEMA_NETWORKS, NOT_YET, RANGE(0, 256),
+	  .help = "Networks that belong to it." },
+	{ "zone.ct_zone", FR_SCHEMA_NUMBER, NOT_YET, RANGE(0, 65535),
+	  .help = "Conntrack zone that belongs to it." },
+	{ "zone.ct_mark", FR_SCHEMA_STRING, NOT_YET,
+	  .help = "Conntrack mark that belongs to it, as \"value/mask\"." },
+
+	{ "auth", FR_SCHEMA_SECTION, UNBOUND,
+	  .help = "How peers prove who they are." },
+	{ "auth.method", FR_SCHEMA_CHOICE, AT(auth.method), .dflt = "\"psk\"",
+	  .only = "psk", WORDS("psk", "mtls"),
+	  .help = "psk: a shared secret. mtls: certificates." },
+	{ "auth.secret_key", FR_SCHEMA_SECRET, AT(auth.secret_key),
+	  .help = "As secret_key at the top; only one of them may be set." },
+	{ "auth.secret_key_file", FR_SCHEMA_PATH, AT(auth.secret_key_file),
+	  .help = "As secret_key_file at the top; only one of them may be set." },
+	{ "auth.previous_secret_keys", FR_SCHEMA_SECRETS, UNBOUND, .dflt = "[]",
+	  .only = "[]", .help = "As previous_secret_keys at the top." },
+	{ "auth.key_rotation", FR_SCHEMA_DURATION, AT(auth.key_rotation_ms),
+	  RANGE(0, D(365)), .dflt = "\"0s\"", .only = "0s",
+	  .help = "Age at which every traffic key is replaced. 0: never." },
+
+	{ "transport", FR_SCHEMA_SECTION, UNBOUND,
+	  .help = "The connections between peers." },
+	{ "transport.protocol", FR_SCHEMA_CHOICE, UNBOUND, .dflt = "\"tcp\"",
+	  WORDS("tcp"), .help = "There is only tcp." },
+	{ "transport.compression", FR_SCHEMA_BOOL, AT(transport.compression),
+	  .dflt = "true",
+	  .help = "Compress each batch that gets smaller by it." },
+	{ "transport.encryption", FR_SCHEMA_BOOL, UNBOUND, .dflt = "true",
+	  .only = "true", .help = "TLS 1.3." },
+	{ "transport.tls", FR_SCHEMA_SECTION, NOT_YET,
+	  .help = "Certificates; the name in a peer's must be its node_id." },
+	{ "transport.tls.cert_file", FR_SCHEMA_PATH, NOT_YET,
+	  .help = "This node's, PEM." },
+	{ "transport.tls.key_file", FR_SCHEMA_PATH, NOT_YET,
+	  .help = "Its private key, PEM." },
+	{ "transport.tls.ca_file", FR_SCHEMA_PATH, NOT_YET,
+	  .help = "The only authority believed, PEM." },
+
+	{ "sync", FR_SCHEMA_SECTION, UNBOUND,
+	  .help = "The pace of replication." },
+	{ "sync.mode", FR_SCHEMA_CHOICE, UNBOUND, .dflt = "\"incremental\"",
+	  .only = "incremental", WORDS("incremental", "full"),
+	  .help = "incremental: changes as they happen. full: everything, each interval." },
+	{ "sync.interval", FR_SCHEMA_DURATION, RELOADABLE, AT(sync.interval_ms),
+	  RANGE(1, H(1)), .dflt = "\"1s\"",
+	  .help = "The longest a captured change may wait for its batch. An idle link sends at "
+		  "once; changes gather only while a batch is on its way." },
+	{ "sync.batch_size", FR_SCHEMA_NUMBER, RELOADABLE, AT(sync.batch_size),
+	  RANGE(1, 65536), .dflt = "1000",
+	  .help = "Changes in a batch, at most." },
+	{ "sync.max_lag", FR_SCHEMA_DURATION, RELOADABLE, AT(sync.max_lag_ms),
+	  RANGE(1, D(1)), .dflt = "\"10s\"",
+	  .help = "A peer that leaves changes unacknowledged for longer is lagging: the node is "
+		  "degraded. Nothing is ever held up for it." },
+
+	{ "data", FR_SCHEMA_SECTION, UNBOUND, .help = "What is replicated." },
+	{ "data.conntrack", FR_SCHEMA_BOOL, UNBOUND, .dflt = "true",
+	  .only = "true", .help = "Flows." },
+	{ "data.expectations", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
+	  .only = "false", .help = "Flows that helpers expect to see." },
+	{ "data.nft_sets", FR_SCHEMA_STRINGS, UNBOUND, .dflt = "[]",
+	  .only = "[]",
+	  .help = "Elements of nftables sets, as patterns \"family/table/set\"." },
+	{ "data.dhcp_leases", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
+	  .only = "false", .help = "DHCP leases." },
+	{ "data.dns_records", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
+	  .only = "false", .help = "Local DNS records." },
+	{ "data.learning_state", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
+	  .only = "false", .help = "Learned policy." },
+	{ "data.configuration", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
+	  .only = "false", .help = "Configuration files." },
+	{ "data.metrics", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
+	  .only = "false", .help = "Counters." },
+
+	{ "conntrack", FR_SCHEMA_SECTION, UNBOUND,
+	  .help = "Which flows are replicated, and how a standby keeps them." },
+	{ "conntrack.min_state", FR_SCHEMA_CHOICE, RELOADABLE,
+	  AT(conntrack.min_state), .dflt = "\"assured\"",
+	  WORDS("assured", "all"),
+	  .help = "assured: a flow counts once its handshake is done, or for protocols without "
+		  "one, once it was answered. all: from its first packet." },
+	{ "conntrack.accept", FR_SCHEMA_PROTOS, RELOADABLE,
+	  AT(conntrack.accept), RANGE(1, FR_CONFIG_PROTOS_MAX),
+	  .dflt = "[\"tcp\", \"udp\", \"icmp\", \"icmpv6\"]",
+	  .only = "tcp|udp|icmp|icmpv6", WORDS(PROTO_NAMES),
+	  .help = "Protocols." },
+	{ "conntrack.ignore_networks", FR_SCHEMA_NETWORKS, RELOADABLE,
+	  AT(conntrack.ignore_networks), RANGE(0, FR_CONFIG_NETWORKS_MAX),
+	  .dflt = "[\"127.0.0.0/8\", \"::1/128\"]",
+	  .help = "Flows from or to these are not replicated. Setting it replaces the default; "
+		  "keep the loopback networks in it, and add the nodes' own addresses." },
+	{ "conntrack.zones", FR_SCHEMA_ZONES, RELOADABLE, AT(conntrack.zones),
+	  RANGE(0, FR_CONFIG_ZONES_MAX), .dflt = "[]",
+	  .help = "Conntrack zones. Empty: all." },
+	{ "conntrack.mark", FR_SCHEMA_MASK, RELOADABLE, AT(conntrack.mark),
+	  RANGE(0, UINT32_MAX), .dflt = "0",
+	  .help = "With mark_mask: only flows with (mark & mark_mask) equal to this." },
+	{ "conntrack.mark_mask", FR_SCHEMA_MASK, RELOADABLE,
+	  AT(conntrack.mark_mask), RANGE(0, UINT32_MAX), .dflt = "0",
+	  .help = "The bits that mark is about. 0: every flow." },
+	{ "conntrack.hold", FR_SCHEMA_SECONDS, RELOADABLE, AT(conntrack.hold_s),
+	  RANGE(1, 2000000), .dflt = "\"24h\"",
+	  .help = "How long a standby keeps a flow it never saw a packet of. Its owner's delete "
+		  "removes it sooner." },
+	{ "conntrack.orphan_grace", FR_SCHEMA_SECONDS, RELOADABLE,
+	  AT(conntrack.orphan_grace_s), RANGE(0, 86400), .dflt = "\"60s\"",
+	  .help = "When the agent is gone for this long, held flows get ordinary timeouts." },
+
+	{ "conflict_resolution", FR_SCHEMA_SECTION, NOT_YET,
+	  .help = "Who wins when two nodes wrote the same key." },
+	{ "conflict_resolution.strategy", FR_SCHEMA_CHOICE, NOT_YET,
+	  WORDS("timestamp", "priority", "manual"),
+	  .help = "How the winner is found." },
+	{ "conflict_resolution.priorities", FR_SCHEMA_MAP, NOT_YET,
+	  RANGE(0, 1000000), .help = "node_id = number; the higher one wins." },
+	{ "conflict_resolution.timestamp_resolution", FR_SCHEMA_CHOICE, NOT_YET,
+	  WORDS("second", "millisecond", "microsecond", "nanosecond"),
+	  .help = "Stamps that differ by less are equal." },
+	{ "conflict_resolution.clock_skew_tolerance", FR_SCHEMA_DURATION,
+	  NOT_YET, RANGE(0, H(1)),
+	  .help = "Stamps closer than this are reported as conflicts." },
+	{ "conflict_resolution.manual_resolution", FR_SCHEMA_SECTION, NOT_YET,
+	  .help = "The queue of conflicts that a person decides." },
+	{ "conflict_resolution.manual_resolution.require_approval",
+	  FR_SCHEMA_BOOL, NOT_YET, .help = "Wait for an approver." },
+	{ "conflict_resolution.manual_resolution.approvers", FR_SCHEMA_STRINGS,
+	  NOT_YET, .help = "Who may decide. Empty: any administrator." },
+	{ "conflict_resolution.manual_resolution.timeout", FR_SCHEMA_DURATION,
+	  NOT_YET, RANGE(0, D(365)),
+	  .help = "After this the timestamp decides. 0: never." },
+
+	{ "filters", FR_SCHEMA_SECTION, UNBOUND, .help = "What is left out." },
+	{ "filters.zones", FR_SCHEMA_STRINGS, UNBOUND, .dflt = "[]",
+	  .only = "[]",
+	  .help = "Ship only what belongs to these zones. Empty: all." },
+	{ "filters.exclude_sensitive", FR_SCHEMA_BOOL, UNBOUND, .dflt = "true",
+	  .only = "true", .help = "Leave out passwords, keys and the like." },
+	{ "filters.custom_filters", FR_SCHEMA_SECTIONS, UNBOUND, RANGE(0, 64),
+	  .dflt = "[]", .only = "[]",
+	  .help = "A record is shipped when every condition of its type is true." },
+	{ "filters.custom_filters.type", FR_SCHEMA_CHOICE,
+	  .flags = FR_SCHEMA_REQUIRED, UNBOUND,
+	  WORDS("dhcp", "dns", "learning", "config", "metrics", "conntrack",
+		"nft"),
+	  .help = "What the condition is about." },
+	{ "filters.custom_filters.condition", FR_SCHEMA_STRING,
+	  .flags = FR_SCHEMA_REQUIRED, UNBOUND, .help = "An expression." },
+
+	{ "transformations", FR_SCHEMA_SECTION, UNBOUND,
+	  .help = "What is done to data on its way." },
+	{ "transformations.anonymize_ips", FR_SCHEMA_BOOL, UNBOUND,
+	  .dflt = "false", .only = "false",
+	  .help = "Replace addresses, keeping their prefixes." },
+	{ "transformations.compress_data", FR_SCHEMA_BOOL, UNBOUND,
+	  .dflt = "false", .only = "false",
+	  .help = "Compress data at rest. This version keeps none." },
+	{ "transformations.encrypt_data", FR_SCHEMA_BOOL, UNBOUND,
+	  .dflt = "false", .only = "false",
+	  .help = "Encrypt data at rest. This version keeps none." },
+
+	{ "recovery", FR_SCHEMA_SECTION, UNBOUND,
+	  .help = "What happens after a fault." },
+	{ "recovery.auto_resync", FR_SCHEMA_BOOL, AT(recovery.auto_resync),
+	  .dflt = "true", .only = "true",
+	  .help = "Repair a gap or a difference without being asked." },
+	{ "recovery.resync_threshold", FR_SCHEMA_NUMBER, NOT_YET,
+	  RANGE(1, UINT32_MAX),
+	  .help = "Further behind than this many changes: compare digests, do not replay." },
+	{ "recovery.resync_interval", FR_SCHEMA_DURATION, RELOADABLE,
+	  AT(recovery.resync_interval_ms), RANGE(S(1), D(7)), .dflt = "\"1h\"",
+	  .help = "Time between full comparisons with a peer." },
+	{ "recovery.audit_interval", FR_SCHEMA_DURATION, RELOADABLE,
+	  AT(recovery.audit_interval_ms), RANGE(100, D(1)), .dflt = "\"10s\"",
+	  .help = "Time between comparisons of what the agent believes with its own kernel." },
+	{ "recovery.full_resync", FR_SCHEMA_SECTION, NOT_YET,
+	  .help = "Transfer of everything at set times." },
+	{ "recovery.full_resync.schedule", FR_SCHEMA_STRING, NOT_YET,
+	  .help = "Five cron fields, local time." },
+	{ "recovery.full_resync.compression", FR_SCHEMA_BOOL, NOT_YET,
+	  .help = "Compress it." },
+	{ "recovery.full_resync.checksum_verification", FR_SCHEMA_BOOL, NOT_YET,
+	  .help = "Verify it before anything is applied." },
+	{ "recovery.incremental", FR_SCHEMA_SECTION, UNBOUND,
+	  .help = "Checkpoints." },
+	{ "recovery.incremental.enabled", FR_SCHEMA_BOOL, UNBOUND,
+	  .dflt = "false", .only = "false", .help = "Write checkpoints." },
+	{ "recovery.incremental.checkpoint_interval", FR_SCHEMA_DURATION,
+	  NOT_YET, RANGE(S(1), D(7)), .help = "Time between them." },
+	{ "recovery.incremental.max_checkpoints", FR_SCHEMA_NUMBER, NOT_YET,
+	  RANGE(1, 100000), .help = "How many are kept." },
+
+	{ "backup_before_resync", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
+	  .only = "false",
+	  .help = "No resync without a backup. Flows live in the kernel and are not backed up." },
+	{ "backup_retention", FR_SCHEMA_DURATION, NOT_YET, RANGE(0, D(3650)),
+	  .help = "How long backups are kept." },
+
+	{ "api", FR_SCHEMA_SECTION, UNBOUND,
+	  .help = "Where the agent answers questions." },
+	{ "api.socket", FR_SCHEMA_PATH, AT(api.socket),
+	  .dflt = "\"" FR_CONFIG_API_SOCKET "\"",
+	  .help = "Unix socket of the HTTP API, which flyrep(8) uses." },
+	{ "api.listen", FR_SCHEMA_ADDRESS, NOT_YET, PORT(8080),
+	  .help = "Address and TCP port of the HTTP API." },
+};
+
+const struct fr_schema *fr_schema_rows(size_t *n)
+{
+	*n = sizeof(rows) / sizeof(rows[0]);
+	return rows;
+}
+
+bool fr_schema_is_child(const struct fr_schema *parent,
+			const struct fr_schema *row)
+{
+	size_t len = parent ? strlen(parent->path) : 0;
+
+	if (parent &&
+	    (strncmp(row->path, parent->path, len) || row->path[len++] != '.'))
+		return false;
+	return !strchr(row->path + len, '.');
+}
+
+const char *fr_schema_name(const struct fr_schema *row)
+{
+	const char *dot = strrchr(row->path, '.');
+
+	return dot ? dot + 1 : row->path;
+}
+
+const struct fr_schema *fr_schema_child(const struct fr_schema *parent,
+					const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (fr_schema_is_child(parent, &rows[i]) &&
+		    !strcmp(fr_schema_name(&rows[i]), key))
+			return &rows[i];
+	return NULL;
+}
+
+const char *fr_schema_nearest(const struct fr_schema *parent, const char *key)
+{
+	struct fr_nearest nearest;
+	size_t i;
+
+	fr_nearest_init(&nearest, key);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (fr_schema_is_child(parent, &rows[i]))
+			fr_nearest_offer(&nearest, fr_schema_name(&rows[i]));
+	return nearest.best;
+}
+
+const char *fr_schema_type_name(enum fr_schema_type type)
+{
+	static const char *const names[FR_SCHEMA_N_TYPES] = {
+		[FR_SCHEMA_SECTION] = "section",
+		[FR_SCHEMA_SECTIONS] = "list of sections",
+		[FR_SCHEMA_LABELLED] = "labelled section",
+		[FR_SCHEMA_MAP] = "names to numbers",
+		[FR_SCHEMA_BOOL] = "boolean",
+		[FR_SCHEMA_NUMBER] = "number",
+		[FR_SCHEMA_MASK] = "32-bit mask",
+		[FR_SCHEMA_DURATION] = "duration",
+		[FR_SCHEMA_SECONDS] = "duration",
+		[FR_SCHEMA_SIZE] = "size",
+		[FR_SCHEMA_STRING] = "string",
+		[FR_SCHEMA_CHOICE] = "choice",
+		[FR_SCHEMA_NODE_ID] = "node id",
+		[FR_SCHEMA_PATH] = "path",
+		[FR_SCHEMA_SECRET] = "secret",
+		[FR_SCHEMA_ADDRESS] = "address",
+		[FR_SCHEMA_STRINGS] = "list of strings",
+		[FR_SCHEMA_SECRETS] = "list of secrets",
+		[FR_SCHEMA_PROTOS] = "list of protocols",
+		[FR_SCHEMA_NETWORKS] = "list of networks",
+		[FR_SCHEMA_ZONES] = "list of zones",
+	};
+
+	return names[type];
+}
+
+char *fr_schema_range(const struct fr_schema *row, char *buf, size_t len)
+{
+	char low[FR_UNITS_TEXT_LEN], high[FR_UNITS_TEXT_LEN];
+
+	buf[0] = '\0';
+	switch (row->type) {
+	case FR_SCHEMA_NUMBER:
+	case FR_SCHEMA_MAP:
+		snprintf(buf, len, "%llu to %llu", (unsigned long long)row->min,
+			 (unsigned long long)row->max);
+		break;
+	case FR_SCHEMA_DURATION:
+		snprintf(buf, len, "%s to %s",
+			 fr_units_format_duration(row->min * FR_UNITS_NS_PER_MS,
+						  low),
+			 fr_units_format_duration(row->max * FR_UNITS_NS_PER_MS,
+						  high));
+		break;
+	case FR_SCHEMA_SECONDS:
+		snprintf(buf, len, "%s to %s",
+			 fr_units_format_duration(row->min * FR_UNITS_NS_PER_S,
+						  low),
+			 fr_units_format_duration(row->max * FR_UNITS_NS_PER_S,
+						  high));
+		break;
+	case FR_SCHEMA_SIZE:
+		snprintf(buf, len, "%s to %s",
+			 fr_units_format_bytes(row->min, low),
+			 fr_units_format_bytes(row->max, high));
+		break;
+	case FR_SCHEMA_SECTIONS:
+	case FR_SCHEMA_PROTOS:
+	case FR_SCHEMA_NETWORKS:
+	case FR_SCHEMA_ZONES:
+		snprintf(buf, len, "%s%llu of them",
+			 row->min ? "1 to " : "at most ",
+			 (unsigned long long)row->max);
+		break;
+	default:
+		break;
+	}
+	return buf;
+}
+
+bool fr_schema_allows(const char *only, const char *text)
+{
+	size_t len = strlen(text);
+
+	while (*only) {
+		size_t word = strcspn(only, "|");
+
+		if (word == len && !memcmp(only, text, len))
+			return true;
+		only += word + (only[word] == '|');
+	}
+	return false;
+}
