@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The loop thread's side. Lock order: never call MHD_resume_connection() with our
+ * lock held; suspending happens under it, so that no call can be answered
+ * before its connection sleeps.
+ */
+#include "api.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api_call.h"
+#include "monotonic.h"
+
+#define DEADLINE_MS 60000
+#define STOP_MS 1000 /* for the last answers to leave */
+
+/* --- calls ------------------------------------------------------------------- */
+
+static void list_push(struct api_list *l, struct api_call *call)
+{
+	call->next = NULL;
+	call->prev = l->last;
+	if (l->last)
+		l->last->next = call;
+	else
+		l->first = call;
+	l->last = call;
+}
+
+static void list_remove(struct api_list *l, struct api_call *call)
+{
+	if (call->prev)
+		call->prev->next = call->next;
+	else
+		l->first = call->next;
+	if (call->next)
+		call->next->prev = call->prev;
+	else
+		l->last = call->prev;
+	call->prev = call->next = NULL;
+}
+
+void api_call_unref(struct api_call *call)
+{
+	if (atomic_fetch_sub(&call->n_refs, 1) > 1)
+		return;
+	json_decref(call->json);
+	free(call->body);
+	free(call->text);
+	free(call);
+}
+
+/* A string, whatever the bytes are. */
+static json_t *text_new(const char *s)
+{
+	json_t *text = json_string(s);
+	char copy[512];
+	size_t i;
+
+	if (text)
+		return text;
+	snprintf(copy, sizeof(copy), "%s", s);
+	for (i = 0; copy[i]; i++)
+		if (copy[i] & 0x80)
+			copy[i] = '?';
+	return json_string(copy);
+}
+
+/* Takes the reference; malloced, ends in a newline; NULL: no memory. */
+static char *dump(json_t *body)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY) :
+			    NULL;
+	size_t len = text ? strlen(text) : 0;
+	char *longer = text ? realloc(text, len + 2) : NULL;
+
+	json_decref(body);
+	if (!longer) {
+		free(text);
+		return NULL;
+	}
+	strcpy(longer + len, "\n");
+	return longer;
+}
+
+char *api_error_text(const char *error, const char *details)
+{
+	return dump(json_pack("{s:s, s:o}", "error", error, "details",
+			      text_new(details)));
+}
+
+int api_enqueue(struct api *api, struct api_call *call)
+{
+	int rc = 0;
+
+	call->deadline_ns = monotonic_ns();
+	pthread_mutex_lock(&api->lock);
+	if (api->is_stopping) {
+		rc = -ESHUTDOWN;
+	} else if (api->n_calls >= API_CALLS_MAX) {
+		rc = -EBUSY;
+	} else {
+		call->api = api;
+		atomic_fetch_add(&call->n_refs, 1);
+		api->n_calls++;
+		MHD_suspend_connection(call->connection);
+		list_push(&api->queue, call);
+	}
+	pthread_mutex_unlock(&api->lock);
+	if (!rc)
+		eventfd_write(api->wake_fd, 1);
+	return rc;
+}
+
+void api_completed(struct api *api)
+{
+	pthread_mutex_lock(&api->lock);
+	if (!--api->n_calls)
+		pthread_cond_signal(&api->is_idle);
+	pthread_mutex_unlock(&api->lock);
+}
+
+/* --- answers ----------------------------------------------------------------- */
+
+/* Hand back; @call is the HTTP thread's from here on, but for our reference. */
+static void answer(struct api_call *call, unsigned int status, char *text)
+{
+	struct MHD_Connection *connection = call->connection;
+
+	list_remove(&call->api->pending, call);
+	call->api = NULL;
+	call->status = status;
+	call->text = text;
+	MHD_resume_connection(connection);
+}
+
+/* The handler is done with it. */
+static void release(struct api_call *call)
+{
+	json_decref(call->json);
+	call->json = NULL;
+	api_call_unref(call);
+}
+
+void api_reply(struct api_call *call, json_t *body)
+{
+	/* A missing body is one that could not be made: 500. */
+	if (call->api)
+		answer(call, MHD_HTTP_OK, dump(body));
+	else
+		json_decref(body);
+	release(call);
+}
+
+void api_fail(struct api_call *call, unsigned int status, const char *error,
+	      const char *details_fmt, ...)
+{
+	char details[512];
+	va_list args;
+
+	va_start(args, details_fmt);
+	vsnprintf(details, sizeof(details), details_fmt, args);
+	va_end(args);
+	if (call->api)
+		answer(call, status, api_error_text(error, details));
+	release(call);
+}
+
+int api_is_gone(const struct api_call *call)
+{
+	/* The HTTP thread closes no descriptor while its connection sleeps. */
+	struct pollfd p = { .fd = call->fd };
+
+	if (!call->api)
+		return 1;
+	return poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
+}
+
+static int on_wake(sd_event_source *source, int fd, uint32_t events,
+		   void *cookie)
+{
+	struct api *api = cookie;
+	struct api_call *call;
+	eventfd_t one;
+
+	(void)source;
+	(void)events;
+	/* One call for each turn of the loop: replication comes between. */
+	if (eventfd_read(fd, &one))
+		return 0;
+	pthread_mutex_lock(&api->lock);
+	call = api->queue.first;
+	if (call)
+		list_remove(&api->queue, call);
+	pthread_mutex_unlock(&api->lock);
+	if (!call)
+		return 0;
+	call->deadline_ns += api->deadline_ns;
+	list_push(&api->pending, call);
+	if (api->pending.first == call) {
+		sd_event_source_set_time(api->timer, call->deadline_ns / 1000);
+		sd_event_source_set_enabled(api->timer, SD_EVENT_ONESHOT);
+	}
+	if (api_is_gone(call))
+		api_fail(call, MHD_HTTP_SERVICE_UNAVAILABLE, "gone",
+			 "the client has left");
+	else
+		call->route->handle(api->cookie, call, call->json);
+	return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *cookie)
+{
+	struct api *api = cookie;
+	uint64_t now_ns = monotonic_ns();
+
+	(void)usec;
+	while (api->pending.first && api->pending.first->deadline_ns <= now_ns)
+		answer(api->pending.first, MHD_HTTP_GATEWAY_TIMEOUT,
+		       api_error_text("timeout", "no answer in time"));
+	if (!api->pending.first)
+		return 0;
+	/* Rounded up, or the loop would spin for the rest of a microsecond. */
+	sd_event_source_set_time(source,
+				 api->pending.first->deadline_ns / 1000 + 1);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+void api_set_deadline(struct api *api, uint64_t ms)
+{
+	api->deadline_ns = ms * 1000000;
+}
+
+/* --- life -------------------------------------------------------------------- */
+
+static int loop_start(struct api *api, sd_event *event)
+{
+	int rc;
+
+	api->event = sd_event_ref(event);
+	api->wake_fd = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
+	if (api->wake_fd < 0)
+		return -errno;
+	rc = sd_event_add_io(event, &api->wake, api->wake_fd, EPOLLIN, on_wake,
+			     api);
+	if (rc < 0)
+		return rc;
+	sd_event_source_set_description(api->wake, "api");
+	rc = sd_event_add_time(event, &api->timer, CLOCK_MONOTONIC, 0, 0,
+			       on_timer, api);
+	if (rc < 0)
+		return rc;
+	sd_event_source_set_description(api->timer, "api deadline");
+	return sd_event_source_set_enabled(api->timer, SD_EVENT_OFF);
+}
+
+static void loop_stop(struct api *api)
+{
+	sd_event_source_disable_unref(api->timer);
+	sd_event_source_disable_unref(api->wake);
+	if (api->wake_fd >= 0)
+		close(api->wake_fd);
+	sd_event_unref(api->event);
+}
+
+int api_start(struct api **out, sd_event *event, const char *socket_path,
+	      const struct api_route *routes, void *cookie)
+{
+	struct api *api = calloc(1, sizeof(*api));
+	pthread_condattr_t attr;
+	int fd, rc;
+
+	*out = NULL;
+	if (!api)
+		return -ENOMEM;
+	/* jansson seeds its hash once, and not from two threads. */
+	json_object_seed(0);
+	api->routes = routes;
+	api->cookie = cookie;
+	api->deadline_ns = DEADLINE_MS * 1000000ull;
+	pthread_mutex_init(&api->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&api->is_idle, &attr);
+	pthread_condattr_destroy(&attr);
+
+	rc = loop_start(api, event);
+	if (rc < 0)
+		goto err_loop;
+	fd = api_socket_open(&api->socket, socket_path);
+	if (fd < 0) {
+		rc = fd;
+		goto err_loop;
+	}
+	rc = api_http_start(api, fd);
+	if (rc)
+		goto err_http;
+	*out = api;
+	return 0;
+err_http:
+	api_socket_remove(&api->socket);
+err_loop:
+	loop_stop(api);
+	pthread_cond_destroy(&api->is_idle);
+	pthread_mutex_destroy(&api->lock);
+	free(api);
+	return rc;
+}
+
+static void answer_stopping(struct api_call *call)
+{
+	answer(call, MHD_HTTP_SERVICE_UNAVAILABLE,
+	       api_error_text("stopping", "the agent is stopping"));
+}
+
+/* Until the HTTP thread has sent what it was given, or has had its time. */
+static void wait_idle(struct api *api)
+{
+	uint64_t until_ns = monotonic_ns() + STOP_MS * 1000000ull;
+	struct timespec until = {
+		.tv_sec = until_ns / 1000000000,
+		.tv_nsec = until_ns % 1000000000,
+	};
+
+	pthread_mutex_lock(&api->lock);
+	while (api->n_calls &&
+	       !pthread_cond_timedwait(&api->is_idle, &api->lock, &until))
+		;
+	pthread_mutex_unlock(&api->lock);
+}
+
+void api_stop(struct api *api)
+{
+	struct api_call *call;
+	struct api_list queue;
+	int listen_fd;
+
+	if (!api)
+		return;
+	api_socket_remove(&api->socket);
+	listen_fd = MHD_quiesce_daemon(api->daemon);
+	pthread_mutex_lock(&api->lock);
+	api->is_stopping = true;
+	queue = api->queue;
+	api->queue = (struct api_list){ 0 };
+	pthread_mutex_unlock(&api->lock);
+
+	/* These have handlers, which will still reply, to nobody. */
+	while (api->pending.first)
+		answer_stopping(api->pending.first);
+	while (queue.first) {
+		call = queue.first;
+		list_remove(&queue, call);
+		list_push(&api->pending, call);
+		answer_stopping(call);
+		release(call);
+	}
+	wait_idle(api);
+	MHD_stop_daemon(api->daemon);
+	if (listen_fd != MHD_INVALID_SOCKET)
+		close(listen_fd);
+	loop_stop(api);
+	pthread_cond_destroy(&api->is_idle);
+	pthread_mutex_destroy(&api->lock);
+	free(api);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * API socket: the unix socket the API listens on, from file to file.
+ */
+#ifndef API_SOCKET_H
+#define API_SOCKET_H
+
+#include <sys/types.h>
+#include <sys/un.h>
+
+/* Which file is ours, so that another's is never removed. */
+struct api_socket {
+	struct sockaddr_un address;
+	dev_t dev;
+	ino_t ino;
+};
+
+/**
+ * api_socket_open - bind and listen, mode 0660, non-blocking
+ *
+ * A file that a dead process left behind is replaced.
+ *
+ * Return: descriptor; -EADDRINUSE: someone answers there; -EEXIST: there is a file
+ * that is no socket; -ENAMETOOLONG; -errno
+ */
+int api_socket_open(struct api_socket *s, const char *path);
+/* Remove the file, if it is still the one that was made. Closes nothing. */
+void api_socket_remove(const struct api_socket *s);
+
+#endif

@@ -1,0 +1,597 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+#include "control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+#include "monotonic.h"
+
+#define VALIDATE_TIMEOUT_NS	60000000000ull
+#define VALIDATE_POLL_US	10000
+
+struct control {
+	sd_event *event;
+	struct flow *flow;
+	const struct fr_config *config;
+	struct api *api;
+	struct validate *validate;	/* the running one */
+};
+
+static double ms(uint64_t ns)
+{
+	return ns / 1000 / 1000.0;
+}
+
+/* --- what state a link and the node are in --- */
+
+static uint64_t oldest_age_ns(const struct flow_link *l, uint64_t *n_changes, uint64_t *n_bytes)
+{
+	uint64_t oldest = 0;
+
+	*n_changes = *n_bytes = 0;
+	if (!ship_is_started(l->ship))
+		return 0;
+	ship_pending(l->ship, n_changes, n_bytes, &oldest);
+	return oldest ? monotonic_ns() - oldest : 0;
+}
+
+static bool is_lagging(const struct flow_link *l)
+{
+	uint64_t n, bytes;
+
+	return oldest_age_ns(l, &n, &bytes) > l->flow->config->sync.max_lag_ms * 1000000ull;
+}
+
+static const char *writer_state(const struct flow_link *l)
+{
+	const struct ship_figures *s = ship_figures(l->ship);
+
+	if (!ship_is_started(l->ship))
+		return peer_hello(l->peer)->ct_max ? "syncing" : "down";
+	if (is_lagging(l))
+		return "lagging";
+	if (!s->last_audit_ns || s->n_dirty)
+		return "syncing";
+	if (!s->is_equal)
+		return l->flow->config->recovery.auto_resync ? "syncing" : "needs_resync";
+	return "in_sync";
+}
+
+static const char *reader_state(const struct flow_link *l)
+{
+	const struct receive_figures *r = receive_figures(l->receive);
+
+	if (!receive_is_started(l->receive) || !r->last_audit_ns || r->is_repairing)
+		return "syncing";
+	return r->is_equal ? "in_sync" : "needs_resync";
+}
+
+static const char *link_state(const struct flow_link *l)
+{
+	switch (peer_state(l->peer)) {
+	case PEER_DOWN:
+		return "down";
+	case PEER_CONNECTING:
+	case PEER_GREETING:
+		return "connecting";
+	case PEER_UP:
+		break;
+	}
+	switch (l->relation) {
+	case ROLE_WRITE:
+		return writer_state(l);
+	case ROLE_READ:
+		return reader_state(l);
+	case ROLE_SPLIT:
+		return "split_brain";
+	default:
+		return "connecting";
+	}
+}
+
+/* Worst first. */
+static const char *const states[] = { "split_brain", "down",	   "needs_resync", "lagging",
+				      "connecting",  "syncing", "in_sync" };
+
+static const char *node_state(const struct flow *f)
+{
+	size_t i, k;
+
+	if (!drain_is_attached(f->drain))
+		return "down";
+	if (!f->is_known)
+		return "init";
+	for (k = 0; k < sizeof(states) / sizeof(states[0]); k++)
+		for (i = 0; i < f->n_links; i++)
+			if (!strcmp(link_state(&f->links[i]), states[k]))
+				return states[k];
+	return "init";
+}
+
+/* RFC 3339 of an instant on the monotonic clock; null for never. */
+static json_t *when(uint64_t at_ns)
+{
+	struct timespec now;
+	char text[40];
+	struct tm tm;
+	time_t t;
+
+	if (!at_ns)
+		return json_null();
+	clock_gettime(CLOCK_REALTIME, &now);
+	t = now.tv_sec - (time_t)((monotonic_ns() - at_ns) / 1000000000ull);
+	gmtime_r(&t, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return json_string(text);
+}
+
+static json_t *peer_json(const struct flow_link *l)
+{
+	const struct ship_figures *s = ship_figures(l->ship);
+	const struct receive_figures *r = receive_figures(l->receive);
+	bool reads = l->relation == ROLE_READ;
+	uint64_t n, bytes, age = oldest_age_ns(l, &n, &bytes);
+	json_t *o = json_object();
+
+	json_object_set_new(o, "id", json_string(peer_id(l->peer)));
+	json_object_set_new(o, "address", json_string(peer_address(l->peer)));
+	json_object_set_new(o, "role", json_string(l->role ? fr_role_name(l->role) : "unknown"));
+	json_object_set_new(o, "state", json_string(link_state(l)));
+	json_object_set_new(o, "connected", json_boolean(peer_state(l->peer) == PEER_UP));
+	json_object_set_new(o, "lag_ms", json_real(ms(age)));
+	json_object_set_new(o, "backlog_changes", json_integer(n));
+	json_object_set_new(o, "backlog_bytes", json_integer(bytes));
+	json_object_set_new(o, "rtt_ms", json_real(ms(peer_rtt_ns(l->peer))));
+	json_object_set_new(o, "tx_bytes", json_integer(peer_tx_bytes(l->peer)));
+	json_object_set_new(o, "rx_bytes", json_integer(peer_rx_bytes(l->peer)));
+	json_object_set_new(o, "last_audit", when(reads ? r->last_audit_ns : s->last_audit_ns));
+	json_object_set_new(o, "entries",
+			    json_integer(reads ? r->writer_entries : s->remote_entries));
+	json_object_set_new(o, "repairing_buckets", json_integer(s->n_dirty));
+	json_object_set_new(o, "repaired_buckets", json_integer(s->n_repaired));
+	json_object_set_new(o, "refused", json_integer(reads ? r->refused : s->refused));
+	json_object_set_new(o, "error", json_string(peer_trouble(l->peer)));
+	return o;
+}
+
+static uint64_t last_sync_ns(const struct flow *f)
+{
+	uint64_t last = 0;
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++) {
+		const struct ship_figures *s = ship_figures(f->links[i].ship);
+
+		if (s->is_equal && s->last_audit_ns > last)
+			last = s->last_audit_ns;
+	}
+	return f->role.role == FR_ROLE_PRIMARY ? last : f->in_step_ns;
+}
+
+static json_t *module_json(struct flow *f)
+{
+	struct fr_genl_info info;
+	json_t *o = json_object(), *c;
+	size_t i;
+
+	json_object_set_new(o, "present", json_boolean(drain_is_attached(f->drain)));
+	if (drain_info(f->drain, &info) < 0)
+		return o;
+	json_object_set_new(o, "version", json_string(info.version));
+	json_object_set_new(o, "capture",
+			    json_string(info.capture == FLYREP_CAPTURE_CHAIN ? "chain" : "none"));
+	json_object_set_new(o, "bound", json_boolean(info.reader != 0));
+	json_object_set_new(o, "flows", json_integer(info.ct_count));
+	json_object_set_new(o, "flows_max", json_integer(info.ct_max));
+	json_object_set_new(o, "ring_entries", json_integer(info.ring_entries));
+	c = json_array();
+	for (i = 0; i < info.n_counters; i++)
+		json_array_append_new(c, json_integer(info.counters[i]));
+	json_object_set_new(o, "counters", c);
+	return o;
+}
+
+static json_t *tables_json(struct flow *f)
+{
+	struct index *ix = truth_index(f->truth);
+	char digest[20];
+	json_t *o = json_object(), *a = json_array();
+
+	snprintf(digest, sizeof(digest), "%016lx", index_digest(ix));
+	json_object_set_new(o, "table", json_string(truth_table(f->truth)->name));
+	json_object_set_new(o, "entries", json_integer(index_entries(ix)));
+	json_object_set_new(o, "memory_bytes", json_integer(index_memory(ix)));
+	json_object_set_new(o, "digest", json_string(digest));
+	json_array_append_new(a, o);
+	return a;
+}
+
+static json_t *warnings_json(struct flow *f)
+{
+	const struct inject_counts *ic = inject_counts(f->inject);
+	json_t *a = json_array();
+
+	if (drain_trouble(f->drain)[0])
+		json_array_append_new(a, json_string(drain_trouble(f->drain)));
+	if (ic->full)
+		json_array_append_new(a, json_sprintf("%lu records found the conntrack table full",
+						      ic->full));
+	if (ic->clash)
+		json_array_append_new(a, json_sprintf("%lu records found their NAT port taken",
+						      ic->clash));
+	return a;
+}
+
+static void on_status(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct control *c = cookie;
+	struct flow *f = c->flow;
+	json_t *s = json_object(), *peers = json_array();
+	bool connected = false;
+	size_t i;
+
+	(void)body;
+	for (i = 0; i < f->n_links; i++) {
+		json_array_append_new(peers, peer_json(&f->links[i]));
+		connected |= peer_state(f->links[i].peer) == PEER_UP;
+	}
+	json_object_set_new(s, "mode", json_string(fr_config_mode_name(c->config->mode)));
+	json_object_set_new(s, "ha_enabled", json_true());
+	json_object_set_new(s, "ha_role", json_string(fr_role_name(f->role.role)));
+	json_object_set_new(s, "node_id", json_string(c->config->node_id));
+	json_object_set_new(s, "connected", json_boolean(connected));
+	json_object_set_new(s, "peer_address",
+			    f->n_links ? json_string(peer_address(f->links[0].peer)) : json_null());
+	json_object_set_new(s, "sync_state", json_string(node_state(f)));
+	json_object_set_new(s, "last_sync_time", when(last_sync_ns(f)));
+	json_object_set_new(s, "version", json_string(FLYREP_VERSION));
+	json_object_set_new(s, "error", json_string(drain_trouble(f->drain)));
+	json_object_set_new(s, "sequence", json_integer(backlog_next_seq(f->backlog) - 1));
+	json_object_set_new(s, "epoch", json_integer(f->role.epoch));
+	json_object_set_new(s, "paused", json_false());
+	json_object_set_new(s, "taken_over", json_integer(f->n_taken_over));
+	json_object_set_new(s, "lost", json_integer(f->n_lost));
+	json_object_set_new(s, "module", module_json(f));
+	json_object_set_new(s, "tables", tables_json(f));
+	json_object_set_new(s, "warnings", warnings_json(f));
+	json_object_set_new(s, "peers", peers);
+	api_reply(call, json_pack("{s:o}", "status", s));
+}
+
+static void on_lag(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct flow *f = ((struct control *)cookie)->flow;
+	json_t *peers = json_array();
+	uint64_t now = monotonic_ns();
+	size_t i;
+
+	(void)body;
+	for (i = 0; i < f->n_links; i++) {
+		struct latency *l = ship_latency(f->links[i].ship);
+		uint64_t n, bytes, age = oldest_age_ns(&f->links[i], &n, &bytes);
+		uint64_t max = latency_quantile_ns(l, now, 1000);
+		json_t *o = json_object();
+
+		json_object_set_new(o, "id", json_string(peer_id(f->links[i].peer)));
+		json_object_set_new(o, "p50_ms", json_real(ms(latency_quantile_ns(l, now, 500))));
+		json_object_set_new(o, "p99_ms", json_real(ms(latency_quantile_ns(l, now, 990))));
+		/* Nobody knows the lag of a peer that is not there. */
+		json_object_set_new(o, "max_ms",
+				    ship_is_started(f->links[i].ship) ||
+						    f->links[i].relation == ROLE_READ ?
+					    json_real(ms(age > max ? age : max)) :
+					    json_null());
+		json_object_set_new(o, "samples", json_integer(latency_count(l, now)));
+		json_object_set_new(o, "changes", json_integer(n));
+		json_object_set_new(o, "bytes", json_integer(bytes));
+		json_array_append_new(peers, o);
+	}
+	api_reply(call, json_pack("{s:o}", "peers", peers));
+}
+
+/* Changes that exist nowhere but on the writer. */
+static json_t *would_lose(const struct flow *f)
+{
+	uint64_t worst = 0, n, bytes;
+	bool is_known = false;
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++) {
+		const struct flow_link *l = &f->links[i];
+
+		if (peer_state(l->peer) != PEER_UP)
+			continue;
+		if (l->relation == ROLE_WRITE && ship_is_started(l->ship))
+			oldest_age_ns(l, &n, &bytes);
+		else if (l->relation == ROLE_READ)
+			n = peer_remote_pending(l->peer);
+		else
+			continue;
+		is_known = true;
+		worst = n > worst ? n : worst;
+	}
+	return is_known ? json_integer(worst) : json_null();
+}
+
+static void on_ready(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct flow *f = ((struct control *)cookie)->flow;
+	json_t *reasons = json_array();
+	char text[2048], *line, *save = NULL;
+	bool ready;
+
+	(void)body;
+	ready = flow_is_ready(f, text, sizeof(text));
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		json_array_append_new(reasons, json_string(line));
+	api_reply(call, json_pack("{s:b, s:o, s:o, s:s}", "ready", ready, "reasons", reasons,
+				  "would_lose", would_lose(f), "role",
+				  fr_role_name(f->role.role)));
+}
+
+static void on_role(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct flow *f = ((struct control *)cookie)->flow;
+	const char *name = json_string_value(json_object_get(body, "role"));
+	uint64_t begin = monotonic_ns();
+	uint32_t n = 0;
+	int role, rc;
+
+	for (role = FR_ROLE_BACKUP; role <= FR_ROLE_FAULT; role++)
+		if (name && !strcmp(name, fr_role_name(role)))
+			break;
+	if (role > FR_ROLE_FAULT) {
+		api_fail(call, 400, "bad role", "role: one of primary, backup, fault");
+		return;
+	}
+	rc = flow_set_role(f, role, &n);
+	if (rc < 0) {
+		api_fail(call, 500, "role not changed", "%s", strerror(-rc));
+		return;
+	}
+	api_reply(call, json_pack("{s:s, s:I, s:I, s:f}", "role", fr_role_name(f->role.role),
+				  "epoch", (json_int_t)f->role.epoch, "promoted", (json_int_t)n,
+				  "took_ms", ms(monotonic_ns() - begin)));
+}
+
+/* --- validate: wait for comparisons that begin from now on --- */
+
+enum validate_step { VALIDATE_SELF, VALIDATE_PEERS, VALIDATE_AUDIT };
+
+struct validate {
+	struct control *control;
+	struct api_call *call;
+	sd_event_source *timer;
+	bool is_deep;
+	enum validate_step step;
+	uint64_t begin_ns;
+	uint64_t n_self;	/* own comparisons before */
+	uint64_t *n_before;	/* each link: answers or audits so far; UINT64_MAX: left out */
+};
+
+static void validate_free(struct validate *v)
+{
+	v->control->validate = NULL;
+	sd_event_source_disable_unref(v->timer);
+	free(v->n_before);
+	free(v);
+}
+
+static json_t *validate_link_json(const struct validate *v, size_t i, bool *equal)
+{
+	const struct flow_link *l = &v->control->flow->links[i];
+	const struct ship_figures *s = ship_figures(l->ship);
+	const struct receive_figures *r = receive_figures(l->receive);
+	const struct flow_check *self = &v->control->flow->check;
+	bool reads = l->relation == ROLE_READ;
+	bool is_equal = reads ? r->is_equal : s->is_equal;
+	uint64_t missing = 0, stale = 0, differ = 0;
+
+	if (v->is_deep) {
+		missing = reads ? self->counts.missing : l->checked.missing;
+		stale = reads ? self->counts.added : l->checked.stale;
+		differ = reads ? self->counts.changed : l->checked.differ;
+	}
+	*equal &= is_equal;
+	return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "id", peer_id(l->peer),
+			 "equal", is_equal, "entries_local",
+			 (json_int_t)index_entries(truth_index(v->control->flow->truth)),
+			 "entries_remote",
+			 (json_int_t)(reads ? r->writer_entries : s->remote_entries),
+			 "buckets_differ", (json_int_t)s->n_differ, "missing", (json_int_t)missing,
+			 "stale", (json_int_t)stale, "differ", (json_int_t)differ);
+}
+
+static void validate_finish(struct validate *v)
+{
+	struct flow *f = v->control->flow;
+	json_t *peers = json_array();
+	bool equal = true;
+	size_t i, n = 0;
+
+	for (i = 0; i < f->n_links; i++) {
+		if (v->n_before[i] == UINT64_MAX)
+			continue;
+		json_array_append_new(peers, validate_link_json(v, i, &equal));
+		n++;
+	}
+	if (!n) {
+		json_decref(peers);
+		api_fail(v->call, 409, "nothing to compare with",
+			 "no peer is connected and synchronised");
+	} else {
+		api_reply(v->call, json_pack("{s:b, s:b, s:o, s:f}", "equal", equal, "deep",
+					     v->is_deep, "peers", peers, "took_ms",
+					     ms(monotonic_ns() - v->begin_ns)));
+	}
+	validate_free(v);
+}
+
+static bool is_comparable(const struct flow_link *l)
+{
+	return ship_is_started(l->ship) || receive_is_started(l->receive);
+}
+
+/* Begin a step on every link, remembering what there was before. */
+static void validate_begin(struct validate *v, enum validate_step step)
+{
+	struct flow *f = v->control->flow;
+	size_t i;
+
+	v->step = step;
+	for (i = 0; i < f->n_links; i++) {
+		struct flow_link *l = &f->links[i];
+
+		if (!is_comparable(l)) {
+			v->n_before[i] = UINT64_MAX;
+		} else if (ship_is_started(l->ship)) {
+			v->n_before[i] = step == VALIDATE_PEERS ? l->n_checked :
+							ship_figures(l->ship)->n_audits_begun;
+			if (step == VALIDATE_PEERS)
+				ship_check(l->ship);
+			else
+				flow_audit(f, l);
+		} else {
+			v->n_before[i] = monotonic_ns();
+			if (step == VALIDATE_AUDIT)
+				flow_ask_audit(l);
+		}
+	}
+}
+
+static bool validate_is_done(const struct validate *v, size_t i)
+{
+	const struct flow_link *l = &v->control->flow->links[i];
+
+	if (v->n_before[i] == UINT64_MAX)
+		return true;
+	if (!is_comparable(l))
+		return false; /* it may come back before the time is up */
+	if (!ship_is_started(l->ship))
+		return v->step == VALIDATE_PEERS ||
+		       receive_figures(l->receive)->last_audit_ns > v->n_before[i];
+	return (v->step == VALIDATE_PEERS ? l->n_checked : ship_figures(l->ship)->n_audits) >
+	       v->n_before[i];
+}
+
+static int on_validate_poll(sd_event_source *s, uint64_t usec, void *cookie)
+{
+	struct validate *v = cookie;
+	struct flow *f = v->control->flow;
+	bool done = true;
+	size_t i;
+
+	(void)usec;
+	if (api_is_gone(v->call) || monotonic_ns() - v->begin_ns > VALIDATE_TIMEOUT_NS) {
+		api_fail(v->call, 504, "timed out", "the comparison did not end within 60 s");
+		validate_free(v);
+		return 0;
+	}
+	if (v->step == VALIDATE_SELF)
+		done = f->check.n > v->n_self;
+	else
+		for (i = 0; i < f->n_links; i++)
+			done &= validate_is_done(v, i);
+	if (done && v->step == VALIDATE_AUDIT) {
+		validate_finish(v);
+		return 0;
+	}
+	if (done)
+		validate_begin(v, v->step + 1);
+	sd_event_source_set_time_relative(s, VALIDATE_POLL_US);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+static void on_validate(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct control *c = cookie;
+	const json_t *deep = json_object_get(body, "deep");
+	struct validate *v;
+
+	if (deep && !json_is_boolean(deep)) {
+		api_fail(call, 400, "bad request", "deep: true or false");
+		return;
+	}
+	if (c->validate) {
+		api_fail(call, 409, "busy", "a validation is running");
+		return;
+	}
+	v = calloc(1, sizeof(*v));
+	if (v)
+		v->n_before = calloc(c->flow->n_links ? c->flow->n_links : 1, sizeof(*v->n_before));
+	if (!v || !v->n_before ||
+	    sd_event_add_time_relative(c->event, &v->timer, CLOCK_MONOTONIC, 0, 0,
+				       on_validate_poll, v) < 0) {
+		if (v)
+			free(v->n_before);
+		free(v);
+		api_fail(call, 500, "out of memory", "validate");
+		return;
+	}
+	v->control = c;
+	v->call = call;
+	v->begin_ns = monotonic_ns();
+	v->is_deep = json_is_true(deep);
+	v->n_self = c->flow->check.n;
+	c->validate = v;
+	if (v->is_deep)
+		flow_check(c->flow);
+	else
+		validate_begin(v, VALIDATE_AUDIT);
+}
+
+static const struct api_route routes[] = {
+	{ "GET", "/api/replication/status", on_status },
+	{ "GET", "/api/replication/lag", on_lag },
+	{ "GET", "/api/replication/ready", on_ready },
+	{ "POST", "/api/replication/role", on_role },
+	{ "POST", "/api/replication/validate", on_validate },
+	{},
+};
+
+int control_new(struct control **out, sd_event *event, struct flow *flow,
+		const struct fr_config *config)
+{
+	struct control *c = calloc(1, sizeof(*c));
+	int rc;
+
+	if (!c)
+		return -ENOMEM;
+	c->event = sd_event_ref(event);
+	c->flow = flow;
+	c->config = config;
+	rc = api_start(&c->api, event, config->api.socket, routes, c);
+	if (rc < 0) {
+		fr_err("api: cannot serve on %s: %s", config->api.socket, strerror(-rc));
+		control_free(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+void control_free(struct control *c)
+{
+	if (!c)
+		return;
+	if (c->validate) {
+		api_fail(c->validate->call, 503, "stopping", "the agent stops");
+		validate_free(c->validate);
+	}
+	api_stop(c->api);
+	sd_event_unref(c->event);
+	free(c);
+}
+
+void control_summary(struct control *c, char *buf, size_t len)
+{
+	struct flow *f = c->flow;
+
+	snprintf(buf, len, "%s, %s, %zu flows, %zu peers", fr_role_name(f->role.role),
+		 node_state(f), index_entries(truth_index(f->truth)), f->n_links);
+}

@@ -1,0 +1,1007 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+#include "flow.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "log.h"
+#include "monotonic.h"
+
+#define BATCH_MAX	8192	/* records that fit FR_FRAME_MAX_LEN, whatever they hold */
+#define REPAIR_BATCH	1000
+#define TABLE		FLYREP_TABLE_CONNTRACK
+
+static void schedule(struct flow *f);
+static void relate_all(struct flow *f);
+
+/* --- writer: drain → truth → batch → backlog → ship --- */
+
+static void kick_all(struct flow *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++)
+		ship_kick(f->links[i].ship);
+}
+
+static void dirty_all(struct flow *f, const uint16_t *buckets, size_t n)
+{
+	size_t i, k;
+
+	for (i = 0; i < f->n_links; i++)
+		for (k = 0; k < n; k++)
+			ship_dirty(f->links[i].ship, buckets[k]);
+}
+
+/* Put what was collected into the backlog. */
+static void flush(void *cookie)
+{
+	struct flow *f = cookie;
+	struct backlog_batch b = {
+		.captured_ns = batch_captured_ns(f->batch),
+		.encoded_ns = monotonic_ns(),
+		.n_changes = batch_count(f->batch),
+		.buckets = batch_buckets(f->batch),
+	};
+	ssize_t len;
+
+	sd_event_source_set_enabled(f->pace, SD_EVENT_OFF);
+	if (!b.n_changes)
+		return;
+	len = batch_encode(f->batch, backlog_next_seq(f->backlog), 0, &b.frame);
+	b.len = len;
+	if (len < 0 || !backlog_push(f->backlog, &b)) {
+		fr_err("batch: %zu changes could not be kept, their buckets will be repaired",
+		       batch_count(f->batch));
+		dirty_all(f, b.buckets, b.n_changes);
+	}
+	batch_reset(f->batch);
+}
+
+static bool is_link_idle(const struct flow *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++)
+		if (ship_is_started(f->links[i].ship) && !ship_is_idle(f->links[i].ship))
+			return false;
+	return true;
+}
+
+/* The ring is empty: send now, unless a batch is under way to everybody. */
+static void pace(struct flow *f)
+{
+	if (!batch_count(f->batch))
+		return;
+	if (is_link_idle(f)) {
+		flush(f);
+		kick_all(f);
+		return;
+	}
+	if (sd_event_source_get_enabled(f->pace, NULL) > 0)
+		return;
+	sd_event_source_set_time_relative(f->pace, f->config->sync.interval_ms * 1000);
+	sd_event_source_set_enabled(f->pace, SD_EVENT_ONESHOT);
+}
+
+static int on_pace(sd_event_source *s, uint64_t usec, void *cookie)
+{
+	(void)s;
+	(void)usec;
+	flush(cookie);
+	kick_all(cookie);
+	return 0;
+}
+
+static void publish(struct flow *f, const void *rec, int op, unsigned int bucket)
+{
+	const struct flyrep_rec *head = rec;
+	uint64_t now;
+
+	if (!f->is_known)
+		return;
+	now = monotonic_ns();
+	batch_add(f->batch, rec, op, bucket, now - head->age_us * 1000ull);
+	if (batch_is_full(f->batch)) {
+		flush(f);
+		kick_all(f);
+	}
+}
+
+static void on_missing(void *cookie, const void *rec, unsigned int bucket)
+{
+	publish(cookie, rec, FLYREP_OP_DELETE, bucket);
+}
+
+/* --- standby --- */
+
+static uint64_t next_order(void *cookie)
+{
+	struct flow *f = cookie;
+
+	return ++f->order;
+}
+
+static int inject(void *cookie, uint8_t table, const void *recs, uint16_t rec_len, size_t n,
+		  void (*on_refused)(void *c, const void *rec, int error), void *c)
+{
+	struct flow *f = cookie;
+
+	return n ? inject_apply(f->inject, table, recs, rec_len, n, on_refused, c) : 0;
+}
+
+/* A standby hears of its kernel only what goes wrong there. */
+static void on_standby_record(struct flow *f, const void *rec)
+{
+	const struct flyrep_rec *head = rec;
+	unsigned int bucket;
+
+	if (!(head->flags & FLYREP_REC_F_REMOTE)) {
+		f->n_taken_over++;
+		return;
+	}
+	if (head->op == FLYREP_OP_DELETE &&
+	    truth_put(f->truth, rec, next_order(f), &bucket) == FLYREP_OP_DELETE)
+		f->n_lost++;
+}
+
+/* --- what the kernel tells --- */
+
+static bool is_writer(const struct flow *f)
+{
+	return f->role.role == FR_ROLE_PRIMARY;
+}
+
+static const void *nth(const struct flow *f, const void *recs, size_t i)
+{
+	return (const uint8_t *)recs + i * truth_table(f->truth)->rec_len;
+}
+
+static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
+{
+	struct flow *f = cookie;
+	size_t i;
+
+	if (table != TABLE)
+		return;
+	for (i = 0; i < n; i++) {
+		const struct flyrep_rec *rec = nth(f, recs, i);
+		unsigned int bucket;
+		int op;
+
+		if (!is_writer(f)) {
+			on_standby_record(f, rec);
+			continue;
+		}
+		op = truth_put(f->truth, rec, rec->stamp, &bucket);
+		if (op > FLYREP_OP_UNSPEC)
+			publish(f, rec, op, bucket);
+	}
+}
+
+static void on_drained(void *cookie)
+{
+	pace(cookie);
+}
+
+static void on_dirty(void *cookie, const uint8_t *buckets)
+{
+	struct flow *f = cookie;
+	size_t i;
+
+	for (i = 0; i < sizeof(f->dirty); i++)
+		f->dirty[i] |= buckets[i];
+	f->has_dirty = true;
+	schedule(f);
+}
+
+/* What the running snapshot was for no longer holds; its pieces are ignored from here on. */
+static void cancel_job(struct flow *f)
+{
+	if (f->job_link)
+		ship_repair_end(f->job_link->ship, -ECANCELED);
+	f->job_link = NULL;
+	f->job = FLOW_JOB_NONE;
+	truth_abort(f->truth);
+	drain_snapshot_hold(f->drain, false);
+}
+
+/* Nothing the index says can be trusted; learn the table before meeting anybody. */
+static void forget(struct flow *f)
+{
+	cancel_job(f);
+	f->is_known = false;
+	f->has_dirty = false;
+	memset(f->dirty, 0, sizeof(f->dirty));
+	batch_reset(f->batch);
+	batch_reset(f->repair);
+	index_forget_stamps(truth_index(f->truth));
+}
+
+static void on_attached(void *cookie)
+{
+	struct flow *f = cookie;
+
+	if (!is_writer(f))
+		index_clear(truth_index(f->truth));
+	forget(f); /* dirty() follows */
+	peers_restart(f->peers, "its kernel module is back");
+}
+
+static void on_detached(void *cookie)
+{
+	struct flow *f = cookie;
+
+	forget(f);
+	f->was_in_step = false;
+	peers_restart(f->peers, "its kernel module is gone");
+}
+
+/* --- snapshots --- */
+
+static void on_snap_begin(void *cookie, uint64_t stamp)
+{
+	struct flow *f = cookie;
+
+	if (f->job == FLOW_JOB_NONE)
+		return;
+	/* A standby orders by its own count: what the stream brings from now on is newer. */
+	f->job_order = is_writer(f) ? stamp : next_order(f);
+	if (truth_begin(f->truth, f->job_buckets, f->job_order) < 0) {
+		fr_err("drain: out of memory for a snapshot");
+		cancel_job(f);
+	}
+}
+
+/* Send what was collected for the peer in repair. */
+static void flush_repair(struct flow *f)
+{
+	struct ship *s = f->job_link->ship;
+	const uint8_t *frame;
+	ssize_t len;
+	size_t i;
+
+	if (!batch_count(f->repair))
+		return;
+	len = batch_encode(f->repair, 0, FR_FRAME_F_REPAIR, &frame);
+	if (len < 0 || ship_repair_send(s, frame, len) < 0)
+		for (i = 0; i < batch_count(f->repair); i++)
+			ship_dirty(s, batch_buckets(f->repair)[i]);
+	batch_reset(f->repair);
+}
+
+static void add_repair(struct flow *f, const void *rec, unsigned int bucket)
+{
+	batch_add(f->repair, rec, FLYREP_OP_INSERT, bucket, 0);
+	if (batch_is_full(f->repair))
+		flush_repair(f);
+}
+
+static void on_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
+{
+	struct flow *f = cookie;
+	size_t i;
+
+	if (table != TABLE || f->job == FLOW_JOB_NONE)
+		return;
+	for (i = 0; i < n; i++) {
+		const struct flyrep_rec *rec = nth(f, recs, i);
+		unsigned int bucket;
+		bool is_current;
+		int op;
+
+		op = truth_name(f->truth, rec, is_writer(f) ? rec->stamp : f->job_order,
+				&bucket, &is_current);
+		if (!is_writer(f))
+			continue;
+		if (op > FLYREP_OP_UNSPEC)
+			publish(f, rec, op, bucket);
+		if (is_current && f->job_link)
+			add_repair(f, rec, bucket);
+	}
+	pace(f);
+	if (f->job_link)
+		drain_snapshot_hold(f->drain, !ship_repair_room(f->job_link->ship));
+}
+
+static void become_known(struct flow *f)
+{
+	f->is_known = true;
+	fr_info("replication: %zu flows known", index_entries(truth_index(f->truth)));
+	relate_all(f);
+	peers_hurry(f->peers);
+}
+
+/* A comparison asked for by peers is over. */
+static void answer_check(struct flow *f, const struct truth_counts *counts)
+{
+	size_t i;
+
+	f->check.n++;
+	f->check.at_ns = monotonic_ns();
+	f->check.counts = *counts;
+	for (i = 0; i < f->n_links; i++)
+		if (f->links[i].wants_check) {
+			f->links[i].wants_check = false;
+			receive_checked(f->links[i].receive, counts);
+		}
+}
+
+static void on_snap_end(void *cookie, int err)
+{
+	struct flow *f = cookie;
+	struct flow_link *link = f->job_link;
+	enum flow_job job = f->job;
+	struct truth_counts counts;
+	size_t i;
+
+	f->job = FLOW_JOB_NONE;
+	f->job_link = NULL;
+	if (job == FLOW_JOB_NONE) {
+		schedule(f);
+		return;
+	}
+	if (err) {
+		truth_abort(f->truth);
+		for (i = 0; i < sizeof(f->dirty); i++)
+			f->dirty[i] |= f->job_buckets[i];
+		f->has_dirty = true;
+	} else {
+		truth_end(f->truth, is_writer(f) ? on_missing : NULL, f, &counts);
+	}
+	if (link) {
+		f->job_link = link;
+		flush_repair(f);
+		f->job_link = NULL;
+		ship_repair_end(link->ship, err);
+	}
+	if (!err && job == FLOW_JOB_LEARN)
+		become_known(f);
+	if (!err && job == FLOW_JOB_CHECK)
+		answer_check(f, &counts);
+	pace(f);
+	kick_all(f);
+	schedule(f);
+}
+
+/* @buckets: NULL for all */
+static bool start_job(struct flow *f, enum flow_job job, const uint8_t *buckets)
+{
+	uint8_t origin = is_writer(f) ? FLYREP_ORIGIN_LOCAL : FLYREP_ORIGIN_REMOTE;
+	int rc;
+
+	if (buckets)
+		memcpy(f->job_buckets, buckets, sizeof(f->job_buckets));
+	else
+		memset(f->job_buckets, 0xff, sizeof(f->job_buckets));
+	rc = drain_snapshot(f->drain, TABLE, origin, buckets);
+	if (rc < 0) {
+		fr_warn("drain: cannot take a snapshot: %s", strerror(-rc));
+		return false;
+	}
+	f->job = job;
+	return true;
+}
+
+/* Repair one peer that wants it. */
+static void repair_next(struct flow *f)
+{
+	uint8_t buckets[FLYREP_BUCKETS_LEN];
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++) {
+		struct ship *s = f->links[i].ship;
+
+		if (!ship_wants_repair(s) || ship_repair_begin(s, buckets) < 0)
+			continue;
+		if (start_job(f, FLOW_JOB_REPAIR, buckets)) {
+			f->job_link = &f->links[i];
+			return;
+		}
+		ship_repair_end(s, -EAGAIN);
+	}
+}
+
+/* Start the next snapshot, if one is due and none runs. */
+static void schedule(struct flow *f)
+{
+	if (!drain_is_attached(f->drain) || drain_is_snapping(f->drain))
+		return;
+	if (!f->is_known) {
+		if (f->has_dirty && start_job(f, FLOW_JOB_LEARN, NULL)) {
+			f->has_dirty = false;
+			memset(f->dirty, 0, sizeof(f->dirty));
+		}
+	} else if (f->has_dirty) {
+		if (start_job(f, FLOW_JOB_DIRTY, f->dirty)) {
+			f->has_dirty = false;
+			memset(f->dirty, 0, sizeof(f->dirty));
+		}
+	} else if (f->wants_check) {
+		f->wants_check = !start_job(f, FLOW_JOB_CHECK, NULL);
+	} else {
+		repair_next(f);
+	}
+}
+
+static const struct drain_ops drain_ops = {
+	.attached = on_attached,
+	.detached = on_detached,
+	.records = on_records,
+	.drained = on_drained,
+	.dirty = on_dirty,
+	.snap_begin = on_snap_begin,
+	.snap_records = on_snap_records,
+	.snap_end = on_snap_end,
+};
+
+/* --- what a session tells --- */
+
+static void on_acked(void *cookie, struct ship *s)
+{
+	struct flow *f = ((struct flow_link *)cookie)->flow;
+	uint64_t acked = UINT64_MAX;
+	size_t i;
+
+	(void)s;
+	for (i = 0; i < f->n_links; i++)
+		if (ship_acked(f->links[i].ship) < acked)
+			acked = ship_acked(f->links[i].ship);
+	backlog_trim(f->backlog, acked);
+	if (batch_count(f->batch) && is_link_idle(f)) {
+		flush(f);
+		kick_all(f);
+	}
+}
+
+static void on_ship_audited(void *cookie, struct ship *s, uint64_t entries, unsigned int n_buckets)
+{
+	struct flow_link *l = cookie;
+
+	(void)s;
+	if (n_buckets)
+		fr_notice("replication: peer %s: holds %lu flows, %u buckets differ%s",
+			  peer_id(l->peer), entries, n_buckets,
+			  l->flow->config->recovery.auto_resync ? ", repairing" : "");
+	else if (ship_figures(s)->n_audits == 1)
+		fr_notice("replication: peer %s: in step, %lu flows", peer_id(l->peer), entries);
+}
+
+static void on_ship_checked(void *cookie, struct ship *s, const struct fr_checked *m)
+{
+	struct flow_link *l = cookie;
+
+	l->checked = *m;
+	l->n_checked++;
+	ship_audit(s);
+}
+
+static void on_ship_wants(void *cookie, struct ship *s)
+{
+	struct flow *f = ((struct flow_link *)cookie)->flow;
+
+	if (f->job_link && f->job_link->ship == s)
+		drain_snapshot_hold(f->drain, false);
+	else
+		schedule(f);
+}
+
+static void link_flush(void *cookie)
+{
+	flush(((struct flow_link *)cookie)->flow);
+}
+
+static const struct ship_ops ship_ops = {
+	.flush = link_flush,
+	.acked = on_acked,
+	.audited = on_ship_audited,
+	.checked = on_ship_checked,
+	.wants = on_ship_wants,
+};
+
+static int link_inject(void *cookie, uint8_t table, const void *recs, uint16_t rec_len, size_t n,
+		       void (*on_refused)(void *c, const void *rec, int error), void *c)
+{
+	return inject(((struct flow_link *)cookie)->flow, table, recs, rec_len, n, on_refused, c);
+}
+
+static uint64_t link_order(void *cookie)
+{
+	return next_order(((struct flow_link *)cookie)->flow);
+}
+
+static void on_receive_check(void *cookie)
+{
+	struct flow_link *l = cookie;
+
+	l->wants_check = true;
+	flow_check(l->flow);
+}
+
+static void on_receive_audited(void *cookie, unsigned int n_groups)
+{
+	struct flow *f = ((struct flow_link *)cookie)->flow;
+
+	if (!n_groups && !f->was_in_step)
+		fr_notice("replication: in step, %zu flows held",
+			  index_entries(truth_index(f->truth)));
+	f->was_in_step = !n_groups;
+	if (!n_groups)
+		f->in_step_ns = monotonic_ns();
+}
+
+static const struct receive_ops receive_ops = {
+	.inject = link_inject,
+	.order = link_order,
+	.check = on_receive_check,
+	.audited = on_receive_audited,
+};
+
+/* --- roles --- */
+
+static void send_role(struct flow *f, struct flow_link *l)
+{
+	struct fr_role_msg m = { .role = f->role.role, .epoch = f->role.epoch };
+	uint8_t buf[16];
+	struct fr_writer w;
+
+	if (!peer_conn(l->peer))
+		return;
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_role_encode(&w, &m);
+	conn_send_message(peer_conn(l->peer), FR_FRAME_ROLE, 0, buf, fr_writer_len(&w), NULL);
+}
+
+static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed);
+
+/* Begin, end or turn round the session, as the roles now are. */
+static void relate(struct flow *f, struct flow_link *l)
+{
+	enum role_relation relation;
+	struct fr_hello theirs = *peer_hello(l->peer);
+
+	if (!peer_conn(l->peer)) {
+		ship_stop(l->ship);
+		receive_stop(l->receive);
+		l->relation = ROLE_IDLE;
+		return;
+	}
+	relation = role_relation(&f->role, l->role, l->epoch);
+	if (relation == ROLE_STEP_DOWN) {
+		fr_warn("replication: peer %s writes under epoch %lu, above ours (%lu): stepping down",
+			peer_id(l->peer), l->epoch, f->role.epoch);
+		role_observe(&f->role, l->epoch);
+		change_role(f, FR_ROLE_BACKUP, NULL);
+		return; /* which related all links again */
+	}
+	if (relation == ROLE_SPLIT && l->relation != ROLE_SPLIT)
+		fr_err("replication: split brain: peer %s and this node both write under epoch %lu; "
+		       "run `flyrep role backup` on one of them", peer_id(l->peer), l->epoch);
+	if (relation == ROLE_WRITE && l->epoch > f->role.epoch) {
+		role_observe(&f->role, l->epoch);
+		f->stream.epoch = f->role.epoch;
+	}
+	if (relation == ROLE_READ)
+		role_observe(&f->role, l->epoch);
+	l->relation = relation;
+	if (relation == ROLE_READ) {
+		ship_stop(l->ship);
+		if (!receive_is_started(l->receive))
+			receive_start(l->receive, peer_conn(l->peer), f->role.epoch);
+	} else {
+		receive_stop(l->receive);
+	}
+	if (relation != ROLE_WRITE || !f->is_known || !theirs.ct_max)
+		ship_stop(l->ship);
+	else if (!ship_is_started(l->ship))
+		ship_start(l->ship, peer_conn(l->peer), &theirs);
+}
+
+static void relate_all(struct flow *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++)
+		relate(f, &f->links[i]);
+}
+
+static void new_stream(struct flow *f)
+{
+	if (getrandom(f->stream.history, FR_HISTORY_LEN, 0) != FR_HISTORY_LEN)
+		memcpy(f->stream.history, &(uint64_t){ monotonic_ns() }, 8);
+	f->stream.epoch = f->role.epoch;
+}
+
+/* Tell all, and learn the own table anew under the new role. */
+static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed)
+{
+	enum fr_role was = f->role.role;
+	uint32_t n = 0;
+	size_t i;
+	int rc;
+
+	if (n_changed)
+		*n_changed = 0;
+	if (role == was)
+		return 0;
+	if (was == FR_ROLE_PRIMARY) {
+		flush(f);
+		kick_all(f);
+	}
+	/* The kernel first: at a takeover packets are already on their way. */
+	rc = role == FR_ROLE_PRIMARY ? drain_promote(f->drain, &n) :
+	     was == FR_ROLE_PRIMARY  ? drain_demote(f->drain, &n) :
+				       0;
+	if (rc < 0 && rc != -ENOTCONN) {
+		fr_err("role: the module refuses: %s", strerror(-rc));
+		return rc;
+	}
+	rc = role == FR_ROLE_PRIMARY ? role_take(&f->role) : role_leave(&f->role, role);
+	if (rc < 0)
+		return rc;
+	fr_notice("replication: role %s, was %s, epoch %lu, %u flows", fr_role_name(role),
+		  fr_role_name(was), f->role.epoch, n);
+	drain_set_standby(f->drain, role != FR_ROLE_PRIMARY);
+	f->was_in_step = false;
+	new_stream(f);
+	for (i = 0; i < f->n_links; i++) {
+		ship_stop(f->links[i].ship);
+		receive_stop(f->links[i].receive);
+		receive_forget(f->links[i].receive);
+		send_role(f, &f->links[i]);
+	}
+	forget(f);
+	f->has_dirty = true; /* learn it anew */
+	schedule(f);
+	relate_all(f);
+	if (n_changed)
+		*n_changed = n;
+	return 0;
+}
+
+int flow_set_role(struct flow *f, enum fr_role role, uint32_t *n_promoted)
+{
+	return change_role(f, role, n_promoted);
+}
+
+/* --- peers --- */
+
+static struct flow_link *link_of(struct peer *p)
+{
+	return peer_cookie(p);
+}
+
+static void on_hello(void *cookie, struct fr_hello *h)
+{
+	struct flow *f = cookie;
+	struct fr_genl_info info;
+	size_t i;
+
+	h->role = f->role.role;
+	h->epoch = f->role.epoch;
+	h->tables = 1u << TABLE;
+	memcpy(h->history, f->stream.history, sizeof(h->history));
+	h->seq = backlog_next_seq(f->backlog) - 1;
+	for (i = 0; i < f->n_links && !h->have_seq; i++)
+		receive_position(f->links[i].receive, h->have_history, &h->have_seq);
+	if (!drain_info(f->drain, &info))
+		h->ct_max = info.ct_max;
+}
+
+static bool may_greet(void *cookie)
+{
+	struct flow *f = cookie;
+
+	return f->is_known || !drain_is_attached(f->drain);
+}
+
+static void on_up(void *cookie, struct peer *p, const struct fr_hello *theirs)
+{
+	struct flow_link *l = link_of(p);
+
+	l->role = theirs->role;
+	l->epoch = theirs->epoch;
+	relate(cookie, l);
+}
+
+static int on_role(struct flow *f, struct flow_link *l, const uint8_t *payload, size_t len,
+		   const char **why)
+{
+	struct fr_role_msg m;
+
+	if (fr_role_decode(&m, payload, len) < 0) {
+		*why = "malformed";
+		return -EBADMSG;
+	}
+	l->role = m.role;
+	l->epoch = m.epoch;
+	ship_stop(l->ship);
+	receive_stop(l->receive);
+	relate(f, l);
+	return 0;
+}
+
+static int on_frame(void *cookie, struct peer *p, const struct fr_frame_head *head,
+		    const uint8_t *payload, size_t len, const char **why)
+{
+	struct flow_link *l = link_of(p);
+	struct flow *f = cookie;
+
+	if (head->type == FR_FRAME_ROLE)
+		return on_role(f, l, payload, len, why);
+	if (ship_is_started(l->ship)) {
+		switch (head->type) {
+		case FR_FRAME_ACK:
+			return ship_on_ack(l->ship, payload, len, why);
+		case FR_FRAME_AUDIT_REPLY:
+			return ship_on_audit_reply(l->ship, payload, len, why);
+		case FR_FRAME_CHECKED:
+			return ship_on_checked(l->ship, payload, len, why);
+		case FR_FRAME_CHECK:
+			ship_audit(l->ship);
+			return 0;
+		}
+	}
+	if (l->relation == ROLE_READ)
+		return receive_frame(l->receive, head, payload, len, why);
+	/* What was under way when the roles changed. */
+	return 0;
+}
+
+static void on_peer_drained(void *cookie, struct peer *p)
+{
+	(void)cookie;
+	ship_kick(link_of(p)->ship);
+}
+
+static uint64_t on_pending(void *cookie, struct peer *p)
+{
+	uint64_t n_changes, n_bytes, oldest;
+	struct flow *f = cookie;
+
+	if (!ship_is_started(link_of(p)->ship))
+		return 0;
+	ship_pending(link_of(p)->ship, &n_changes, &n_bytes, &oldest);
+	return n_changes + batch_count(f->batch);
+}
+
+static void on_down(void *cookie, struct peer *p)
+{
+	relate(cookie, link_of(p));
+}
+
+static const struct peer_ops peer_ops = {
+	.hello = on_hello,
+	.may_greet = may_greet,
+	.up = on_up,
+	.frame = on_frame,
+	.drained = on_peer_drained,
+	.pending = on_pending,
+	.down = on_down,
+};
+
+/* --- what is done by the clock or on demand --- */
+
+static int on_audit_due(sd_event_source *s, uint64_t usec, void *cookie)
+{
+	struct flow *f = cookie;
+	size_t i;
+
+	(void)usec;
+	for (i = 0; i < f->n_links; i++)
+		if (ship_is_started(f->links[i].ship))
+			ship_audit(f->links[i].ship);
+	sd_event_source_set_time_relative(s, f->config->recovery.audit_interval_ms * 1000);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+static int on_self_check_due(sd_event_source *s, uint64_t usec, void *cookie)
+{
+	struct flow *f = cookie;
+
+	(void)usec;
+	flow_check(f);
+	sd_event_source_set_time_relative(s, f->config->recovery.resync_interval_ms * 1000);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+void flow_check(struct flow *f)
+{
+	f->wants_check = true;
+	schedule(f);
+}
+
+void flow_audit(struct flow *f, struct flow_link *link)
+{
+	(void)f;
+	ship_audit(link->ship);
+}
+
+int flow_ask_audit(struct flow_link *link)
+{
+	struct conn *c = peer_conn(link->peer);
+
+	return c ? conn_send_message(c, FR_FRAME_CHECK, 0, NULL, 0, NULL) : -ENOTCONN;
+}
+
+static void reason(char *buf, size_t len, const char *text)
+{
+	size_t at = strlen(buf);
+
+	snprintf(buf + at, len - at, "%s\n", text);
+}
+
+bool flow_is_ready(struct flow *f, char *reasons, size_t len)
+{
+	struct fr_genl_info info;
+	char text[200];
+	size_t i;
+
+	reasons[0] = '\0';
+	if (drain_info(f->drain, &info) < 0) {
+		reason(reasons, len, "the kernel module is not there");
+		return false;
+	}
+	if (!f->is_known)
+		reason(reasons, len, "still learning the own table");
+	if (f->role.role == FR_ROLE_FAULT)
+		reason(reasons, len, "this node was put into fault by hand");
+	if (is_writer(f)) {
+		for (i = 0; i < f->n_links; i++)
+			if (f->links[i].relation == ROLE_SPLIT)
+				reason(reasons, len, "split brain");
+		return !reasons[0];
+	}
+	if (!f->in_step_ns)
+		reason(reasons, len, "never was in step with the primary");
+	else if (!f->was_in_step)
+		reason(reasons, len, "not in step with the primary at the last audit");
+	for (i = 0; i < f->n_links; i++) {
+		const struct receive_figures *r = receive_figures(f->links[i].receive);
+		const struct fr_hello *theirs = peer_hello(f->links[i].peer);
+
+		if (r->refused) {
+			snprintf(text, sizeof(text), "the kernel refused %lu records",
+				 r->refused);
+			reason(reasons, len, text);
+		}
+		if (theirs->ct_max > info.ct_max) {
+			snprintf(text, sizeof(text),
+				 "nf_conntrack_max is %u here and %u on %s", info.ct_max,
+				 theirs->ct_max, theirs->node_id);
+			reason(reasons, len, text);
+		}
+	}
+	return !reasons[0];
+}
+
+/* --- life --- */
+
+static void on_drop(void *cookie, const struct backlog_batch *b)
+{
+	struct flow *f = cookie;
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++)
+		ship_on_drop(f->links[i].ship, b);
+}
+
+static int add_timer(struct flow *f, sd_event_source **s, uint64_t ms, sd_event_time_handler_t fn)
+{
+	return sd_event_add_time_relative(f->event, s, CLOCK_MONOTONIC, ms * 1000, 0, fn, f);
+}
+
+static int new_links(struct flow *f)
+{
+	size_t i;
+
+	f->n_links = peers_count(f->peers);
+	f->links = calloc(f->n_links ? f->n_links : 1, sizeof(*f->links));
+	if (!f->links) {
+		f->n_links = 0;
+		return -ENOMEM;
+	}
+	for (i = 0; i < f->n_links; i++) {
+		struct flow_link *l = &f->links[i];
+
+		l->flow = f;
+		l->peer = peers_at(f->peers, i);
+		l->ship = ship_new(&f->stream, &ship_ops, l);
+		l->receive = receive_new(f->event, f->truth, &receive_ops, l);
+		peer_set_cookie(l->peer, l);
+		if (!l->ship || !l->receive)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int open_all(struct flow *f)
+{
+	const struct fr_config *c = f->config;
+	uint32_t batch_max = c->sync.batch_size < BATCH_MAX ? c->sync.batch_size : BATCH_MAX;
+	struct fr_siphash_key hash_key;
+	int rc;
+
+	rc = role_load(&f->role, c->state_dir, c->mode == FR_CONFIG_PRIMARY);
+	if (rc < 0)
+		return rc;
+	f->keys = tls_keys_new(c->node_id, c->secret.bytes, c->secret.len);
+	if (!f->keys)
+		return -ENOMEM;
+	tls_keys_hash_key(f->keys, &hash_key);
+	f->truth = truth_new(fr_table_by_id(TABLE), &hash_key);
+	f->inject = inject_new();
+	f->batch = batch_new(fr_table_by_id(TABLE), batch_max, c->transport.compression);
+	f->repair = batch_new(fr_table_by_id(TABLE), REPAIR_BATCH, c->transport.compression);
+	f->backlog = backlog_new(c->backlog_len, on_drop, f);
+	if (!f->truth || !f->inject || !f->batch || !f->repair || !f->backlog)
+		return -ENOMEM;
+	f->stream.backlog = f->backlog;
+	f->stream.truth = f->truth;
+	f->stream.compress = c->transport.compression;
+	f->stream.auto_resync = c->recovery.auto_resync;
+	new_stream(f);
+	rc = drain_new(&f->drain, f->event, c, &hash_key, !is_writer(f), &drain_ops, f);
+	if (rc >= 0)
+		rc = peers_new(&f->peers, f->event, c, f->keys, &peer_ops, f);
+	if (rc >= 0)
+		rc = new_links(f);
+	if (rc >= 0)
+		rc = add_timer(f, &f->pace, 0, on_pace);
+	if (rc >= 0)
+		rc = sd_event_source_set_enabled(f->pace, SD_EVENT_OFF);
+	if (rc >= 0)
+		rc = add_timer(f, &f->audit, c->recovery.audit_interval_ms, on_audit_due);
+	if (rc >= 0)
+		rc = add_timer(f, &f->self_check, c->recovery.resync_interval_ms,
+			       on_self_check_due);
+	return rc;
+}
+
+int flow_new(struct flow **out, sd_event *event, const struct fr_config *config)
+{
+	struct flow *f = calloc(1, sizeof(*f));
+	int rc;
+
+	if (!f)
+		return -ENOMEM;
+	f->event = sd_event_ref(event);
+	f->config = config;
+	rc = open_all(f);
+	if (rc < 0) {
+		flow_free(f);
+		return rc;
+	}
+	*out = f;
+	return 0;
+}
+
+void flow_free(struct flow *f)
+{
+	size_t i;
+
+	if (!f)
+		return;
+	sd_event_source_disable_unref(f->pace);
+	sd_event_source_disable_unref(f->audit);
+	sd_event_source_disable_unref(f->self_check);
+	peers_free(f->peers);
+	for (i = 0; i < f->n_links; i++) {
+		ship_free(f->links[i].ship);
+		receive_free(f->links[i].receive);
+	}
+	free(f->links);
+	drain_free(f->drain);
+	backlog_free(f->backlog);
+	batch_free(f->batch);
+	batch_free(f->repair);
+	inject_free(f->inject);
+	truth_free(f->truth);
+	tls_keys_free(f->keys);
+	sd_event_unref(f->event);
+	free(f);
+}

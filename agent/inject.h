@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inject: puts records of the writer into this node's kernel.
+ */
+#ifndef INJECT_H
+#define INJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct inject;
+
+/**
+ * struct inject_counts - since start
+ * @applied: records the kernel took
+ * @refused: records it refused
+ * @full: of these: no room in its table
+ * @clash: of these: NAT address or port taken
+ */
+struct inject_counts {
+	uint64_t applied;
+	uint64_t refused;
+	uint64_t full;
+	uint64_t clash;
+};
+
+struct inject *inject_new(void);
+void inject_free(struct inject *i);
+
+/**
+ * inject_apply - apply records in order
+ * @on_refused: called for each record the kernel did not take. A DELETE of what is not there
+ *	counts as taken.
+ * Return: 0, or -ENOENT, -errno when the module is not there: @on_refused was
+ *	called for those not applied.
+ */
+int inject_apply(struct inject *i, uint8_t table, const void *recs, uint16_t rec_len, size_t n,
+		 void (*on_refused)(void *cookie, const void *rec, int error), void *cookie);
+
+const struct inject_counts *inject_counts(const struct inject *i);
+
+#endif

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "keys.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+
+#define SALT "flyrep/1"
+#define PSK_LABEL "flyrep psk"
+#define HASH_LABEL "flyrep hash"
+
+struct hkdf {
+	int mode; /* EVP_KDF_HKDF_MODE_EXTRACT_ONLY or _EXPAND_ONLY */
+	const void *key;
+	size_t key_len;
+	const char *param; /* what @bytes are: salt or info */
+	const void *bytes;
+	size_t bytes_len;
+};
+
+static int derive(const struct hkdf *h, uint8_t *out, size_t out_len)
+{
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+	int mode = h->mode;
+	/* OpenSSL only reads what it is given without const. */
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST,
+						 (char *)"SHA384", 0),
+		OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY,
+						  (void *)h->key, h->key_len),
+		OSSL_PARAM_construct_octet_string(h->param, (void *)h->bytes,
+						  h->bytes_len),
+		OSSL_PARAM_construct_end(),
+	};
+	int ok = ctx && EVP_KDF_derive(ctx, out, out_len, params) == 1;
+
+	EVP_KDF_CTX_free(ctx);
+	EVP_KDF_free(kdf);
+	if (ok)
+		return 0;
+	OPENSSL_cleanse(out, out_len);
+	return -EIO;
+}
+
+static int expand(const struct keys *k, const void *info, size_t info_len,
+		  uint8_t *out, size_t out_len)
+{
+	const struct hkdf h = {
+		.mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY,
+		.key = k->prk,
+		.key_len = sizeof(k->prk),
+		.param = OSSL_KDF_PARAM_INFO,
+		.bytes = info,
+		.bytes_len = info_len,
+	};
+
+	return derive(&h, out, out_len);
+}
+
+int keys_init(struct keys *k, const void *secret, size_t secret_len)
+{
+	const struct hkdf h = {
+		.mode = EVP_KDF_HKDF_MODE_EXTRACT_ONLY,
+		.key = secret,
+		.key_len = secret_len,
+		.param = OSSL_KDF_PARAM_SALT,
+		.bytes = SALT,
+		.bytes_len = strlen(SALT),
+	};
+
+	if (!secret_len)
+		return -EINVAL;
+	return derive(&h, k->prk, sizeof(k->prk));
+}
+
+void keys_wipe(struct keys *k)
+{
+	OPENSSL_cleanse(k, sizeof(*k));
+}
+
+int keys_is_node_id(const char *id)
+{
+	size_t len = strnlen(id, FR_NODE_ID_MAX_LEN + 1);
+
+	return len && len <= FR_NODE_ID_MAX_LEN &&
+	       strspn(id, "abcdefghijklmnopqrstuvwxyz"
+			  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			  "0123456789._-") == len;
+}
+
+static bool is_listener(const char *id)
+{
+	return !strcmp(id, KEYS_ANYONE) || keys_is_node_id(id);
+}
+
+int keys_psk(const struct keys *k, const char *dialler, const char *listener,
+	     uint8_t psk[KEYS_PSK_LEN])
+{
+	const char *const parts[] = { PSK_LABEL, dialler, listener };
+	uint8_t label[sizeof(parts) / sizeof(parts[0]) *
+		      (1 + FR_NODE_ID_MAX_LEN)];
+	size_t len = 0, i;
+
+	if (!keys_is_node_id(dialler) || !is_listener(listener))
+		return -EINVAL;
+	/* A length before each part: no two triples make the same label. */
+	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		size_t n = strlen(parts[i]);
+
+		label[len++] = n;
+		memcpy(label + len, parts[i], n);
+		len += n;
+	}
+	return expand(k, label, len, psk, KEYS_PSK_LEN);
+}
+
+int keys_hash(const struct keys *k, struct fr_siphash_key *out)
+{
+	return expand(k, HASH_LABEL, strlen(HASH_LABEL), out->b,
+		      sizeof(out->b));
+}
+
+int keys_identity_format(char identity[KEYS_IDENTITY_SIZE], const char *dialler,
+			 const char *listener)
+{
+	if (!keys_is_node_id(dialler) || !is_listener(listener))
+		return -EINVAL;
+	snprintf(identity, KEYS_IDENTITY_SIZE, "%s%s:%s", KEYS_IDENTITY_PREFIX,
+		 dialler, listener);
+	return 0;
+}
+
+/* Copy what may be a node id; -EBADMSG where it cannot. */
+static int id_copy(char id[FR_NODE_ID_MAX_LEN + 1], const uint8_t *bytes,
+		   size_t len)
+{
+	if (len > FR_NODE_ID_MAX_LEN)
+		return -EBADMSG;
+	memcpy(id, bytes, len);
+	id[len] = '\0';
+	return strlen(id) == len ? 0 : -EBADMSG;
+}
+
+int keys_identity_parse(const uint8_t *identity, size_t len,
+			char dialler[FR_NODE_ID_MAX_LEN + 1],
+			char listener[FR_NODE_ID_MAX_LEN + 1])
+{
+	const size_t prefix_len = strlen(KEYS_IDENTITY_PREFIX);
+	const uint8_t *colon;
+
+	if (len < prefix_len || len >= KEYS_IDENTITY_SIZE ||
+	    memcmp(identity, KEYS_IDENTITY_PREFIX, prefix_len))
+		return -EBADMSG;
+	identity += prefix_len;
+	len -= prefix_len;
+	colon = memchr(identity, ':', len);
+	if (!colon || id_copy(dialler, identity, colon - identity) ||
+	    !keys_is_node_id(dialler))
+		return -EBADMSG;
+	len -= colon + 1 - identity;
+	if (id_copy(listener, colon + 1, len) || !is_listener(listener))
+		return -EBADMSG;
+	return 0;
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "config.h"
+#include "control.h"
+#include "flow.h"
+#include "log.h"
+
+#define SUMMARY_US 5000000
+#define EXIT_CONFIG 78 /* EX_CONFIG of sysexits.h: trying again will not help */
+
+static const char usage[] =
+	"Usage: flyrepd [OPTIONS]\n"
+	"The flyrep agent: keeps this firewall's state alive on its peers.\n"
+	"\n"
+	"  -c, --config FILE   configuration, default " FR_CONFIG_PATH "\n"
+	"  -v, --verbose       log more\n"
+	"      --version       print the version\n"
+	"  -h, --help          this text\n"
+	"\n"
+	"See flyrepd(8) and flyrep.hcl(5).\n";
+
+struct options {
+	const char *config_path;
+	bool is_verbose;
+};
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+	{},
+};
+
+/* Return: -1 to go on, else the exit code. */
+static int parse_options(struct options *o, int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:vh", long_options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->config_path = optarg;
+			break;
+		case 'v':
+			o->is_verbose = true;
+			break;
+		case 'V':
+			printf("flyrepd %s\n", FLYREP_VERSION);
+			return 0;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs("Try `flyrepd --help`.\n", stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "flyrepd: unexpected argument: %s\n", argv[optind]);
+		return 2;
+	}
+	return -1;
+}
+
+static int on_summary(sd_event_source *s, uint64_t usec, void *cookie)
+{
+	char text[200];
+
+	(void)usec;
+	control_summary(cookie, text, sizeof(text));
+	sd_notifyf(0, "STATUS=%s", text);
+	sd_event_source_set_time_relative(s, SUMMARY_US);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+static int watch_signals(sd_event *event)
+{
+	sigset_t set;
+	int rc;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	signal(SIGPIPE, SIG_IGN);
+	rc = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+	return rc < 0 ? rc : sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+}
+
+static int serve(const struct fr_config *config)
+{
+	sd_event_source *summary = NULL;
+	struct control *control = NULL;
+	struct flow *flow = NULL;
+	sd_event *event = NULL;
+	int rc;
+
+	rc = sd_event_new(&event);
+	if (rc >= 0)
+		rc = watch_signals(event);
+	if (rc >= 0)
+		rc = flow_new(&flow, event, config);
+	if (rc >= 0)
+		rc = control_new(&control, event, flow, config);
+	if (rc >= 0)
+		rc = sd_event_add_time_relative(event, &summary, CLOCK_MONOTONIC, 0, 0, on_summary,
+						control);
+	if (rc >= 0) {
+		sd_event_set_watchdog(event, true);
+		sd_notify(0, "READY=1");
+		fr_info("replication: node %s, %s, flyrep %s", config->node_id,
+			fr_config_mode_name(config->mode), FLYREP_VERSION);
+		rc = sd_event_loop(event);
+		sd_notify(0, "STOPPING=1");
+	}
+	sd_event_source_disable_unref(summary);
+	control_free(control);
+	flow_free(flow);
+	sd_event_unref(event);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .config_path = FR_CONFIG_PATH };
+	struct fr_config config;
+	struct fr_diag diag;
+	int rc = parse_options(&o, argc, argv);
+
+	if (rc >= 0)
+		return rc;
+	fr_log_open("flyrepd", o.is_verbose ? FR_LOG_DEBUG : FR_LOG_INFO);
+	rc = fr_config_load(o.config_path, 0, &config, &diag);
+	fr_diag_print(&diag, stderr);
+	fr_diag_free(&diag);
+	if (rc < 0)
+		return EXIT_CONFIG;
+	rc = serve(&config);
+	if (rc < 0)
+		fr_err("replication: cannot go on: %s", strerror(-rc));
+	fr_config_free(&config);
+	return rc < 0;
+}

@@ -1,0 +1,679 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+#include "peer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "monotonic.h"
+
+#define BACKOFF_MIN_MS	1000
+#define BACKOFF_MAX_MS	30000
+#define GREET_MS	5000	/* TCP, TLS and HELLO together */
+#define PING_MS		1000
+#define SILENT_MS	10000	/* no byte for this long: it is gone */
+#define ALIVE_MS	3000	/* heard within this: a second session with its id is refused */
+#define GUESTS_MAX	16	/* accepted, not yet greeted */
+
+struct guest {
+	struct peers *peers;
+	struct conn *conn;
+	uint64_t since_ns;
+};
+
+struct peers {
+	sd_event *event;
+	const struct fr_config *config;
+	struct tls_keys *keys;
+	const struct peer_ops *ops;
+	void *cookie;
+	int listen_fd;
+	sd_event_source *listen;
+	sd_event_source *tick;
+	struct guest guests[GUESTS_MAX];
+	struct fr_log_limit log_limit;
+	size_t n;
+	struct peer *peer;
+};
+
+struct peer {
+	struct peers *peers;
+	void *cookie;
+	enum peer_state state;
+	bool is_dialled;		/* by us */
+	char expected[FR_NODE_ID_MAX_LEN + 1];	/* "*": whoever answers there */
+	char id[FR_NODE_ID_MAX_LEN + 1];
+	struct fr_address address;
+	char address_text[FR_ADDRESS_TEXT_LEN];
+	struct conn *conn;
+	struct fr_hello hello;
+	uint64_t since_ns;		/* of the state */
+	uint64_t next_dial_ns;
+	uint32_t backoff_ms;
+	uint64_t next_ping_ns;
+	uint64_t ping_ns;
+	uint64_t rtt_ns;
+	uint64_t remote_pending;
+	uint64_t rx_bytes;
+	uint64_t tx_bytes;
+	char trouble[256];
+};
+
+static const char *const state_names[] = {
+	[PEER_DOWN] = "down",
+	[PEER_CONNECTING] = "connecting",
+	[PEER_GREETING] = "greeting",
+	[PEER_UP] = "up",
+};
+
+const char *peer_state_name(enum peer_state state)
+{
+	return state_names[state];
+}
+
+static void set_state(struct peer *p, enum peer_state state)
+{
+	p->state = state;
+	p->since_ns = monotonic_ns();
+}
+
+static uint32_t jitter(uint32_t ms)
+{
+	uint32_t r = 0;
+
+	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != sizeof(r))
+		r = monotonic_ns();
+	return ms / 2 + r % (ms / 2 + 1);
+}
+
+/* Forget the session; @why NULL: nothing to say. */
+static void end_session(struct peer *p, const char *why)
+{
+	bool was_up = p->state == PEER_UP;
+
+	if (p->conn) {
+		p->rx_bytes += conn_rx_bytes(p->conn);
+		p->tx_bytes += conn_tx_bytes(p->conn);
+		conn_free(p->conn);
+		p->conn = NULL;
+	}
+	if (why && (was_up || strcmp(p->trouble, why) != 0))
+		fr_warn("replication: peer %s: %s", peer_id(p), why);
+	if (why)
+		snprintf(p->trouble, sizeof(p->trouble), "%s", why);
+	set_state(p, PEER_DOWN);
+	if (was_up)
+		p->backoff_ms = BACKOFF_MIN_MS;
+	p->next_dial_ns = monotonic_ns() + jitter(p->backoff_ms) * 1000000ull;
+	p->backoff_ms = p->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : p->backoff_ms * 2;
+	if (was_up)
+		p->peers->ops->down(p->peers->cookie, p);
+}
+
+static void send_error(struct conn *c, enum fr_error_code code, const char *text)
+{
+	struct fr_error m = { .code = code };
+	uint8_t buf[sizeof(m) + 16];
+	struct fr_writer w;
+
+	snprintf(m.text, sizeof(m.text), "%s", text);
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_error_encode(&w, &m);
+	conn_send_message(c, FR_FRAME_ERROR, 0, buf, fr_writer_len(&w), NULL);
+	conn_flush(c);
+}
+
+void peer_reject(struct peer *p, enum fr_error_code code, const char *text)
+{
+	if (p->conn)
+		send_error(p->conn, code, text);
+	end_session(p, text);
+}
+
+static void send_hello(struct peers *ps, struct conn *c)
+{
+	struct fr_hello h = { .wire_min = FR_WIRE_VERSION_MIN, .wire_max = FR_WIRE_VERSION };
+	struct timespec ts;
+	uint8_t buf[512];
+	struct fr_writer w;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	h.now_us = ts.tv_sec * 1000000ull + ts.tv_nsec / 1000;
+	snprintf(h.node_id, sizeof(h.node_id), "%s", ps->config->node_id);
+	snprintf(h.version, sizeof(h.version), "%s", FLYREP_VERSION);
+	ps->ops->hello(ps->cookie, &h);
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_hello_encode(&w, &h);
+	conn_send_message(c, FR_FRAME_HELLO, 0, buf, fr_writer_len(&w), NULL);
+}
+
+static void send_ping(struct peer *p)
+{
+	struct fr_ping m = { .token = monotonic_ns(),
+			     .pending = p->peers->ops->pending(p->peers->cookie, p) };
+	uint8_t buf[16];
+	struct fr_writer w;
+
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_ping_encode(&w, &m);
+	conn_send_message(p->conn, FR_FRAME_PING, 0, buf, fr_writer_len(&w), NULL);
+	p->next_ping_ns = m.token + PING_MS * 1000000ull;
+}
+
+static void on_hello(struct peer *p, const uint8_t *payload, size_t len)
+{
+	struct peers *ps = p->peers;
+	char text[200];
+
+	if (p->state != PEER_GREETING || fr_hello_decode(&p->hello, payload, len) < 0) {
+		peer_reject(p, FR_ERROR_PROTOCOL, "malformed or second HELLO");
+		return;
+	}
+	if (p->hello.wire_max < FR_WIRE_VERSION_MIN || p->hello.wire_min > FR_WIRE_VERSION) {
+		snprintf(text, sizeof(text), "speaks wire version %u to %u, this node %u to %u",
+			 p->hello.wire_min, p->hello.wire_max, FR_WIRE_VERSION_MIN,
+			 FR_WIRE_VERSION);
+		peer_reject(p, FR_ERROR_VERSION, text);
+		return;
+	}
+	if (!strcmp(p->hello.node_id, ps->config->node_id)) {
+		snprintf(text, sizeof(text), "has this node's own id %s", ps->config->node_id);
+		peer_reject(p, FR_ERROR_IDENTITY, text);
+		return;
+	}
+	if (strcmp(p->expected, "*") != 0 && strcmp(p->hello.node_id, p->expected) != 0) {
+		snprintf(text, sizeof(text), "calls itself %s, expected %s", p->hello.node_id,
+			 p->expected);
+		peer_reject(p, FR_ERROR_IDENTITY, text);
+		return;
+	}
+	snprintf(p->id, sizeof(p->id), "%s", p->hello.node_id);
+	p->backoff_ms = BACKOFF_MIN_MS;
+	p->trouble[0] = '\0';
+	set_state(p, PEER_UP);
+	fr_info("replication: peer %s: session established, wire version %u, flyrep %s", p->id,
+		FR_WIRE_VERSION, p->hello.version);
+	send_ping(p);
+	ps->ops->up(ps->cookie, p, &p->hello);
+}
+
+static void on_ping(struct peer *p, const uint8_t *payload, size_t len)
+{
+	struct fr_ping m;
+	uint8_t buf[8];
+	struct fr_writer w;
+
+	if (fr_ping_decode(&m, payload, len) < 0) {
+		peer_reject(p, FR_ERROR_PROTOCOL, "malformed PING");
+		return;
+	}
+	p->remote_pending = m.pending;
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_put_be64(&w, m.token);
+	conn_send_message(p->conn, FR_FRAME_PONG, 0, buf, sizeof(buf), NULL);
+}
+
+static void on_pong(struct peer *p, const uint8_t *payload, size_t len)
+{
+	uint64_t token, now = monotonic_ns();
+	struct fr_reader r;
+
+	fr_reader_init(&r, payload, len);
+	token = fr_get_be64(&r);
+	if (!r.bad && token <= now)
+		p->rtt_ns = now - token;
+}
+
+static void on_error(struct peer *p, const uint8_t *payload, size_t len)
+{
+	struct fr_error m;
+	char text[256];
+
+	if (fr_error_decode(&m, payload, len) < 0)
+		snprintf(m.text, sizeof(m.text), "(malformed)");
+	snprintf(text, sizeof(text), "refuses us: %s", m.text);
+	end_session(p, text);
+}
+
+static void on_frame(void *cookie, struct conn *c, const struct fr_frame_head *head,
+		     const uint8_t *payload, size_t len)
+{
+	struct peer *p = cookie;
+	const char *why = "protocol error";
+	char text[256];
+
+	(void)c;
+	if (head->type == FR_FRAME_HELLO) {
+		on_hello(p, payload, len);
+		return;
+	}
+	if (head->type == FR_FRAME_ERROR) {
+		on_error(p, payload, len);
+		return;
+	}
+	if (p->state != PEER_UP) {
+		peer_reject(p, FR_ERROR_PROTOCOL, "a message before HELLO");
+		return;
+	}
+	if (head->type == FR_FRAME_PING) {
+		on_ping(p, payload, len);
+	} else if (head->type == FR_FRAME_PONG) {
+		on_pong(p, payload, len);
+	} else if (p->peers->ops->frame(p->peers->cookie, p, head, payload, len, &why) < 0) {
+		snprintf(text, sizeof(text), "%s: %s", fr_frame_type_name(head->type), why);
+		peer_reject(p, FR_ERROR_PROTOCOL, text);
+	}
+}
+
+static void on_drained(void *cookie, struct conn *c)
+{
+	struct peer *p = cookie;
+
+	(void)c;
+	if (p->state == PEER_UP)
+		p->peers->ops->drained(p->peers->cookie, p);
+}
+
+static void on_closed(void *cookie, struct conn *c, const char *why)
+{
+	(void)c;
+	end_session(cookie, why);
+}
+
+static void on_ready(void *cookie, struct conn *c)
+{
+	struct peer *p = cookie;
+
+	set_state(p, PEER_GREETING);
+	send_hello(p->peers, c);
+}
+
+static const struct conn_ops conn_ops = {
+	.ready = on_ready,
+	.frame = on_frame,
+	.drained = on_drained,
+	.closed = on_closed,
+};
+
+static void dial(struct peer *p)
+{
+	int fd = socket(p->address.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	set_state(p, PEER_CONNECTING);
+	if (fd < 0) {
+		end_session(p, strerror(errno));
+		return;
+	}
+	if (connect(fd, (const struct sockaddr *)&p->address.sa, p->address.sa_len) < 0 &&
+	    errno != EINPROGRESS) {
+		char text[128];
+
+		snprintf(text, sizeof(text), "cannot connect to %s: %s", p->address_text,
+			 strerror(errno));
+		close(fd);
+		end_session(p, text);
+		return;
+	}
+	p->conn = conn_new(p->peers->event, p->peers->keys, fd, p->expected, NULL, &conn_ops, p);
+	if (!p->conn)
+		end_session(p, "out of memory");
+}
+
+/* --- those who dial us --- */
+
+static struct peer *find(struct peers *ps, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < ps->n; i++)
+		if (!strcmp(ps->peer[i].expected, id) || !strcmp(ps->peer[i].id, id))
+			return &ps->peer[i];
+	return NULL;
+}
+
+static int is_allowed(void *cookie, const char *id)
+{
+	struct guest *g = cookie;
+
+	return strcmp(id, g->peers->config->node_id) != 0 && find(g->peers, id);
+}
+
+static void dismiss(struct guest *g)
+{
+	conn_free(g->conn);
+	g->conn = NULL;
+}
+
+static void on_guest_closed(void *cookie, struct conn *c, const char *why)
+{
+	struct guest *g = cookie;
+
+	(void)c;
+	if (fr_log_allow(&g->peers->log_limit, "replication: guests"))
+		fr_warn("replication: a connection was refused: %s", why);
+	dismiss(g);
+}
+
+static void on_guest_frame(void *cookie, struct conn *c, const struct fr_frame_head *head,
+			   const uint8_t *payload, size_t len);
+
+static void on_guest_ready(void *cookie, struct conn *c)
+{
+	struct guest *g = cookie;
+	struct peers *ps = g->peers;
+
+	if (!ps->ops->may_greet(ps->cookie)) {
+		send_error(c, FR_ERROR_INTERNAL, "not ready yet");
+		dismiss(g);
+		return;
+	}
+	send_hello(ps, c);
+}
+
+static void on_guest_drained(void *cookie, struct conn *c)
+{
+	(void)cookie;
+	(void)c;
+}
+
+static const struct conn_ops guest_ops = {
+	.ready = on_guest_ready,
+	.frame = on_guest_frame,
+	.drained = on_guest_drained,
+	.closed = on_guest_closed,
+};
+
+static void on_guest_frame(void *cookie, struct conn *c, const struct fr_frame_head *head,
+			   const uint8_t *payload, size_t len)
+{
+	struct guest *g = cookie;
+	struct peer *p = find(g->peers, conn_peer_id(c));
+
+	if (!p) {
+		dismiss(g);
+		return;
+	}
+	if (p->conn && p->state == PEER_UP && conn_idle_ms(p->conn) < ALIVE_MS) {
+		fr_warn("replication: peer %s: a second node uses this id, refused", peer_id(p));
+		send_error(c, FR_ERROR_IDENTITY, "a node with this id is connected already");
+		dismiss(g);
+		return;
+	}
+	if (p->conn)
+		end_session(p, "replaced by a new connection of the same node");
+	g->conn = NULL;
+	p->conn = c;
+	conn_set_owner(c, &conn_ops, p);
+	set_state(p, PEER_GREETING);
+	on_frame(p, c, head, payload, len);
+}
+
+static int on_accept(sd_event_source *s, int listen_fd, uint32_t revents, void *cookie)
+{
+	struct peers *ps = cookie;
+	struct guest *g = NULL;
+	size_t i;
+	int fd;
+
+	(void)s;
+	(void)revents;
+	fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		return 0;
+	for (i = 0; i < GUESTS_MAX && !g; i++)
+		if (!ps->guests[i].conn)
+			g = &ps->guests[i];
+	if (!g) {
+		if (fr_log_allow(&ps->log_limit, "replication: guests"))
+			fr_warn("replication: too many connections at once, one refused");
+		close(fd);
+		return 0;
+	}
+	g->peers = ps;
+	g->since_ns = monotonic_ns();
+	g->conn = conn_new(ps->event, ps->keys, fd, NULL, is_allowed, &guest_ops, g);
+	return 0;
+}
+
+static int open_listener(struct peers *ps)
+{
+	const struct fr_address *a = &ps->config->listen_addr;
+	char text[FR_ADDRESS_TEXT_LEN];
+	int one = 1, rc;
+
+	ps->listen_fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (ps->listen_fd < 0)
+		return -errno;
+	setsockopt(ps->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(ps->listen_fd, (const struct sockaddr *)&a->sa, a->sa_len) < 0 ||
+	    listen(ps->listen_fd, GUESTS_MAX) < 0) {
+		rc = -errno;
+		fr_err("replication: cannot listen on %s: %s", fr_address_format(a, text),
+		       strerror(-rc));
+		return rc;
+	}
+	return sd_event_add_io(ps->event, &ps->listen, ps->listen_fd, EPOLLIN, on_accept, ps);
+}
+
+/* --- time --- */
+
+static void tend(struct peer *p, uint64_t now)
+{
+	uint64_t age_ms = (now - p->since_ns) / 1000000;
+
+	switch (p->state) {
+	case PEER_DOWN:
+		if (p->is_dialled && now >= p->next_dial_ns &&
+		    p->peers->ops->may_greet(p->peers->cookie))
+			dial(p);
+		break;
+	case PEER_CONNECTING:
+	case PEER_GREETING:
+		if (age_ms > GREET_MS)
+			end_session(p, "no answer in time");
+		break;
+	case PEER_UP:
+		if (conn_idle_ms(p->conn) > SILENT_MS)
+			end_session(p, "silent for 10 s");
+		else if (now >= p->next_ping_ns)
+			send_ping(p);
+		break;
+	}
+}
+
+static int on_tick(sd_event_source *s, uint64_t usec, void *cookie)
+{
+	struct peers *ps = cookie;
+	uint64_t now = monotonic_ns();
+	size_t i;
+
+	(void)usec;
+	for (i = 0; i < ps->n; i++)
+		tend(&ps->peer[i], now);
+	for (i = 0; i < GUESTS_MAX; i++)
+		if (ps->guests[i].conn && now - ps->guests[i].since_ns > GREET_MS * 1000000ull)
+			dismiss(&ps->guests[i]);
+	sd_event_source_set_time_relative(s, 100000);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+/* --- life --- */
+
+static void add_peer(struct peers *ps, const char *id, const struct fr_address *a, bool dialled)
+{
+	struct peer *p = &ps->peer[ps->n++];
+
+	p->peers = ps;
+	p->is_dialled = dialled;
+	p->backoff_ms = BACKOFF_MIN_MS;
+	p->address = *a;
+	if (a->sa_len)
+		fr_address_format(a, p->address_text);
+	snprintf(p->expected, sizeof(p->expected), "%s", id);
+	set_state(p, PEER_DOWN);
+}
+
+int peers_new(struct peers **out, sd_event *event, const struct fr_config *config,
+	      struct tls_keys *keys, const struct peer_ops *ops, void *cookie)
+{
+	struct peers *ps = calloc(1, sizeof(*ps));
+	bool has_primary = false;
+	size_t i;
+	int rc;
+
+	if (!ps)
+		return -ENOMEM;
+	ps->event = sd_event_ref(event);
+	ps->config = config;
+	ps->keys = keys;
+	ps->ops = ops;
+	ps->cookie = cookie;
+	ps->listen_fd = -1;
+	ps->peer = calloc(config->peers.n + 1, sizeof(*ps->peer));
+	rc = ps->peer ? 0 : -ENOMEM;
+	if (rc)
+		goto err;
+	for (i = 0; i < config->peers.n; i++) {
+		const struct fr_config_peer *c = &config->peers.v[i];
+		bool dialled = config->primary_addr.sa_len &&
+			       fr_address_equal(&c->address, &config->primary_addr);
+
+		has_primary |= dialled;
+		add_peer(ps, c->id, &c->address, dialled);
+	}
+	if (config->primary_addr.sa_len && !has_primary)
+		add_peer(ps, "*", &config->primary_addr, true);
+	if (config->listen_addr.sa_len)
+		rc = open_listener(ps);
+	if (rc >= 0)
+		rc = sd_event_add_time_relative(event, &ps->tick, CLOCK_MONOTONIC, 0, 10000,
+						on_tick, ps);
+	if (rc < 0)
+		goto err;
+	*out = ps;
+	return 0;
+err:
+	peers_free(ps);
+	return rc;
+}
+
+void peers_free(struct peers *ps)
+{
+	size_t i;
+
+	if (!ps)
+		return;
+	for (i = 0; i < ps->n; i++) {
+		if (ps->peer[i].state == PEER_UP)
+			send_error(ps->peer[i].conn, FR_ERROR_SHUTDOWN, "shutting down");
+		conn_free(ps->peer[i].conn);
+	}
+	for (i = 0; i < GUESTS_MAX; i++)
+		conn_free(ps->guests[i].conn);
+	sd_event_source_disable_unref(ps->tick);
+	sd_event_source_disable_unref(ps->listen);
+	if (ps->listen_fd >= 0)
+		close(ps->listen_fd);
+	sd_event_unref(ps->event);
+	free(ps->peer);
+	free(ps);
+}
+
+size_t peers_count(const struct peers *ps)
+{
+	return ps->n;
+}
+
+struct peer *peers_at(const struct peers *ps, size_t i)
+{
+	return &ps->peer[i];
+}
+
+void peers_restart(struct peers *ps, const char *why)
+{
+	size_t i;
+
+	for (i = 0; i < ps->n; i++)
+		if (ps->peer[i].conn)
+			peer_reject(&ps->peer[i], FR_ERROR_SHUTDOWN, why);
+}
+
+void peers_hurry(struct peers *ps)
+{
+	size_t i;
+
+	for (i = 0; i < ps->n; i++)
+		if (ps->peer[i].state == PEER_DOWN)
+			ps->peer[i].next_dial_ns = 0;
+	sd_event_source_set_time_relative(ps->tick, 0);
+}
+
+void peer_set_cookie(struct peer *p, void *cookie)
+{
+	p->cookie = cookie;
+}
+
+void *peer_cookie(const struct peer *p)
+{
+	return p->cookie;
+}
+
+const char *peer_id(const struct peer *p)
+{
+	if (p->id[0])
+		return p->id;
+	return strcmp(p->expected, "*") ? p->expected : "?";
+}
+
+const char *peer_address(const struct peer *p)
+{
+	return p->address_text;
+}
+
+enum peer_state peer_state(const struct peer *p)
+{
+	return p->state;
+}
+
+const char *peer_trouble(const struct peer *p)
+{
+	return p->trouble;
+}
+
+uint64_t peer_rtt_ns(const struct peer *p)
+{
+	return p->rtt_ns;
+}
+
+uint64_t peer_remote_pending(const struct peer *p)
+{
+	return p->remote_pending;
+}
+
+uint64_t peer_rx_bytes(const struct peer *p)
+{
+	return p->rx_bytes + (p->conn ? conn_rx_bytes(p->conn) : 0);
+}
+
+uint64_t peer_tx_bytes(const struct peer *p)
+{
+	return p->tx_bytes + (p->conn ? conn_tx_bytes(p->conn) : 0);
+}
+
+const struct fr_hello *peer_hello(const struct peer *p)
+{
+	return &p->hello;
+}
+
+struct conn *peer_conn(const struct peer *p)
+{
+	return p->state == PEER_UP ? p->conn : NULL;
+}

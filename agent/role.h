@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Role: whether this node writes, and under which epoch. An epoch is raised at
+ * every takeover and persisted before anything is written under it, so two writers can
+ * always be told apart: the higher epoch is the rightful one.
+ */
+#ifndef ROLE_H
+#define ROLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frame.h"
+
+/**
+ * struct role - of this node
+ * @dir: state directory
+ * @role: what it is now
+ * @epoch: highest seen or taken
+ */
+struct role {
+	const char *dir;
+	enum fr_role role;
+	uint64_t epoch;
+};
+
+/* How this node stands to a peer that says it is @role under @epoch. */
+enum role_relation {
+	ROLE_IDLE,		/* neither writes to the other */
+	ROLE_WRITE,		/* we write to it */
+	ROLE_READ,		/* it writes to us */
+	ROLE_STEP_DOWN,		/* both write, and its epoch is higher */
+	ROLE_FENCE,		/* both write, and ours is higher: it will step down */
+	ROLE_SPLIT,		/* both write under one epoch */
+};
+
+/**
+ * role_load - what this node was, or begins as
+ * @is_primary: of the configured mode, for a first start
+ * -errno (logged) when the state is unreadable: the node must not guess.
+ */
+int role_load(struct role *r, const char *dir, bool is_primary);
+/* Become primary under a new epoch, above every one seen. Persisted, or -errno and unchanged. */
+int role_take(struct role *r);
+/* Become backup or fault. */
+int role_leave(struct role *r, enum fr_role role);
+/* A peer told of this epoch. */
+void role_observe(struct role *r, uint64_t epoch);
+enum role_relation role_relation(const struct role *r, enum fr_role role, uint64_t epoch);
+
+#endif

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+#include "ship.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "monotonic.h"
+
+#define WINDOW_BYTES		(4u << 20)	/* of the stream, unacknowledged */
+#define REPAIR_WINDOW		2		/* repair batches unacknowledged */
+#define LATENCY_WINDOW_MS	60000
+#define CONFIRM_MAX		3		/* audits right after a repair, then by the clock */
+
+struct ship {
+	const struct ship_stream *stream;
+	const struct ship_ops *ops;
+	void *cookie;
+	struct latency *latency;
+	struct fr_squeeze *squeeze;
+	struct ship_figures figures;
+
+	/* of the session */
+	struct conn *conn;		/* not ours; NULL: not started */
+	uint64_t cursor;		/* next to send */
+	uint64_t acked;
+	uint64_t flight_bytes;
+	bool needs_start;
+	bool is_kicking;
+
+	bool is_repairing;
+	uint32_t repair_sent;		/* batches since REPAIR_BEGIN */
+	uint32_t repair_acked;
+	uint8_t taken[FLYREP_BUCKETS_LEN];	/* buckets of the running repair */
+	uint8_t dirty[FLYREP_BUCKETS_LEN];
+
+	bool wants_audit;
+	bool is_auditing;
+	uint32_t audit_id;
+	unsigned int n_confirms;
+	uint64_t *frozen;		/* digests at the AUDIT, FLYREP_BUCKETS of them */
+	uint64_t frozen_groups[FR_GROUPS];
+};
+
+struct ship *ship_new(const struct ship_stream *stream, const struct ship_ops *ops, void *cookie)
+{
+	struct ship *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->stream = stream;
+	s->ops = ops;
+	s->cookie = cookie;
+	s->latency = latency_new(LATENCY_WINDOW_MS);
+	s->squeeze = fr_squeeze_new();
+	s->frozen = calloc(FLYREP_BUCKETS, sizeof(*s->frozen));
+	if (!s->latency || !s->squeeze || !s->frozen) {
+		ship_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void ship_free(struct ship *s)
+{
+	if (!s)
+		return;
+	latency_free(s->latency);
+	fr_squeeze_free(s->squeeze);
+	free(s->frozen);
+	free(s);
+}
+
+static bool at_head(const struct ship *s)
+{
+	return s->cursor == backlog_next_seq(s->stream->backlog);
+}
+
+static int send_start(struct ship *s)
+{
+	struct fr_start m = { .next_seq = s->cursor, .epoch = s->stream->epoch };
+	uint8_t buf[64];
+	struct fr_writer w;
+
+	memcpy(m.history, s->stream->history, sizeof(m.history));
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_start_encode(&w, &m);
+	s->needs_start = false;
+	return conn_send_message(s->conn, FR_FRAME_START, 0, buf, fr_writer_len(&w), NULL);
+}
+
+void ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs)
+{
+	const struct backlog *bl = s->stream->backlog;
+	uint64_t next = theirs->have_seq + 1;
+
+	ship_stop(s);
+	s->conn = conn;
+	s->cursor = backlog_next_seq(bl);
+	if (!memcmp(theirs->have_history, s->stream->history, FR_HISTORY_LEN) &&
+	    next >= backlog_first_seq(bl) && next <= s->cursor)
+		s->cursor = next;
+	s->acked = s->cursor - 1;
+	s->wants_audit = true;
+	send_start(s);
+	ship_kick(s);
+}
+
+void ship_stop(struct ship *s)
+{
+	s->conn = NULL;
+	s->flight_bytes = 0;
+	s->is_repairing = false;
+	s->repair_sent = s->repair_acked = 0;
+	s->wants_audit = s->is_auditing = false;
+	s->figures.n_audits_begun = s->figures.n_audits;
+	s->n_confirms = 0;
+	memset(s->taken, 0, sizeof(s->taken));
+	memset(s->dirty, 0, sizeof(s->dirty));
+	s->figures.n_dirty = 0;
+	s->figures.last_audit_ns = 0;
+	s->figures.is_equal = false;
+	s->figures.refused = 0;
+}
+
+bool ship_is_started(const struct ship *s)
+{
+	return s->conn;
+}
+
+/* Send the next batches of the stream. */
+static void send_stream(struct ship *s)
+{
+	const struct backlog_batch *b;
+
+	while (!at_head(s) && s->flight_bytes < WINDOW_BYTES) {
+		b = backlog_get(s->stream->backlog, s->cursor);
+		if (!b)
+			return; /* ship_on_drop() moves the cursor before this can be */
+		if (s->needs_start && send_start(s) < 0)
+			return;
+		if (conn_send(s->conn, b->frame, b->len) < 0)
+			return;
+		s->cursor++;
+		s->flight_bytes += b->len;
+	}
+}
+
+static void send_audit(struct ship *s)
+{
+	struct index *ix = truth_index(s->stream->truth);
+	struct fr_audit m = { .id = ++s->audit_id, .entries = index_entries(ix) };
+	uint8_t buf[sizeof(m) + 64];
+	struct fr_writer w;
+
+	memcpy(s->frozen, index_digests(ix), FLYREP_BUCKETS * sizeof(*s->frozen));
+	memcpy(s->frozen_groups, index_groups(ix), sizeof(s->frozen_groups));
+	memcpy(m.group, s->frozen_groups, sizeof(m.group));
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_audit_encode(&w, &m);
+	if (conn_send_message(s->conn, FR_FRAME_AUDIT, truth_table(s->stream->truth)->id, buf,
+			      fr_writer_len(&w), NULL) < 0)
+		return;
+	s->wants_audit = false;
+	s->is_auditing = true;
+	s->figures.n_audits_begun++;
+}
+
+void ship_kick(struct ship *s)
+{
+	if (!s->conn || s->is_kicking)
+		return;
+	s->is_kicking = true;
+	send_stream(s);
+	if (s->wants_audit && !s->is_auditing && !s->is_repairing && !s->figures.n_dirty &&
+	    at_head(s)) {
+		/* The index is ahead of the stream by what waits for its batch. */
+		s->ops->flush(s->cookie);
+		send_stream(s);
+		if (at_head(s))
+			send_audit(s);
+	}
+	s->is_kicking = false;
+	if (s->is_repairing ? ship_repair_room(s) : ship_wants_repair(s))
+		s->ops->wants(s->cookie, s);
+}
+
+int ship_on_ack(struct ship *s, const uint8_t *payload, size_t len, const char **why)
+{
+	const struct backlog_batch *b;
+	uint64_t now = monotonic_ns();
+	struct fr_ack m;
+
+	if (fr_ack_decode(&m, payload, len) < 0) {
+		*why = "malformed";
+		return -EBADMSG;
+	}
+	if (m.seq >= s->cursor || m.repaired > s->repair_sent) {
+		*why = "acknowledges what was never sent";
+		return -EBADMSG;
+	}
+	while (s->acked < m.seq) {
+		b = backlog_get(s->stream->backlog, ++s->acked);
+		if (!b)
+			continue; /* dropped since */
+		s->flight_bytes -= b->len < s->flight_bytes ? b->len : s->flight_bytes;
+		latency_add(s->latency, now, now - b->captured_ns, b->n_changes);
+	}
+	if (s->acked + 1 == s->cursor)
+		s->flight_bytes = 0;
+	s->repair_acked = m.repaired;
+	s->figures.remote_entries = m.entries;
+	s->figures.refused = m.refused;
+	s->ops->acked(s->cookie, s);
+	ship_kick(s);
+	return 0;
+}
+
+void ship_dirty(struct ship *s, unsigned int bucket)
+{
+	uint8_t bit = 1u << (bucket % 8);
+
+	if (!s->conn || s->dirty[bucket / 8] & bit)
+		return;
+	s->dirty[bucket / 8] |= bit;
+	s->figures.n_dirty++;
+}
+
+void ship_on_drop(struct ship *s, const struct backlog_batch *b)
+{
+	uint32_t i;
+
+	if (!s->conn || s->cursor > b->seq)
+		return;
+	for (i = 0; i < b->n_changes; i++)
+		ship_dirty(s, b->buckets[i]);
+	if (!s->needs_start) {
+		s->figures.n_jumps++;
+		fr_warn("replication: a peer fell off the backlog; what it missed will be repaired");
+	}
+	s->cursor = b->seq + 1;
+	s->acked = b->seq;
+	s->flight_bytes = 0;
+	s->needs_start = true;
+}
+
+void ship_audit(struct ship *s)
+{
+	s->wants_audit = true;
+	s->n_confirms = 0;
+	ship_kick(s);
+}
+
+int ship_check(struct ship *s)
+{
+	return s->conn ? conn_send_message(s->conn, FR_FRAME_CHECK, 0, NULL, 0, NULL) : -ENOTCONN;
+}
+
+int ship_on_checked(struct ship *s, const uint8_t *payload, size_t len, const char **why)
+{
+	struct fr_checked m;
+
+	if (fr_checked_decode(&m, payload, len) < 0) {
+		*why = "malformed";
+		return -EBADMSG;
+	}
+	s->ops->checked(s->cookie, s, &m);
+	return 0;
+}
+
+static unsigned int mark_group(struct ship *s, const struct fr_audit_reply *m, unsigned int nth,
+			       unsigned int group)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < FR_GROUP_BUCKETS; i++) {
+		unsigned int bucket = group * FR_GROUP_BUCKETS + i;
+
+		if (fr_audit_reply_digest(m, nth, i) == s->frozen[bucket])
+			continue;
+		n++;
+		if (s->stream->auto_resync)
+			ship_dirty(s, bucket);
+	}
+	return n;
+}
+
+int ship_on_audit_reply(struct ship *s, const uint8_t *payload, size_t len, const char **why)
+{
+	unsigned int group, nth = 0, n = 0;
+	struct fr_audit_reply m;
+
+	if (fr_audit_reply_decode(&m, payload, len) < 0) {
+		*why = "malformed";
+		return -EBADMSG;
+	}
+	if (!s->is_auditing || m.id != s->audit_id) {
+		*why = "answers no audit";
+		return -EBADMSG;
+	}
+	for (group = 0; group < FR_GROUPS; group++)
+		if (m.differs[group / 8] & (1u << (group % 8)))
+			n += mark_group(s, &m, nth++, group);
+	s->is_auditing = false;
+	s->figures.n_audits++;
+	s->figures.last_audit_ns = monotonic_ns();
+	s->figures.is_equal = !n;
+	s->figures.n_differ = n;
+	s->figures.remote_entries = m.entries;
+	if (!n)
+		s->n_confirms = 0;
+	s->ops->audited(s->cookie, s, m.entries, n);
+	ship_kick(s);
+	return 0;
+}
+
+/* --- repair --- */
+
+bool ship_wants_repair(const struct ship *s)
+{
+	return s->conn && s->figures.n_dirty && !s->is_repairing && !s->is_auditing &&
+	       at_head(s) && !s->needs_start;
+}
+
+int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN])
+{
+	int rc;
+
+	rc = conn_send_message(s->conn, FR_FRAME_REPAIR_BEGIN, truth_table(s->stream->truth)->id,
+			       s->dirty, sizeof(s->dirty), s->squeeze);
+	if (rc < 0)
+		return rc;
+	memcpy(s->taken, s->dirty, sizeof(s->taken));
+	memcpy(buckets, s->dirty, sizeof(s->taken));
+	memset(s->dirty, 0, sizeof(s->dirty));
+	s->figures.n_repaired += s->figures.n_dirty;
+	s->figures.n_dirty = 0;
+	s->is_repairing = true;
+	s->repair_sent = s->repair_acked = 0;
+	return 0;
+}
+
+int ship_repair_send(struct ship *s, const uint8_t *frame, size_t len)
+{
+	int rc = s->conn && s->is_repairing ? conn_send(s->conn, frame, len) : -ENOTCONN;
+
+	if (!rc)
+		s->repair_sent++;
+	return rc;
+}
+
+bool ship_repair_room(const struct ship *s)
+{
+	return !s->conn || !s->is_repairing ||
+	       (at_head(s) && !s->needs_start && s->repair_sent - s->repair_acked < REPAIR_WINDOW);
+}
+
+void ship_repair_end(struct ship *s, int err)
+{
+	unsigned int b;
+
+	if (!s->conn || !s->is_repairing)
+		return;
+	s->is_repairing = false;
+	if (err) {
+		for (b = 0; b < FLYREP_BUCKETS; b++)
+			if (s->taken[b / 8] & (1u << (b % 8)))
+				ship_dirty(s, b);
+		return;
+	}
+	if (conn_send_message(s->conn, FR_FRAME_REPAIR_END, truth_table(s->stream->truth)->id,
+			      NULL, 0, NULL) < 0)
+		return;
+	if (s->n_confirms++ < CONFIRM_MAX)
+		s->wants_audit = true;
+	ship_kick(s);
+}
+
+/* --- figures --- */
+
+void ship_pending(const struct ship *s, uint64_t *n_changes, uint64_t *n_bytes,
+		  uint64_t *oldest_ns)
+{
+	const struct backlog_batch *b = backlog_get(s->stream->backlog, s->acked + 1);
+
+	backlog_pending(s->stream->backlog, s->acked + 1, n_changes, n_bytes);
+	*oldest_ns = b ? b->captured_ns : 0;
+}
+
+bool ship_is_idle(const struct ship *s)
+{
+	return !s->conn || s->acked + 1 == s->cursor;
+}
+
+uint64_t ship_acked(const struct ship *s)
+{
+	return s->acked;
+}
+
+const struct ship_figures *ship_figures(const struct ship *s)
+{
+	return &s->figures;
+}
+
+struct latency *ship_latency(struct ship *s)
+{
+	return s->latency;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Ship: the writer's side of one session. Sends the stream from the backlog,
+ * keeps what travels bounded, audits, and repairs what an audit or a dropped
+ * batch says the peer lacks. A live change always goes before a repair.
+ */
+#ifndef SHIP_H
+#define SHIP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backlog.h"
+#include "conn.h"
+#include "frame.h"
+#include "latency.h"
+#include "truth.h"
+
+struct ship;
+
+/**
+ * struct ship_stream - what all ships of this node share
+ * @history: of the stream
+ * @epoch: under which it is written
+ */
+struct ship_stream {
+	struct backlog *backlog;
+	struct truth *truth;
+	uint8_t history[FR_HISTORY_LEN];
+	uint64_t epoch;
+	bool compress;
+	bool auto_resync;
+};
+
+/**
+ * struct ship_ops - what the owner hears and is asked
+ * @flush: put what waits for its batch into the backlog, now; may call ship_kick()
+ * @acked: the peer has applied more
+ * @audited: an audit is over; @n_buckets that differ
+ * @checked: the answer to CHECK
+ * @wants: there is something to repair and room for it; take a snapshot
+ */
+struct ship_ops {
+	void (*flush)(void *cookie);
+	void (*acked)(void *cookie, struct ship *s);
+	void (*audited)(void *cookie, struct ship *s, uint64_t entries, unsigned int n_buckets);
+	void (*checked)(void *cookie, struct ship *s, const struct fr_checked *m);
+	void (*wants)(void *cookie, struct ship *s);
+};
+
+/**
+ * struct ship_figures - for status
+ * @n_audits_begun: sent
+ * @n_audits: of these: answered
+ * @last_audit_ns: CLOCK_MONOTONIC of the last one, 0: none in this session
+ * @is_equal: the last audit found no difference
+ * @n_differ: buckets that differed in it
+ * @remote_entries: objects the peer holds
+ * @n_repaired: buckets repaired since the node began
+ * @n_dirty: buckets waiting for repair, or in it
+ * @refused: records the peer's kernel refused in this session
+ * @n_jumps: how often the peer fell off the backlog
+ */
+struct ship_figures {
+	uint64_t n_audits_begun;
+	uint64_t n_audits;
+	uint64_t last_audit_ns;
+	bool is_equal;
+	unsigned int n_differ;
+	uint64_t remote_entries;
+	uint64_t n_repaired;
+	unsigned int n_dirty;
+	uint64_t refused;
+	uint64_t n_jumps;
+};
+
+struct ship *ship_new(const struct ship_stream *stream, const struct ship_ops *ops, void *cookie);
+void ship_free(struct ship *s);
+
+/* Begin a session as its writer; @theirs decides where the stream goes on. */
+void ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs);
+void ship_stop(struct ship *s);
+bool ship_is_started(const struct ship *s);
+
+/* Send whatever may be sent now. */
+void ship_kick(struct ship *s);
+/* -EBADMSG with *why. */
+int ship_on_ack(struct ship *s, const uint8_t *payload, size_t len, const char **why);
+int ship_on_audit_reply(struct ship *s, const uint8_t *payload, size_t len, const char **why);
+int ship_on_checked(struct ship *s, const uint8_t *payload, size_t len, const char **why);
+
+/* Compare as soon as the stream allows. */
+void ship_audit(struct ship *s);
+/* Have the peer compare its index with its kernel. */
+int ship_check(struct ship *s);
+
+/* The backlog forgets this batch. */
+void ship_on_drop(struct ship *s, const struct backlog_batch *b);
+/* A change in this bucket never got into the backlog. */
+void ship_dirty(struct ship *s, unsigned int bucket);
+
+/* --- repair: the owner walks, ship sends --- */
+bool ship_wants_repair(const struct ship *s);
+/* Takes all dirty buckets into @buckets and tells the peer. */
+int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN]);
+/* A frame of it. -errno: not sent, and it is the owner's to call ship_dirty() for what it held. */
+int ship_repair_send(struct ship *s, const uint8_t *frame, size_t len);
+/* Room for more of it now? If not, ops->wants tells when. */
+bool ship_repair_room(const struct ship *s);
+/* @err: not complete; its buckets are dirty again */
+void ship_repair_end(struct ship *s, int err);
+
+/* Changes and bytes not acknowledged, capture time of the oldest (0: none). */
+void ship_pending(const struct ship *s, uint64_t *n_changes, uint64_t *n_bytes,
+		  uint64_t *oldest_ns);
+bool ship_is_idle(const struct ship *s);	/* nothing in flight */
+uint64_t ship_acked(const struct ship *s);
+const struct ship_figures *ship_figures(const struct ship *s);
+struct latency *ship_latency(struct ship *s);
+
+#endif

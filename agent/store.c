@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "frame.h"
+
+#define STORE_FILE "state"
+#define STORE_TMP "state.tmp"
+#define STORE_MAX_LEN 4096
+
+struct line {
+	const char *dir;
+	unsigned int number;
+	char *why;
+	unsigned int why_len;
+};
+
+static __attribute__((format(printf, 2, 3))) int refuse(const struct line *l,
+							const char *fmt, ...)
+{
+	va_list args;
+	int n;
+
+	n = snprintf(l->why, l->why_len, "%s/%s:%u: ", l->dir, STORE_FILE,
+		     l->number);
+	if (n < 0 || (unsigned int)n >= l->why_len)
+		return -EBADMSG;
+	va_start(args, fmt);
+	vsnprintf(l->why + n, l->why_len - n, fmt, args);
+	va_end(args);
+	return -EBADMSG;
+}
+
+static int epoch_parse(struct store_state *s, const char *text)
+{
+	char *end;
+
+	/* strtoull would take a sign, blanks and a wrong base. */
+	if (text[0] < '0' || text[0] > '9')
+		return -EINVAL;
+	errno = 0;
+	s->epoch = strtoull(text, &end, 10);
+	return errno || *end ? -EINVAL : 0;
+}
+
+static void epoch_print(const struct store_state *s, char *buf, size_t len)
+{
+	snprintf(buf, len, "%llu", (unsigned long long)s->epoch);
+}
+
+#define ROLE_UNSET "unset"
+
+static int role_parse(struct store_state *s, const char *text)
+{
+	unsigned int role;
+
+	if (!strcmp(text, ROLE_UNSET)) {
+		s->role = 0;
+		return 0;
+	}
+	for (role = FR_ROLE_BACKUP; role <= FR_ROLE_FAULT; role++) {
+		if (!strcmp(text, fr_role_name(role))) {
+			s->role = role;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static void role_print(const struct store_state *s, char *buf, size_t len)
+{
+	snprintf(buf, len, "%s", s->role ? fr_role_name(s->role) : ROLE_UNSET);
+}
+
+/* Every key is there exactly once; a value is one word. */
+static const struct field {
+	const char *name;
+	int (*parse)(struct store_state *s, const char *text);
+	void (*print)(const struct store_state *s, char *buf, size_t len);
+} fields[] = {
+	{ "epoch", epoch_parse, epoch_print },
+	{ "role", role_parse, role_print },
+};
+
+#define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
+
+static int line_parse(const struct line *l, char *text, struct store_state *s,
+		      bool seen[N_FIELDS])
+{
+	char *value = strchr(text, ' ');
+	size_t i;
+
+	if (text[0] == '#')
+		return 0;
+	if (!value)
+		return refuse(l, "expected \"key value\"");
+	*value++ = '\0';
+	for (i = 0; i < N_FIELDS; i++) {
+		if (strcmp(text, fields[i].name))
+			continue;
+		if (seen[i])
+			return refuse(l, "%s is there twice", text);
+		seen[i] = true;
+		if (fields[i].parse(s, value))
+			return refuse(l, "no valid %s: \"%.40s\"", text, value);
+		return 0;
+	}
+	return refuse(l, "unknown key \"%.40s\"", text);
+}
+
+static int text_parse(struct line *l, char *text, size_t len,
+		      struct store_state *s)
+{
+	bool seen[N_FIELDS] = { false };
+	char *end = text + len;
+	size_t i;
+	int rc;
+
+	while (text < end) {
+		char *newline = memchr(text, '\n', end - text);
+
+		l->number++;
+		/* Without this a cut "epoch 12" would read as epoch 1. */
+		if (!newline)
+			return refuse(l, "the line is cut off");
+		*newline = '\0';
+		if (strlen(text) != (size_t)(newline - text))
+			return refuse(l, "NUL byte");
+		rc = line_parse(l, text, s, seen);
+		if (rc)
+			return rc;
+		text = newline + 1;
+	}
+	l->number++;
+	for (i = 0; i < N_FIELDS; i++)
+		if (!seen[i])
+			return refuse(l, "%s is missing", fields[i].name);
+	return 0;
+}
+
+/* Read to the end; -EFBIG when it does not fit. */
+static ssize_t read_all(int fd, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	while (len < size) {
+		ssize_t n = read(fd, buf + len, size - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			return len;
+		len += n;
+	}
+	return -EFBIG;
+}
+
+int store_load(const char *dir, struct store_state *s, char *why,
+	       unsigned int why_len)
+{
+	struct line l = { .dir = dir, .why = why, .why_len = why_len };
+	char text[STORE_MAX_LEN];
+	int dir_fd, fd;
+	ssize_t len;
+	int rc;
+
+	*s = (struct store_state){ 0 };
+	if (why_len)
+		why[0] = '\0';
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0) {
+		rc = -errno;
+		snprintf(why, why_len, "%s: %s", dir, strerror(-rc));
+		return rc;
+	}
+	fd = openat(dir_fd, STORE_FILE,
+		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	rc = fd < 0 ? -errno : 0;
+	close(dir_fd);
+	if (rc == -ENOENT)
+		return 0;
+	if (!rc) {
+		len = read_all(fd, text, sizeof(text));
+		close(fd);
+		rc = len < 0 ? len : 0;
+	}
+	if (rc) {
+		snprintf(why, why_len, "%s/%s: %s", dir, STORE_FILE,
+			 strerror(-rc));
+		return rc;
+	}
+	rc = text_parse(&l, text, len, s);
+	if (rc)
+		*s = (struct store_state){ 0 };
+	return rc;
+}
+
+static int write_all(int fd, const char *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, buf, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		buf += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int file_write(int dir_fd, const char *text, size_t len)
+{
+	int fd, rc;
+
+	fd = openat(dir_fd, STORE_TMP,
+		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+		    0600);
+	if (fd < 0)
+		return -errno;
+	rc = write_all(fd, text, len);
+	if (!rc && fsync(fd))
+		rc = -errno;
+	if (close(fd) && !rc)
+		rc = -errno;
+	if (!rc && renameat(dir_fd, STORE_TMP, dir_fd, STORE_FILE))
+		rc = -errno;
+	if (rc)
+		unlinkat(dir_fd, STORE_TMP, 0);
+	return rc;
+}
+
+int store_save(const char *dir, const struct store_state *s)
+{
+	char text[STORE_MAX_LEN] = "# flyrep: written by the agent\n";
+	size_t len = strlen(text);
+	int dir_fd, rc;
+	size_t i;
+
+	if (s->role > FR_ROLE_FAULT)
+		return -EINVAL;
+	for (i = 0; i < N_FIELDS; i++) {
+		char value[64];
+
+		fields[i].print(s, value, sizeof(value));
+		len += snprintf(text + len, sizeof(text) - len, "%s %s\n",
+				fields[i].name, value);
+	}
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return -errno;
+	rc = file_write(dir_fd, text, len);
+	/* Only now does the new name survive a loss of power. */
+	if (!rc && fsync(dir_fd))
+		rc = -errno;
+	close(dir_fd);
+	return rc;
+}

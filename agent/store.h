@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Store: the little that must survive a restart, in one file of the state directory,
+ * replaced atomically (temporary file, fsync, rename, fsync of the directory).
+ * Text, one "key value" a line, so a person can read it; a damaged file is an
+ * error with its line, never a guess.
+ */
+#ifndef STORE_H
+#define STORE_H
+
+#include <stdint.h>
+
+/**
+ * struct store_state - contents
+ * @epoch: highest epoch this node has seen or taken; 0: never
+ * @role: enum fr_role at the last change, 0: never set, take it from the mode
+ */
+struct store_state {
+	uint64_t epoch;
+	uint8_t role;
+};
+
+/* A missing file is an empty state. -errno; *why (static or in @buf) says what is wrong. */
+int store_load(const char *dir, struct store_state *s, char *why, unsigned int why_len);
+int store_save(const char *dir, const struct store_state *s);
+
+#endif

@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What authenticates is the PSK and nothing else: no certificate is ever
+ * accepted (the dialler verifies and knows no authority), none is ever shown, no ticket is
+ * given out, and a handshake that did not use a PSK is not believed.
+ *
+ * The key belongs to an ordered pair of node ids, so a connection that someone
+ * reflects back to its dialler finds no key there (RFC 9257, Selfie).
+ */
+#include "tls.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "keys.h"
+#include "log.h"
+#include "monotonic.h"
+#include "tls_bio.h"
+
+#define CIPHER "TLS_AES_256_GCM_SHA384"
+#define GROUP "X25519"
+#define RECORD_LEN 16384
+#define READ_BUFFER_LEN (64u << 10)
+
+/* AES-GCM is good for 2^24.5 records under one key (RFC 8446, 5.5). */
+#define REKEY_RECORDS (1u << 22)
+#define REKEY_NS (3600ull * 1000000000)
+
+struct tls_keys {
+	char node_id[FR_NODE_ID_MAX_LEN + 1];
+	struct keys keys;
+	SSL_CTX *dialler;
+	SSL_CTX *listener;
+	BIO_METHOD *bio_method;
+	uint32_t rekey_records;
+	uint64_t rekey_ns;
+};
+
+struct tls {
+	struct tls_keys *keys;
+	SSL *ssl;
+	struct tls_bio bio;
+	int (*is_allowed)(void *cookie, const char *peer_id);
+	void *cookie;
+	bool is_dialler;
+	bool is_ready;
+	bool is_write_open; /* the last write has to be repeated */
+	int failed; /* -errno; nothing works any more */
+	uint32_t events;
+
+	char identity[KEYS_IDENTITY_SIZE]; /* dialler: what we offer */
+	char peer_id[FR_NODE_ID_MAX_LEN + 1];
+	bool has_key; /* listener: a key was found for what was offered */
+	bool was_offered;
+
+	uint64_t n_records; /* written under the present key */
+	uint64_t key_since_ns; /* first of them */
+	char error[256];
+};
+
+static __attribute__((format(printf, 3, 4))) int fail(struct tls *t, int error,
+						      const char *fmt, ...)
+{
+	va_list args;
+
+	if (t->failed)
+		return t->failed;
+	t->failed = error;
+	/* A reason that a callback has left is better than ours. */
+	if (t->error[0])
+		return error;
+	va_start(args, fmt);
+	vsnprintf(t->error, sizeof(t->error), fmt, args);
+	va_end(args);
+	return error;
+}
+
+/* For callbacks: why the handshake that is about to fail does so. */
+static __attribute__((format(printf, 2, 3))) void note(struct tls *t,
+						       const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(t->error, sizeof(t->error), fmt, args);
+	va_end(args);
+}
+
+/* --- keys ------------------------------------------------------------------ */
+
+/* The PSK of this pair as OpenSSL wants it; a fresh one for each call. */
+static SSL_SESSION *session_new(SSL *ssl, const struct keys *k,
+				const char *dialler, const char *listener)
+{
+	static const unsigned char aes_256_gcm_sha384[] = { 0x13, 0x02 };
+	const SSL_CIPHER *cipher = SSL_CIPHER_find(ssl, aes_256_gcm_sha384);
+	uint8_t psk[KEYS_PSK_LEN];
+	SSL_SESSION *s;
+
+	if (!cipher || keys_psk(k, dialler, listener, psk))
+		return NULL;
+	s = SSL_SESSION_new();
+	if (s && (!SSL_SESSION_set1_master_key(s, psk, sizeof(psk)) ||
+		  !SSL_SESSION_set_cipher(s, cipher) ||
+		  !SSL_SESSION_set_protocol_version(s, TLS1_3_VERSION))) {
+		SSL_SESSION_free(s);
+		s = NULL;
+	}
+	OPENSSL_cleanse(psk, sizeof(psk));
+	return s;
+}
+
+static int on_offer(SSL *ssl, const EVP_MD *md, const unsigned char **id,
+		    size_t *id_len, SSL_SESSION **session)
+{
+	struct tls *t = SSL_get_app_data(ssl);
+
+	*session = NULL;
+	/* After a retry the hash is settled, and only ours fits the key. */
+	if (md && !EVP_MD_is_a(md, "SHA384"))
+		return 1;
+	*session =
+		session_new(ssl, &t->keys->keys, t->keys->node_id, t->peer_id);
+	*id = (const unsigned char *)t->identity;
+	*id_len = strlen(t->identity);
+	return *session ? 1 : 0;
+}
+
+static bool is_for_us(const struct tls *t, const char *listener)
+{
+	return !strcmp(listener, KEYS_ANYONE) ||
+	       !strcmp(listener, t->keys->node_id);
+}
+
+/*
+ * A stranger's bytes. Unknown: no session, and the handshake fails for want of
+ * a certificate. One look-up for each connection, so a hello full of
+ * identities costs one derivation.
+ */
+static int on_identity(SSL *ssl, const unsigned char *id, size_t id_len,
+		       SSL_SESSION **session)
+{
+	struct tls *t = SSL_get_app_data(ssl);
+	char dialler[FR_NODE_ID_MAX_LEN + 1];
+	char listener[FR_NODE_ID_MAX_LEN + 1];
+
+	*session = NULL;
+	if (t->was_offered) {
+		/* Asked again after a retry of the hello: same or nothing. */
+		if (!t->has_key ||
+		    keys_identity_parse(id, id_len, dialler, listener) ||
+		    strcmp(dialler, t->peer_id) || !is_for_us(t, listener))
+			return 1;
+		*session = session_new(ssl, &t->keys->keys, dialler, listener);
+		return *session ? 1 : 0;
+	}
+	t->was_offered = true;
+	if (keys_identity_parse(id, id_len, dialler, listener)) {
+		note(t, "PSK identity is not one of flyrep");
+		return 1;
+	}
+	if (!is_for_us(t, listener)) {
+		note(t, "node %s dialled node %s, but this is node %s", dialler,
+		     listener, t->keys->node_id);
+		return 1;
+	}
+	if (!strcmp(dialler, t->keys->node_id)) {
+		note(t, "a node dialled that calls itself %s, as we do",
+		     dialler);
+		return 1;
+	}
+	if (!t->is_allowed(t->cookie, dialler)) {
+		note(t, "unknown identity: node %s is none of our peers",
+		     dialler);
+		return 1;
+	}
+	*session = session_new(ssl, &t->keys->keys, dialler, listener);
+	if (!*session)
+		return 0;
+	memcpy(t->peer_id, dialler, sizeof(dialler));
+	t->has_key = true;
+	return 1;
+}
+
+static SSL_CTX *context_new(const SSL_METHOD *method)
+{
+	SSL_CTX *ctx = SSL_CTX_new(method);
+
+	if (!ctx)
+		return NULL;
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_clear_options(ctx, SSL_OP_ALLOW_NO_DHE_KEX |
+					   SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
+				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_read_ahead(ctx, 1);
+	SSL_CTX_set_default_read_buffer_len(ctx, READ_BUFFER_LEN);
+	if (SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) &&
+	    SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) &&
+	    SSL_CTX_set_ciphersuites(ctx, CIPHER) &&
+	    SSL_CTX_set1_groups_list(ctx, GROUP) &&
+	    SSL_CTX_set_num_tickets(ctx, 0) &&
+	    SSL_CTX_set_max_early_data(ctx, 0) &&
+	    SSL_CTX_set_recv_max_early_data(ctx, 0))
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+struct tls_keys *tls_keys_new(const char *node_id, const void *secret,
+			      size_t secret_len)
+{
+	struct tls_keys *k;
+
+	if (!keys_is_node_id(node_id)) {
+		fr_err("tls: \"%.64s\" is no node id", node_id);
+		return NULL;
+	}
+	k = calloc(1, sizeof(*k));
+	if (!k) {
+		fr_err("tls: out of memory");
+		return NULL;
+	}
+	strcpy(k->node_id, node_id);
+	k->rekey_records = REKEY_RECORDS;
+	k->rekey_ns = REKEY_NS;
+	if (keys_init(&k->keys, secret, secret_len)) {
+		fr_err("tls: no key can be derived from the secret");
+		goto err;
+	}
+	k->dialler = context_new(TLS_client_method());
+	k->listener = context_new(TLS_server_method());
+	k->bio_method = tls_bio_method();
+	if (!k->dialler || !k->listener || !k->bio_method) {
+		fr_err("tls: OpenSSL refused: %s",
+		       ERR_reason_error_string(ERR_peek_last_error()) ?:
+			       "out of memory");
+		goto err;
+	}
+	/*
+	 * The listener has no certificate to show, so nothing but a PSK gets
+	 * in. The dialler must say that no certificate pleases it.
+	 */
+	SSL_CTX_set_verify(k->dialler, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_psk_use_session_callback(k->dialler, on_offer);
+	SSL_CTX_set_psk_find_session_callback(k->listener, on_identity);
+	return k;
+err:
+	ERR_clear_error();
+	tls_keys_free(k);
+	return NULL;
+}
+
+void tls_keys_free(struct tls_keys *k)
+{
+	if (!k)
+		return;
+	BIO_meth_free(k->bio_method);
+	SSL_CTX_free(k->listener);
+	SSL_CTX_free(k->dialler);
+	keys_wipe(&k->keys);
+	free(k);
+}
+
+void tls_keys_hash_key(const struct tls_keys *k, struct fr_siphash_key *out)
+{
+	/* What made prk makes this; if it cannot, nothing here can be trusted. */
+	if (keys_hash(&k->keys, out)) {
+		fr_err("tls: cannot derive the hash key");
+		abort();
+	}
+}
+
+void tls_keys_rekey_after(struct tls_keys *k, uint32_t n_records, uint64_t ms)
+{
+	k->rekey_records = n_records;
+	k->rekey_ns = ms * 1000000;
+}
+
+/* --- a session --------------------------------------------------------------- */
+
+struct tls *tls_new(struct tls_keys *k, int fd, const char *peer_id,
+		    int (*is_allowed)(void *cookie, const char *peer_id),
+		    void *cookie)
+{
+	struct tls *t;
+	BIO *bio;
+
+	if (peer_id &&
+	    ((!keys_is_node_id(peer_id) && strcmp(peer_id, KEYS_ANYONE)) ||
+	     !strcmp(peer_id, k->node_id))) {
+		fr_err("tls: \"%.64s\" cannot be dialled from node %s", peer_id,
+		       k->node_id);
+		return NULL;
+	}
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->keys = k;
+	t->bio.fd = fd;
+	t->is_allowed = is_allowed;
+	t->cookie = cookie;
+	t->is_dialler = peer_id;
+	t->events = peer_id ? EPOLLOUT : EPOLLIN;
+	t->ssl = SSL_new(peer_id ? k->dialler : k->listener);
+	bio = t->ssl ? tls_bio_new(k->bio_method, &t->bio) : NULL;
+	if (!bio) {
+		ERR_clear_error();
+		tls_free(t);
+		return NULL;
+	}
+	SSL_set_app_data(t->ssl, t);
+	SSL_set_bio(t->ssl, bio, bio);
+	if (!peer_id) {
+		SSL_set_accept_state(t->ssl);
+		return t;
+	}
+	strcpy(t->peer_id, peer_id);
+	keys_identity_format(t->identity, k->node_id, peer_id);
+	SSL_set_connect_state(t->ssl);
+	return t;
+}
+
+void tls_free(struct tls *t)
+{
+	if (!t)
+		return;
+	SSL_free(t->ssl);
+	free(t);
+}
+
+/*
+ * What a failure of OpenSSL means here. Rows of the dialler read the alert of the
+ * listener; the listener's own reasons are mostly noted by on_identity().
+ */
+static const struct meaning {
+	int reason; /* of ERR_LIB_SSL */
+	int error;
+	const char *text; /* %s: the other side */
+} meanings[] = {
+	{ SSL_R_BINDER_DOES_NOT_VERIFY, -EACCES,
+	  "PSK mismatch with %s: its secret_key is not ours" },
+	{ SSL_R_BAD_PSK, -EACCES, "PSK mismatch with %s" },
+	{ SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, -EACCES, "%s offered no PSK" },
+	{ SSL_R_NO_SHARED_CIPHER, -EACCES,
+	  "%s offered neither PSK nor our cipher" },
+	{ SSL_R_CERTIFICATE_VERIFY_FAILED, -EACCES,
+	  "%s did not take our PSK and showed a certificate" },
+	/* Alerts of the other side. */
+	{ SSL_R_SSLV3_ALERT_ILLEGAL_PARAMETER, -EACCES,
+	  "PSK mismatch: %s says that our secret_key is not its" },
+	{ SSL_R_TLSV1_ALERT_DECRYPT_ERROR, -EACCES,
+	  "PSK mismatch: %s says that our secret_key is not its" },
+	{ SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, -EACCES,
+	  "refused by %s: it is another node, or we are none of its peers" },
+	{ SSL_R_TLSV1_ALERT_ACCESS_DENIED, -EACCES, "refused by %s" },
+	/* Not us at all. */
+	{ SSL_R_UNSUPPORTED_PROTOCOL, -EPROTO, "%s does not speak TLS 1.3" },
+	{ SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, -EPROTO,
+	  "%s does not speak TLS 1.3" },
+	{ SSL_R_WRONG_VERSION_NUMBER, -EPROTO, "%s does not speak TLS" },
+	{ SSL_R_HTTP_REQUEST, -EPROTO, "%s speaks HTTP, not TLS" },
+	{ SSL_R_UNEXPECTED_EOF_WHILE_READING, -ECONNRESET,
+	  "%s closed the connection without notice" },
+};
+
+static int explain(struct tls *t)
+{
+	char who[FR_NODE_ID_MAX_LEN + sizeof("node ")];
+	unsigned long code = ERR_peek_error();
+	const char *text = ERR_reason_error_string(code);
+	size_t i;
+
+	if (keys_is_node_id(t->peer_id))
+		snprintf(who, sizeof(who), "node %s", t->peer_id);
+	else
+		strcpy(who, "the other side");
+	/* After an end of file it is the alert about it that fails to go. */
+	if (t->bio.error && !t->bio.is_eof)
+		return fail(t, -t->bio.error, "%s: %s", who,
+			    strerror(t->bio.error));
+	/* Refused by a callback, whatever OpenSSL made of it. */
+	if (!t->is_ready && t->error[0])
+		return fail(t, -EACCES, "%s refused", who);
+	if (ERR_GET_LIB(code) == ERR_LIB_SSL) {
+		for (i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++) {
+			if (ERR_GET_REASON(code) != meanings[i].reason)
+				continue;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+			return fail(t, meanings[i].error, meanings[i].text,
+				    who);
+#pragma GCC diagnostic pop
+		}
+	}
+	if (t->bio.is_eof)
+		return fail(t, -ECONNRESET, "%s closed the connection", who);
+	return fail(t, -EPROTO, "%s: TLS failed: %s", who,
+		    text ?: "no reason given");
+}
+
+/* What the return value of an SSL call means. 0: closed in order. */
+static int result(struct tls *t, int rc)
+{
+	int error;
+
+	switch (SSL_get_error(t->ssl, rc)) {
+	case SSL_ERROR_WANT_READ:
+		t->events = EPOLLIN;
+		return -EAGAIN;
+	case SSL_ERROR_WANT_WRITE:
+		t->events = EPOLLOUT;
+		return -EAGAIN;
+	case SSL_ERROR_ZERO_RETURN:
+		return 0;
+	default:
+		error = explain(t);
+		ERR_clear_error();
+		return error;
+	}
+}
+
+int tls_handshake(struct tls *t)
+{
+	int rc;
+
+	if (t->failed)
+		return t->failed;
+	if (t->is_ready)
+		return 0;
+	ERR_clear_error();
+	rc = SSL_do_handshake(t->ssl);
+	if (rc != 1)
+		return result(t, rc) ?:
+				       fail(t, -ECONNRESET,
+					    "closed during the handshake");
+	/* OpenSSL calls the use of an external PSK a resumption. */
+	if (!SSL_session_reused(t->ssl) || SSL_get0_peer_certificate(t->ssl) ||
+	    !(t->is_dialler || t->has_key))
+		return fail(t, -EACCES, "handshake without our PSK");
+	t->is_ready = true;
+	t->error[0] = '\0';
+	t->events = EPOLLIN;
+	return 0;
+}
+
+ssize_t tls_read(struct tls *t, void *buf, size_t len)
+{
+	size_t n;
+	int rc;
+
+	if (t->failed)
+		return t->failed;
+	if (!t->is_ready)
+		return -ENOTCONN;
+	ERR_clear_error();
+	rc = SSL_read_ex(t->ssl, buf, len, &n);
+	return rc == 1 ? (ssize_t)n : result(t, rc);
+}
+
+/*
+ * Change our write key when it has done enough. The message is kept by the BIO
+ * where the socket is full: if it had to wait, reading would wait with it, and two
+ * nodes that change keys at once with full sockets would wait for each other.
+ */
+static int rekey(struct tls *t)
+{
+	uint64_t now_ns = monotonic_ns();
+	int rc;
+
+	if (!t->n_records) {
+		t->key_since_ns = now_ns;
+		return 0;
+	}
+	if (t->n_records < t->keys->rekey_records &&
+	    now_ns - t->key_since_ns < t->keys->rekey_ns)
+		return 0;
+	t->bio.may_keep = true;
+	rc = SSL_key_update(t->ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
+	if (rc == 1)
+		rc = SSL_do_handshake(t->ssl);
+	t->bio.may_keep = false;
+	if (rc != 1)
+		return result(t, rc) ?: fail(t, -ECONNRESET, "closed");
+	t->n_records = 0;
+	t->key_since_ns = now_ns;
+	return 0;
+}
+
+ssize_t tls_write(struct tls *t, const void *buf, size_t len)
+{
+	size_t n;
+	int rc;
+
+	if (t->failed)
+		return t->failed;
+	if (!t->is_ready)
+		return -ENOTCONN;
+	if (!len)
+		return 0;
+	ERR_clear_error();
+	if (!t->is_write_open) {
+		rc = rekey(t);
+		if (rc)
+			return rc;
+	}
+	rc = SSL_write_ex(t->ssl, buf, len, &n);
+	if (rc != 1) {
+		rc = result(t, rc);
+		t->is_write_open = rc == -EAGAIN;
+		return rc ?: fail(t, -ECONNRESET, "closed by the other side");
+	}
+	t->is_write_open = false;
+	t->n_records += (n + RECORD_LEN - 1) / RECORD_LEN;
+	return n;
+}
+
+void tls_shutdown(struct tls *t)
+{
+	if (t->failed || !t->is_ready)
+		return;
+	ERR_clear_error();
+	SSL_shutdown(t->ssl);
+	ERR_clear_error();
+}
+
+uint32_t tls_events(const struct tls *t)
+{
+	return t->events;
+}
+
+size_t tls_pending(const struct tls *t)
+{
+	int n = SSL_pending(t->ssl);
+
+	/* Read ahead, maybe not a whole record: then the next read says so. */
+	return n > 0 ? n : SSL_has_pending(t->ssl);
+}
+
+const char *tls_peer_id(const struct tls *t)
+{
+	return t->peer_id;
+}
+
+const char *tls_error(const struct tls *t)
+{
+	return t->error;
+}

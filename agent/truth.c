@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+#include "truth.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct truth {
+	const struct fr_table *table;
+	struct index *index;
+
+	/* of the running snapshot */
+	bool is_running;
+	uint64_t begin;
+	struct index *gone;	/* keys deleted since it began, stamp: order of the delete */
+	struct fr_siphash_key hash_key;
+	struct truth_counts counts;
+	uint8_t buckets[FLYREP_BUCKETS_LEN];
+};
+
+struct truth *truth_new(const struct fr_table *table, const struct fr_siphash_key *hash_key)
+{
+	struct truth *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->table = table;
+	t->hash_key = *hash_key;
+	t->index = index_new(hash_key, 0);
+	if (!t->index) {
+		free(t);
+		return NULL;
+	}
+	return t;
+}
+
+void truth_free(struct truth *t)
+{
+	if (!t)
+		return;
+	truth_abort(t);
+	index_free(t->index);
+	free(t);
+}
+
+struct index *truth_index(struct truth *t)
+{
+	return t->index;
+}
+
+const struct fr_table *truth_table(const struct truth *t)
+{
+	return t->table;
+}
+
+static uint32_t rec_id(const void *rec)
+{
+	return ((const struct flyrep_rec *)rec)->id;
+}
+
+static uint8_t rec_op(const void *rec)
+{
+	return ((const struct flyrep_rec *)rec)->op;
+}
+
+static int put_gone(struct truth *t, const uint8_t *key, unsigned int key_len, uint64_t order,
+		    unsigned int *bucket)
+{
+	*bucket = index_bucket(t->index, key, key_len);
+	if (t->is_running && index_set(t->gone, key, key_len, order, 0, 0, NULL))
+		return -ENOMEM;
+	if (index_remove(t->index, key, key_len, NULL))
+		return FLYREP_OP_UNSPEC;
+	return FLYREP_OP_DELETE;
+}
+
+int truth_put(struct truth *t, const void *rec, uint64_t order, unsigned int *bucket)
+{
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	unsigned int key_len = t->table->key(key, rec);
+	struct index_entry e;
+	uint64_t digest;
+	int op, err;
+
+	if (index_find(t->index, key, key_len, &e)) {
+		*bucket = index_bucket(t->index, key, key_len);
+		/*
+		 * The death of an object whose key another one has taken already:
+		 * rings of different CPUs are drained one after the other, so the
+		 * new one may come first. Only the id tells.
+		 */
+		if (rec_op(rec) == FLYREP_OP_DELETE && e.id && rec_id(rec) && e.id != rec_id(rec))
+			return FLYREP_OP_UNSPEC;
+		if (order < e.stamp)
+			return FLYREP_OP_UNSPEC;
+	} else {
+		e.key = NULL;
+	}
+	if (rec_op(rec) == FLYREP_OP_DELETE)
+		return put_gone(t, key, key_len, order, bucket);
+
+	digest = t->table->digest(rec, &t->hash_key);
+	if (!e.key)
+		op = FLYREP_OP_INSERT;
+	else if (e.digest == digest)
+		op = FLYREP_OP_UNSPEC;
+	else if (e.id && rec_id(rec) && e.id != rec_id(rec))
+		op = FLYREP_OP_INSERT;
+	else
+		op = FLYREP_OP_UPDATE;
+	err = index_set(t->index, key, key_len, order, digest, rec_id(rec), bucket);
+	return err ? err : op;
+}
+
+void truth_drop(struct truth *t, const void *rec)
+{
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	unsigned int key_len = t->table->key(key, rec);
+
+	index_remove(t->index, key, key_len, NULL);
+}
+
+int truth_begin(struct truth *t, const uint8_t *buckets, uint64_t order)
+{
+	truth_abort(t);
+	t->gone = index_new(&t->hash_key, 0);
+	if (!t->gone)
+		return -ENOMEM;
+	t->is_running = true;
+	t->begin = order;
+	memset(&t->counts, 0, sizeof(t->counts));
+	if (buckets)
+		memcpy(t->buckets, buckets, sizeof(t->buckets));
+	else
+		memset(t->buckets, 0xff, sizeof(t->buckets));
+	return 0;
+}
+
+int truth_name(struct truth *t, const void *rec, uint64_t order, unsigned int *bucket,
+	       bool *is_current)
+{
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	unsigned int key_len = t->table->key(key, rec);
+	struct index_entry e;
+	int op;
+
+	t->counts.named++;
+	*is_current = false;
+	if (index_find(t->gone, key, key_len, &e) && e.stamp >= order) {
+		*bucket = index_bucket(t->index, key, key_len);
+		return FLYREP_OP_UNSPEC;
+	}
+	op = truth_put(t, rec, order, bucket);
+	*is_current = op > FLYREP_OP_UNSPEC ||
+		      (index_find(t->index, key, key_len, &e) &&
+		       e.digest == t->table->digest(rec, &t->hash_key));
+	if (op == FLYREP_OP_INSERT)
+		t->counts.added++;
+	else if (op == FLYREP_OP_UPDATE)
+		t->counts.changed++;
+	return op;
+}
+
+struct missing {
+	struct truth *truth;
+	unsigned int bucket;
+	void (*fn)(void *cookie, const void *rec, unsigned int bucket);
+	void *cookie;
+};
+
+static bool on_entry(void *cookie, const struct index_entry *e)
+{
+	struct missing *m = cookie;
+	union fr_record record = {};
+
+	if (e->stamp >= m->truth->begin)
+		return false;
+	m->truth->counts.missing++;
+	if (m->fn && !m->truth->table->from_key(&record, e->key, e->key_len)) {
+		record.rec.op = FLYREP_OP_DELETE;
+		m->fn(m->cookie, &record, m->bucket);
+	}
+	return true;
+}
+
+void truth_end(struct truth *t,
+	       void (*on_missing)(void *cookie, const void *rec, unsigned int bucket), void *cookie,
+	       struct truth_counts *counts)
+{
+	struct missing m = { .truth = t, .fn = on_missing, .cookie = cookie };
+	unsigned int b;
+
+	for (b = 0; b < FLYREP_BUCKETS; b++) {
+		if (!(t->buckets[b / 8] & (1u << (b % 8))))
+			continue;
+		m.bucket = b;
+		index_walk(t->index, b, on_entry, &m);
+	}
+	if (counts)
+		*counts = t->counts;
+	truth_abort(t);
+}
+
+void truth_abort(struct truth *t)
+{
+	t->is_running = false;
+	index_free(t->gone);
+	t->gone = NULL;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Truth: the index of one table, and the rules by which reads of the kernel change
+ * it. On the writer its own kernel is the authority and every change found here is
+ * shipped; on a standby the writer's stream is, and reads of the own kernel only
+ * find what went missing.
+ *
+ * Reads carry an order: a number that grows with time. A snapshot is read in pieces
+ * while live changes go on, so a piece can be older than what the index already knows; order
+ * decides, and keys deleted meanwhile are remembered until the snapshot is over.
+ */
+#ifndef TRUTH_H
+#define TRUTH_H
+
+#include "index.h"
+#include "records.h"
+
+struct truth;
+
+/**
+ * struct truth_counts - what a snapshot found
+ * @named: records it named
+ * @added: of these: not in the index
+ * @changed: in the index with another digest
+ * @missing: in the index, but not named
+ */
+struct truth_counts {
+	uint64_t named;
+	uint64_t added;
+	uint64_t changed;
+	uint64_t missing;
+};
+
+/* @table: must outlive it. NULL: no memory. */
+struct truth *truth_new(const struct fr_table *table, const struct fr_siphash_key *hash_key);
+void truth_free(struct truth *t);
+struct index *truth_index(struct truth *t);
+const struct fr_table *truth_table(const struct truth *t);
+
+/**
+ * truth_put - the state of one object was read or received
+ * @rec: op UPDATE or INSERT: it lives; DELETE: it is gone
+ * @order: of the read
+ * @bucket: set to the bucket of its key
+ * Return: what that means for who follows this index: an enum flyrep_op, FLYREP_OP_UNSPEC for
+ *	nothing new; -ENOMEM
+ */
+int truth_put(struct truth *t, const void *rec, uint64_t order, unsigned int *bucket);
+
+/* Forget a key whatever the order: the kernel refused it. */
+void truth_drop(struct truth *t, const void *rec);
+
+/**
+ * truth_begin - a snapshot of these buckets starts
+ * @buckets: bitmap, copied; NULL for all
+ * @order: reads before this one say nothing
+ * One at a time. Return: 0 or -ENOMEM.
+ */
+int truth_begin(struct truth *t, const uint8_t *buckets, uint64_t order);
+
+/**
+ * truth_name - truth_put() for a record of the running snapshot
+ * @is_current: set: the record says what the index holds now. If not, something newer was
+ *	put meanwhile
+ */
+int truth_name(struct truth *t, const void *rec, uint64_t order, unsigned int *bucket,
+	       bool *is_current);
+
+/**
+ * truth_end - the snapshot is complete: what it did not name is gone
+ * @on_missing: called with a DELETE record for each; may be NULL
+ * @counts: may be NULL
+ */
+void truth_end(struct truth *t,
+	       void (*on_missing)(void *cookie, const void *rec, unsigned int bucket), void *cookie,
+	       struct truth_counts *counts);
+
+/* Give a running snapshot up: nothing follows from what it did not name. */
+void truth_abort(struct truth *t);
+
+#endif
