@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* flyrep kernel: straight to the module, no agent needed */
+#include "kernel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "genl.h"
+#include "records.h"
+#include "style.h"
+
+/* By enum flyrep_counter; a counter without a name does not build. */
+static const char *const counter_names[] = {
+	[FLYREP_C_CAPTURE_QUEUED] = "capture_queued",
+	[FLYREP_C_CAPTURE_COALESCED] = "capture_coalesced",
+	[FLYREP_C_CAPTURE_FILTERED] = "capture_filtered",
+	[FLYREP_C_CAPTURE_ECHO] = "capture_echo",
+	[FLYREP_C_CAPTURE_UNBOUND] = "capture_unbound",
+	[FLYREP_C_CAPTURE_TAKEOVER] = "capture_takeover",
+	[FLYREP_C_RING_OVERFLOW] = "ring_overflow",
+	[FLYREP_C_DRAIN_RECORDS] = "drain_records",
+	[FLYREP_C_DRAIN_UNSEEN] = "drain_unseen",
+	[FLYREP_C_WAKE_SENT] = "wake_sent",
+	[FLYREP_C_WAKE_FAILED] = "wake_failed",
+	[FLYREP_C_SNAPSHOT_RECORDS] = "snapshot_records",
+	[FLYREP_C_SNAPSHOT_RESTARTS] = "snapshot_restarts",
+	[FLYREP_C_INJECT_INSERTED] = "inject_inserted",
+	[FLYREP_C_INJECT_UPDATED] = "inject_updated",
+	[FLYREP_C_INJECT_REPLACED] = "inject_replaced",
+	[FLYREP_C_INJECT_DELETED] = "inject_deleted",
+	[FLYREP_C_INJECT_REFUSED] = "inject_refused",
+	[FLYREP_C_INJECT_FULL] = "inject_full",
+	[FLYREP_C_INJECT_NAT_CLASH] = "inject_nat_clash",
+	[FLYREP_C_HELD_LOST] = "held_lost",
+	[FLYREP_C_PROMOTED] = "promoted",
+	[FLYREP_C_DEMOTED] = "demoted",
+	[FLYREP_C_ORPHANED] = "orphaned",
+};
+
+_Static_assert(sizeof(counter_names) / sizeof(counter_names[0]) ==
+		       __FLYREP_C_MAX,
+	       "every counter has a name");
+
+static const char *const capture_names[] = {
+	[FLYREP_CAPTURE_NONE] = "none",
+	[FLYREP_CAPTURE_CHAIN] = "chain",
+};
+
+static int fail(const struct cli *cli, struct fr_genl *g, int err)
+{
+	int rc = CLI_FAILED;
+
+	if (err == -EPERM || err == -EACCES)
+		rc = CLI_DENIED;
+	else if (err == -ENOENT)
+		rc = CLI_UNREACHABLE;
+	return cli_error(cli, rc, "kernel: %s",
+			 g ? fr_genl_error(g) : strerror(-err));
+}
+
+static int open_kernel(const struct cli *cli, struct fr_genl **g)
+{
+	int err = fr_genl_open(g);
+
+	if (err == -ENOENT)
+		return cli_error(cli, CLI_UNREACHABLE,
+				 "kernel: the module is not loaded "
+				 "(modprobe flyrep)");
+	return err ? fail(cli, NULL, err) : CLI_OK;
+}
+
+static void show_json(const json_t *value)
+{
+	json_dumpf(value, stdout, JSON_COMPACT);
+	putchar('\n');
+}
+
+static json_t *info_to_json(const struct fr_genl_info *info)
+{
+	const char *capture = info->capture < sizeof(capture_names) /
+						      sizeof(capture_names[0]) ?
+				      capture_names[info->capture] :
+				      "unknown";
+	json_t *counters = json_object();
+	size_t i;
+
+	for (i = 0; i < info->n_counters && i < __FLYREP_C_MAX; i++)
+		json_object_set_new(
+			counters, counter_names[i],
+			json_integer((json_int_t)info->counters[i]));
+	return json_pack("{s:s, s:i, s:s, s:I, s:b, s:I, s:I, s:I, s:I, s:I, "
+			 "s:I, s:o}",
+			 "version", info->version, "abi", (int)info->abi,
+			 "capture", capture, "reader", (json_int_t)info->reader,
+			 "standby", info->standby, "ring_entries",
+			 (json_int_t)info->ring_entries, "dirty",
+			 (json_int_t)info->dirty, "hold_s",
+			 (json_int_t)info->hold_s, "grace_s",
+			 (json_int_t)info->grace_s, "flows",
+			 (json_int_t)info->ct_count, "flows_max",
+			 (json_int_t)info->ct_max, "counters", counters);
+}
+
+static void print_status(const struct cli *cli, const struct fr_genl_info *info)
+{
+	bool is_capturing = info->capture != FLYREP_CAPTURE_NONE;
+	size_t i;
+
+	style_print(cli, is_capturing ? STYLE_GOOD : STYLE_BAD, "%s",
+		    is_capturing ? "capturing" : "not capturing");
+	printf("  module %s, %s, %s\n", info->version,
+	       info->reader ? "a reader is bound" : "no reader",
+	       info->standby ? "standby" : "active");
+	printf("flows %u of %u, ring %u a CPU, dirty buckets %u, "
+	       "hold %u s, grace %u s\n",
+	       info->ct_count, info->ct_max, info->ring_entries, info->dirty,
+	       info->hold_s, info->grace_s);
+	for (i = 0; i < info->n_counters && i < __FLYREP_C_MAX; i++)
+		if (info->counters[i] || cli->verbose)
+			printf("  %-20s %llu\n", counter_names[i],
+			       (unsigned long long)info->counters[i]);
+}
+
+static int status(struct cli *cli, struct fr_genl *g)
+{
+	struct fr_genl_info info;
+	int err = fr_genl_info(g, &info);
+	json_t *value;
+
+	if (err)
+		return fail(cli, g, err);
+	if (cli->json) {
+		value = info_to_json(&info);
+		show_json(value);
+		json_decref(value);
+	} else {
+		print_status(cli, &info);
+	}
+	return info.capture == FLYREP_CAPTURE_NONE ? CLI_DEGRADED : CLI_OK;
+}
+
+/* Where records go: to people line by line, to JSON as one array or a line each */
+struct output {
+	const struct cli *cli;
+	json_t *list; /* NULL: as they come */
+	uint64_t n;
+	bool is_woken;
+};
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	return json_is_string(json_object_get(object, key)) ?
+		       json_string_value(json_object_get(object, key)) :
+		       "";
+}
+
+/* "10.0.0.1:53" or "[fd00::1]:53"; of ICMP the address alone */
+static void print_end(const json_t *tuple, const char *addr, const char *port)
+{
+	const json_t *number = json_object_get(tuple, port);
+	const char *text = text_of(tuple, addr);
+
+	if (!number)
+		fputs(text, stdout);
+	else if (strchr(text, ':'))
+		printf("[%s]:%lld", text,
+		       (long long)json_integer_value(number));
+	else
+		printf("%s:%lld", text, (long long)json_integer_value(number));
+}
+
+static void print_tuple(const json_t *tuple)
+{
+	const json_t *id = json_object_get(tuple, "id");
+
+	print_end(tuple, "src", "sport");
+	fputs(" > ", stdout);
+	print_end(tuple, "dst", "dport");
+	if (id)
+		printf(" id %lld", (long long)json_integer_value(id));
+}
+
+static void print_record(const struct cli *cli, const json_t *rec)
+{
+	const json_t *reply = json_object_get(rec, "reply"), *status, *item;
+	bool is_gone = !strcmp(text_of(rec, "op"), "delete");
+	size_t i;
+
+	style_print(cli, is_gone ? STYLE_BAD : STYLE_GOOD, "%-6s",
+		    text_of(rec, "op"));
+	printf(" %-6s %-6s ", text_of(rec, "origin"), text_of(rec, "proto"));
+	print_tuple(json_object_get(rec, "original"));
+	if (reply) {
+		fputs("  reply ", stdout);
+		print_tuple(reply);
+	}
+	if (*text_of(rec, "tcp_state"))
+		printf("  %s", text_of(rec, "tcp_state"));
+	status = json_object_get(rec, "status");
+	json_array_foreach(status, i, item)
+		printf(" %s", json_string_value(item));
+	if (json_integer_value(json_object_get(rec, "mark")))
+		printf("  mark %lld", (long long)json_integer_value(
+					      json_object_get(rec, "mark")));
+	if (reply)
+		printf("  %lld s", (long long)json_integer_value(
+					   json_object_get(rec, "timeout_s")));
+	putchar('\n');
+}
+
+static void on_records(void *cookie, uint8_t table, const void *recs,
+		       uint16_t rec_len, size_t n)
+{
+	const struct fr_table *row = fr_table_by_id(table);
+	struct output *out = cookie;
+	const char *rec = recs;
+	size_t i;
+
+	for (i = 0; i < n; i++, rec += rec_len) {
+		json_t *value = row->to_json(rec);
+
+		out->n++;
+		if (out->list)
+			json_array_append(out->list, value);
+		else if (out->cli->json)
+			show_json(value);
+		else
+			print_record(out->cli, value);
+		json_decref(value);
+	}
+}
+
+static void on_wake(void *cookie)
+{
+	((struct output *)cookie)->is_woken = true;
+}
+
+static const struct fr_genl_sink sink = {
+	.records = on_records,
+	.wake = on_wake,
+};
+
+/* Until the kernel has something to say, or a signal came */
+static int wait_for(struct fr_genl *g, int timeout_ms)
+{
+	struct pollfd p = { .fd = fr_genl_fd(g), .events = POLLIN };
+	int n = poll(&p, 1, timeout_ms);
+
+	if (n < 0)
+		return -errno;
+	return n ? 0 : -ETIMEDOUT;
+}
+
+/* Read a dump to its end. */
+static int pump(struct fr_genl *g, struct output *out)
+{
+	int rc;
+
+	do {
+		rc = fr_genl_pump(g, &sink, out);
+		if (rc == -EAGAIN && wait_for(g, 10000))
+			return -ETIMEDOUT;
+	} while (rc == 1 || rc == -EAGAIN);
+	return rc;
+}
+
+static int snapshot(struct cli *cli, struct fr_genl *g)
+{
+	struct fr_genl_snapshot req = { .table = FLYREP_TABLE_CONNTRACK };
+	struct output out = { .cli = cli,
+			      .list = cli->json ? json_array() : NULL };
+	int err = fr_genl_snapshot_start(g, &req);
+
+	if (!err)
+		err = pump(g, &out);
+	if (!err && out.list)
+		show_json(out.list);
+	json_decref(out.list);
+	return err ? fail(cli, g, err) : CLI_OK;
+}
+
+static volatile sig_atomic_t is_stopped;
+
+static void on_stop(int sig)
+{
+	(void)sig;
+	is_stopped = 1;
+}
+
+/* Be the reader: no other may be, above all no agent. */
+static int bind_reader(struct fr_genl *g)
+{
+	struct fr_genl_config config = FR_GENL_CONFIG_KEEP;
+	uint8_t key[FLYREP_HASH_KEY_LEN];
+	int err;
+
+	if (getrandom(key, sizeof(key), 0) != sizeof(key))
+		return -errno;
+	config.hash_key = key;
+	err = fr_genl_config(g, &config);
+	return err ? err : fr_genl_bind(g);
+}
+
+static int events(struct cli *cli, struct fr_genl *g)
+{
+	struct sigaction stop = { .sa_handler = on_stop };
+	struct output out = { .cli = cli };
+	int err = bind_reader(g);
+
+	if (err == -EBUSY)
+		return cli_error(cli, CLI_FAILED,
+				 "kernel: there is a reader already, "
+				 "most likely flyrepd");
+	if (err)
+		return fail(cli, g, err);
+	/* Without SA_RESTART: poll comes back. */
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+	while (!err && !is_stopped) {
+		err = fr_genl_drain_start(g);
+		if (!err)
+			err = pump(g, &out);
+		if (fflush(stdout))
+			return CLI_FAILED;
+		/* A WAKE may have come during the drain. */
+		while (!err && !out.is_woken && !is_stopped) {
+			wait_for(g, 1000);
+			err = fr_genl_pump(g, &sink, &out);
+			if (err == -EAGAIN)
+				err = 0;
+		}
+		out.is_woken = false;
+	}
+	return err ? fail(cli, g, err) : CLI_OK;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct cli *cli, struct fr_genl *g);
+} subs[] = {
+	{ "status", status },
+	{ "events", events },
+	{ "snapshot", snapshot },
+};
+
+int kernel_run(struct cli *cli, int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "status";
+	struct fr_genl *g;
+	size_t i;
+	int rc;
+
+	if (argc > 2)
+		return cli_usage(cli, "kernel", "too many arguments");
+	for (i = 0; i < sizeof(subs) / sizeof(subs[0]); i++) {
+		if (strcmp(subs[i].name, name))
+			continue;
+		rc = open_kernel(cli, &g);
+		if (rc)
+			return rc;
+		rc = subs[i].run(cli, g);
+		fr_genl_close(g);
+		return rc;
+	}
+	return cli_usage(cli, "kernel",
+			 "\"%s\" is not one of status, events, snapshot", name);
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* flyrep role: what this node is now, and making it something else */
+#include "format.h"
+#include "http.h"
+#include "nearest.h"
+#include "verbs.h"
+
+#include <string.h>
+
+/* A takeover walks every flow of the kernel; nothing good comes of giving up early. */
+#define TAKEOVER_TIMEOUT_S 60
+
+static const char *const roles[] = { "primary", "backup", "fault" };
+
+static int show(const struct cli *cli)
+{
+	const json_t *status;
+	char count[FORMAT_LEN];
+	json_t *answer;
+	int rc;
+
+	rc = http_get(cli, "/api/replication/status", &answer);
+	if (rc)
+		return rc;
+	status = json_object_get(answer, "status");
+	if (cli->json) {
+		json_t *role =
+			json_pack("{s:O?, s:O?, s:O?}", "role",
+				  json_object_get(status, "ha_role"), "epoch",
+				  json_object_get(status, "epoch"), "node_id",
+				  json_object_get(status, "node_id"));
+
+		http_show(cli, role);
+		json_decref(role);
+	} else {
+		printf("%s  %s  epoch %s\n", format_text(status, "node_id"),
+		       format_text(status, "ha_role"),
+		       format_count(json_object_get(status, "epoch"), count));
+	}
+	json_decref(answer);
+	return CLI_OK;
+}
+
+static void print_change(const json_t *answer)
+{
+	const json_t *promoted = json_object_get(answer, "promoted");
+	const char *role = format_text(answer, "role");
+	char count[FORMAT_LEN];
+
+	printf("%s  epoch %s", role,
+	       format_count(json_object_get(answer, "epoch"), count));
+	if (!strcmp(role, "primary"))
+		printf("  %s flows promoted", format_count(promoted, count));
+	printf("  %s\n", format_ms(json_object_get(answer, "took_ms"), count));
+}
+
+static int change(const struct cli *cli, const char *role)
+{
+	struct http_request request = { "POST", "/api/replication/role", NULL,
+					TAKEOVER_TIMEOUT_S };
+	json_t *answer;
+	int rc;
+
+	request.body = json_pack("{s:s}", "role", role);
+	rc = http_call(cli, &request, &answer);
+	json_decref(request.body);
+	if (rc)
+		return rc;
+	if (cli->json)
+		http_show(cli, answer);
+	else
+		print_change(answer);
+	json_decref(answer);
+	return CLI_OK;
+}
+
+int role_run(struct cli *cli, int argc, char **argv)
+{
+	struct fr_nearest nearest;
+	size_t i;
+
+	if (argc < 2)
+		return show(cli);
+	if (argc > 2)
+		return cli_usage(cli, "role", "one role at a time");
+	fr_nearest_init(&nearest, argv[1]);
+	for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		if (!strcmp(argv[1], roles[i]))
+			return change(cli, roles[i]);
+		fr_nearest_offer(&nearest, roles[i]);
+	}
+	return cli_usage(cli, "role", "\"%s\" is no role%s%s%s", argv[1],
+			 nearest.best ? ": did you mean " : "",
+			 nearest.best ? nearest.best : "",
+			 nearest.best ? "?" : "");
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "state.h"
+
+#include <string.h>
+
+/* Only what is in sync is fine: a node still syncing would lose flows. */
+static const struct state states[] = {
+	{ "in_sync", "in sync", STYLE_GOOD, false },
+	{ "syncing", "syncing", STYLE_WARN, true },
+	{ "init", "starting", STYLE_WARN, true },
+	{ "connecting", "connecting", STYLE_WARN, true },
+	{ "lagging", "LAGGING", STYLE_BAD, true },
+	{ "needs_resync", "NEEDS RESYNC", STYLE_BAD, true },
+	{ "split_brain", "SPLIT BRAIN", STYLE_BAD, true },
+	{ "down", "DOWN", STYLE_BAD, true },
+	{ NULL, "unknown", STYLE_BAD, true },
+};
+
+const struct state *state_find(const char *word)
+{
+	const struct state *state = states;
+
+	while (state->word && (!word || strcmp(state->word, word)))
+		state++;
+	return state;
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* flyrep status: the node, its peers and what it carries, on one screen */
+#include "format.h"
+#include "http.h"
+#include "state.h"
+#include "style.h"
+#include "verbs.h"
+
+#include <string.h>
+
+static const struct state *state_of(const json_t *object, const char *key)
+{
+	return state_find(json_string_value(json_object_get(object, key)));
+}
+
+static void print_module(const struct cli *cli, const json_t *module)
+{
+	if (!json_is_true(json_object_get(module, "present"))) {
+		style_print(cli, STYLE_BAD, "no kernel module");
+		return;
+	}
+	printf("module %s", format_text(module, "version"));
+	if (!json_is_true(json_object_get(module, "bound")))
+		style_print(cli, STYLE_WARN, " not bound");
+	else if (cli->verbose)
+		printf(" (%s)", format_text(module, "capture"));
+}
+
+static void print_node(const struct cli *cli, const json_t *status)
+{
+	const struct state *state = state_of(status, "sync_state");
+	const char *role =
+		json_string_value(json_object_get(status, "ha_role"));
+	char count[FORMAT_LEN];
+
+	style_print(cli, STYLE_HEAD, "%s", format_text(status, "node_id"));
+	printf("  %s  ", role && *role ? role : format_text(status, "mode"));
+	style_print(cli, state->style, "%s", state->text);
+	printf("  epoch %s  ",
+	       format_count(json_object_get(status, "epoch"), count));
+	print_module(cli, json_object_get(status, "module"));
+	if (json_is_true(json_object_get(status, "paused")))
+		style_print(cli, STYLE_WARN, "  paused");
+	putchar('\n');
+	if (!cli->verbose)
+		return;
+	printf("flyrep %s", format_text(status, "version"));
+	printf(", configured as %s", format_text(status, "mode"));
+	printf(", sequence %s",
+	       format_count(json_object_get(status, "sequence"), count));
+	printf(", last sync %s\n",
+	       format_ago(json_object_get(status, "last_sync_time"), count));
+}
+
+static void print_peer(struct style_table *table, const json_t *peer)
+{
+	const struct state *state = state_of(peer, "state");
+	char text[FORMAT_LEN], text2[FORMAT_LEN];
+	bool is_up = json_is_true(json_object_get(peer, "connected"));
+
+	style_table_cell(table, STYLE_HEAD, "%s", format_text(peer, "id"));
+	style_table_cell(table, STYLE_PLAIN, "%s", format_text(peer, "role"));
+	style_table_cell(table, state->style, "%s", state->text);
+	style_table_cell(
+		table, strcmp(state->text, "LAGGING") ? STYLE_PLAIN : STYLE_BAD,
+		"%s", format_ms(json_object_get(peer, "lag_ms"), text));
+	style_table_cell(table, STYLE_PLAIN, "%s",
+			 format_count(json_object_get(peer, "backlog_changes"),
+				      text));
+	style_table_cell(table, STYLE_PLAIN, "%s",
+			 format_ms(is_up ? json_object_get(peer, "rtt_ms") :
+					   NULL,
+				   text));
+	style_table_cell(table, STYLE_PLAIN, "%s / %s",
+			 format_bytes(json_object_get(peer, "tx_bytes"), text),
+			 format_bytes(json_object_get(peer, "rx_bytes"),
+				      text2));
+	style_table_cell(table, STYLE_PLAIN, "%s",
+			 format_ago(json_object_get(peer, "last_audit"), text));
+	style_table_cell(table, STYLE_DIM, "%s", format_text(peer, "address"));
+}
+
+static void print_peers(const struct cli *cli, const json_t *peers)
+{
+	static const struct style_column columns[] = {
+		{ "peer", false },	     { "role", false },
+		{ "state", false },	     { "lag", true },
+		{ "backlog", true },	     { "rtt", true },
+		{ "sent / received", true }, { "last audit", false },
+		{ "address", false },
+	};
+	struct style_table *table;
+	const json_t *peer;
+	size_t i;
+
+	if (!json_array_size(peers))
+		return;
+	putchar('\n');
+	table = style_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+	json_array_foreach(peers, i, peer)
+		print_peer(table, peer);
+	style_table_end(cli, table);
+}
+
+static void print_peer_notes(const struct cli *cli, const json_t *peers)
+{
+	char count[FORMAT_LEN];
+	const json_t *peer;
+	size_t i;
+
+	json_array_foreach(peers, i, peer) {
+		const json_t *repairing =
+			json_object_get(peer, "repairing_buckets");
+		const char *error =
+			json_string_value(json_object_get(peer, "error"));
+
+		if (json_integer_value(repairing) > 0)
+			printf("%s: repairing %s buckets\n",
+			       format_text(peer, "id"),
+			       format_count(repairing, count));
+		if (error && *error) {
+			style_print(cli, STYLE_BAD, "%s: %s",
+				    format_text(peer, "id"), error);
+			putchar('\n');
+		}
+	}
+}
+
+static void print_tables(const struct cli *cli, const json_t *tables)
+{
+	char count[FORMAT_LEN];
+	const json_t *table;
+	size_t i;
+
+	if (json_array_size(tables))
+		putchar('\n');
+	json_array_foreach(tables, i, table) {
+		printf("%s  %s", format_text(table, "table"),
+		       format_count(json_object_get(table, "entries"), count));
+		if (cli->verbose)
+			style_print(cli, STYLE_DIM, "  digest %s",
+				    format_text(table, "digest"));
+		putchar('\n');
+	}
+}
+
+static void print_warnings(const struct cli *cli, const json_t *status)
+{
+	const char *error = json_string_value(json_object_get(status, "error"));
+	const json_t *warning;
+	size_t i;
+
+	if (error && *error) {
+		style_print(cli, STYLE_BAD, "error: %s", error);
+		putchar('\n');
+	}
+	json_array_foreach(json_object_get(status, "warnings"), i, warning) {
+		const char *text = json_string_value(warning);
+
+		if (!text || (error && !strcmp(text, error)))
+			continue;
+		style_print(cli, STYLE_WARN, "warning: %s", text);
+		putchar('\n');
+	}
+}
+
+static bool is_degraded(const json_t *status)
+{
+	const json_t *peer;
+	size_t i;
+
+	if (state_of(status, "sync_state")->is_degraded)
+		return true;
+	json_array_foreach(json_object_get(status, "peers"), i, peer)
+		if (state_of(peer, "state")->is_degraded)
+			return true;
+	return false;
+}
+
+int status_run(struct cli *cli, int argc, char **argv)
+{
+	json_t *answer, *status;
+	int rc;
+
+	(void)argc;
+	(void)argv;
+	rc = http_get(cli, "/api/replication/status", &answer);
+	if (rc)
+		return rc;
+	status = json_object_get(answer, "status");
+	rc = is_degraded(status) ? CLI_DEGRADED : CLI_OK;
+	if (cli->json) {
+		http_show(cli, answer);
+	} else {
+		const json_t *peers = json_object_get(status, "peers");
+
+		print_node(cli, status);
+		print_peers(cli, peers);
+		print_peer_notes(cli, peers);
+		print_tables(cli, json_object_get(status, "tables"));
+		print_warnings(cli, status);
+	}
+	json_decref(answer);
+	return rc;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * verbs - the handlers of the table in main.c, one file each
+ *
+ * All take what struct cli_verb says and return enum cli_exit.
+ */
+#ifndef VERBS_H
+#define VERBS_H
+
+#include "cli.h"
+
+int status_run(struct cli *cli, int argc, char **argv);
+int lag_run(struct cli *cli, int argc, char **argv);
+int ready_run(struct cli *cli, int argc, char **argv);
+int role_run(struct cli *cli, int argc, char **argv);
+int validate_run(struct cli *cli, int argc, char **argv);
+int config_run(struct cli *cli, int argc, char **argv);
+int completion_run(struct cli *cli, int argc, char **argv);
+int help_run(struct cli *cli, int argc, char **argv);
+
+#endif
