@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Columns of a conntrack batch: whatever is accepted passes the check and
+ * survives being encoded and decoded once more.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conntrack.h"
+
+#define N_MAX 4096
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void must(int is_true)
+{
+	if (!is_true)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	static struct flyrep_ct recs[N_MAX], again[N_MAX];
+	static uint8_t buf[N_MAX * 128 + 16];
+	const struct fr_table *t = &fr_conntrack_table;
+	size_t n, n_again, i;
+	struct fr_reader r;
+	struct fr_writer w;
+	const char *why;
+	int err;
+
+	fr_reader_init(&r, data, len);
+	err = t->decode(&r, recs, N_MAX, &n);
+	must(err == 0 || err == -EBADMSG);
+	must(n <= N_MAX && (!err || !n));
+	if (err)
+		return 0;
+	for (i = 0; i < n; i++)
+		must(t->check(&recs[i], &why) == 0);
+
+	fr_writer_init(&w, buf, sizeof(buf));
+	must(t->encode(&w, recs, n) == 0);
+	/* The encoder leaves out what it can: never more than came in. */
+	must(fr_writer_len(&w) <= len - fr_reader_left(&r));
+	fr_reader_init(&r, buf, fr_writer_len(&w));
+	must(t->decode(&r, again, N_MAX, &n_again) == 0);
+	must(n_again == n && !fr_reader_left(&r));
+	must(!memcmp(recs, again, n * sizeof(recs[0])));
+	return 0;
+}

@@ -1,0 +1,1056 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Sessions over real socket pairs, against ourselves and against strangers made
+ * of plain OpenSSL with a key schedule written a second time here.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "keys.h"
+#include "tls.h"
+
+#define SECRET "0123456789abcdef0123456789abcdef"
+#define OTHER_SECRET "0123456789abcdef0123456789abcdeF"
+
+/* --- key schedule ------------------------------------------------------------ */
+
+static void unhex(const char *hex, uint8_t *out, size_t len)
+{
+	size_t i;
+
+	assert_int_equal(strlen(hex), 2 * len);
+	for (i = 0; i < len; i++)
+		assert_int_equal(sscanf(hex + 2 * i, "%2hhx", &out[i]), 1);
+}
+
+/* HKDF-SHA384 (RFC 5869) for at most 48 bytes: two HMACs. */
+static void hkdf(const char *secret, const void *info, size_t info_len,
+		 uint8_t *out, size_t out_len)
+{
+	uint8_t prk[48], okm[48], buf[256];
+
+	assert_non_null(HMAC(EVP_sha384(), "flyrep/1", 8, (const void *)secret,
+			     strlen(secret), prk, NULL));
+	memcpy(buf, info, info_len);
+	buf[info_len] = 1;
+	assert_non_null(HMAC(EVP_sha384(), prk, sizeof(prk), buf, info_len + 1,
+			     okm, NULL));
+	memcpy(out, okm, out_len);
+}
+
+static void test_keys_match_the_vectors(void **state)
+{
+	/*
+	 * python3 -c '
+	 * import hmac
+	 * h = lambda k, m: hmac.new(k, m, "sha384").digest()
+	 * prk = h(b"flyrep/1", b"0123456789abcdef" * 2)
+	 * print(h(prk, b"\x0aflyrep psk\x03fw1\x03fw2\x01").hex())
+	 * print(h(prk, b"flyrep hash\x01")[:16].hex())'
+	 */
+	static const char psk_hex[] =
+		"25dde2bbdf84e14935ccc043f9018738f19e465a35c72caf"
+		"518d5afb2ee22b1100b4f570f5f73137e85c2fb3512dc022";
+	static const char hash_hex[] = "23a659cae19098f69048956f5466f72e";
+	static const char label[] = "\x0a"
+				    "flyrep psk\x03"
+				    "fw1\x03"
+				    "fw2";
+	uint8_t expected[48], psk[48], swapped[48];
+	struct fr_siphash_key hash;
+	struct keys k;
+
+	(void)state;
+	assert_int_equal(keys_init(&k, SECRET, strlen(SECRET)), 0);
+	assert_int_equal(keys_psk(&k, "fw1", "fw2", psk), 0);
+	unhex(psk_hex, expected, 48);
+	assert_memory_equal(psk, expected, 48);
+	hkdf(SECRET, label, sizeof(label) - 1, expected, 48);
+	assert_memory_equal(psk, expected, 48);
+	assert_int_equal(keys_hash(&k, &hash), 0);
+	unhex(hash_hex, expected, 16);
+	assert_memory_equal(hash.b, expected, 16);
+
+	assert_int_equal(keys_psk(&k, "fw2", "fw1", swapped), 0);
+	assert_memory_not_equal(psk, swapped, 48);
+	/* The same bytes in a row, cut elsewhere. */
+	assert_int_equal(keys_psk(&k, "fw1f", "w2", swapped), 0);
+	assert_memory_not_equal(psk, swapped, 48);
+	assert_int_equal(keys_psk(&k, "fw1:", "fw2", psk), -EINVAL);
+	assert_int_equal(keys_psk(&k, "fw1", "", psk), -EINVAL);
+	keys_wipe(&k);
+	for (size_t i = 0; i < sizeof(k.prk); i++)
+		assert_int_equal(k.prk[i], 0);
+	assert_int_equal(keys_init(&k, "", 0), -EINVAL);
+}
+
+static void test_identity_is_parsed_exactly(void **state)
+{
+#define LONG63 "a23456789012345678901234567890123456789012345678901234567890123"
+	static const struct {
+		const char *text;
+		size_t len; /* 0: strlen */
+		int rc;
+	} rows[] = {
+		{ "flyrep/1:fw1:fw2", 0, 0 },
+		{ "flyrep/1:" LONG63 ":" LONG63, 0, 0 },
+		{ "flyrep/1:fw1:*", 0, 0 },
+		{ "flyrep/1:*:fw1", 0, -EBADMSG },
+		{ "flyrep/1:fw1:**", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw*", 0, -EBADMSG },
+		{ "flyrep/1:" LONG63 "x:fw2", 0, -EBADMSG },
+		{ "flyrep/1:fw1:" LONG63 "x", 0, -EBADMSG },
+		{ "flyrep/1:" LONG63 ":" LONG63 "x", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:3", 0, -EBADMSG },
+		{ "flyrep/1:fw1::fw2", 0, -EBADMSG },
+		{ "flyrep/1:fw1:", 0, -EBADMSG },
+		{ "flyrep/1::fw2", 0, -EBADMSG },
+		{ "flyrep/1:fw1", 0, -EBADMSG },
+		{ "flyrep/1:", 0, -EBADMSG },
+		{ "flyrep/1", 0, -EBADMSG },
+		{ "flyrep/2:fw1:fw2", 0, -EBADMSG },
+		{ " flyrep/1:fw1:fw2", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2 ", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2\n", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2\0", 17, -EBADMSG },
+		{ "flyrep/1:fw\0001:fw2", 17, -EBADMSG },
+		{ "flyrep/1:\xc3\xbc:fw2", 0, -EBADMSG },
+	};
+	char dialler[FR_NODE_ID_MAX_LEN + 1], listener[FR_NODE_ID_MAX_LEN + 1];
+	char identity[KEYS_IDENTITY_SIZE];
+	uint8_t zero[300] = { 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t len = rows[i].len ? rows[i].len : strlen(rows[i].text);
+		/* An exact copy, so that reading past it is caught. */
+		uint8_t *bytes = malloc(len);
+
+		assert_non_null(bytes);
+		memcpy(bytes, rows[i].text, len);
+		if (keys_identity_parse(bytes, len, dialler, listener) !=
+		    rows[i].rc)
+			fail_msg("row %zu: %s", i, rows[i].text);
+		if (!rows[i].rc) {
+			assert_int_equal(keys_identity_format(identity, dialler,
+							      listener),
+					 0);
+			assert_string_equal(identity, rows[i].text);
+		}
+		free(bytes);
+	}
+	assert_int_equal(keys_identity_parse(zero, 0, dialler, listener),
+			 -EBADMSG);
+	assert_int_equal(keys_identity_parse(zero, sizeof(zero), dialler,
+					     listener),
+			 -EBADMSG);
+	assert_int_equal(keys_identity_format(identity, "a b", "c"), -EINVAL);
+}
+
+/* --- pairs ------------------------------------------------------------------- */
+
+struct pair {
+	struct tls_keys *dialler_keys;
+	struct tls_keys *listener_keys;
+	struct tls *dialler;
+	struct tls *listener;
+	int fd[2];
+	const char *allowed;
+	unsigned int n_asked;
+};
+
+static int is_allowed(void *cookie, const char *peer_id)
+{
+	struct pair *p = cookie;
+
+	p->n_asked++;
+	return !strcmp(peer_id, p->allowed);
+}
+
+static void sockets(int fd[2])
+{
+	assert_int_equal(socketpair(AF_UNIX,
+				    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+				    0, fd),
+			 0);
+}
+
+static void pair_open(struct pair *p, const char *dialler_id,
+		      const char *dialled_id, const char *listener_id,
+		      const char *dialler_secret, const char *listener_secret)
+{
+	sockets(p->fd);
+	p->n_asked = 0;
+	p->dialler_keys = tls_keys_new(dialler_id, dialler_secret,
+				       strlen(dialler_secret));
+	p->listener_keys = tls_keys_new(listener_id, listener_secret,
+					strlen(listener_secret));
+	assert_non_null(p->dialler_keys);
+	assert_non_null(p->listener_keys);
+	p->dialler = tls_new(p->dialler_keys, p->fd[0], dialled_id, NULL, NULL);
+	p->listener = tls_new(p->listener_keys, p->fd[1], NULL, is_allowed, p);
+	assert_non_null(p->dialler);
+	assert_non_null(p->listener);
+}
+
+static void pair_close(struct pair *p)
+{
+	tls_free(p->dialler);
+	tls_free(p->listener);
+	tls_keys_free(p->dialler_keys);
+	tls_keys_free(p->listener_keys);
+	close(p->fd[0]);
+	close(p->fd[1]);
+}
+
+/* Both to their end. */
+static void shake(struct tls *a, struct tls *b, int *rc_a, int *rc_b)
+{
+	int i;
+
+	*rc_a = *rc_b = -EAGAIN;
+	for (i = 0; i < 20; i++) {
+		if (*rc_a == -EAGAIN)
+			*rc_a = tls_handshake(a);
+		if (*rc_b == -EAGAIN)
+			*rc_b = tls_handshake(b);
+	}
+}
+
+static void pair_ready(struct pair *p)
+{
+	int d, l;
+
+	p->allowed = "fw1";
+	pair_open(p, "fw1", "fw2", "fw2", SECRET, SECRET);
+	shake(p->dialler, p->listener, &d, &l);
+	assert_int_equal(d, 0);
+	assert_int_equal(l, 0);
+}
+
+static void test_right_key(void **state)
+{
+	struct fr_siphash_key a, b;
+	struct pair p;
+	char buf[8];
+
+	(void)state;
+	p.allowed = "fw1";
+	pair_open(&p, "fw1", "fw2", "fw2", SECRET, SECRET);
+	assert_int_equal(tls_read(p.dialler, buf, sizeof(buf)), -ENOTCONN);
+	assert_int_equal(tls_write(p.dialler, "x", 1), -ENOTCONN);
+	pair_close(&p);
+
+	pair_ready(&p);
+	assert_int_equal(p.n_asked, 1);
+	assert_string_equal(tls_peer_id(p.dialler), "fw2");
+	assert_string_equal(tls_peer_id(p.listener), "fw1");
+	assert_string_equal(tls_error(p.dialler), "");
+	assert_int_equal(tls_read(p.dialler, buf, sizeof(buf)), -EAGAIN);
+	assert_int_equal(tls_events(p.dialler), EPOLLIN);
+	assert_int_equal(tls_write(p.dialler, "hello", 5), 5);
+	assert_int_equal(tls_read(p.listener, buf, 2), 2);
+	assert_int_equal(tls_pending(p.listener), 3);
+	assert_int_equal(tls_read(p.listener, buf + 2, sizeof(buf) - 2), 3);
+	assert_memory_equal(buf, "hello", 5);
+	assert_int_equal(tls_pending(p.listener), 0);
+	tls_keys_hash_key(p.dialler_keys, &a);
+	tls_keys_hash_key(p.listener_keys, &b);
+	assert_memory_equal(&a, &b, sizeof(a));
+	pair_close(&p);
+	tls_free(NULL);
+	tls_keys_free(NULL);
+}
+
+/* Told an address alone: any node with the secret will do, but not oneself. */
+static void test_unknown_listener(void **state)
+{
+	struct pair p = { .allowed = "fw1" };
+	int d, l;
+
+	(void)state;
+	pair_open(&p, "fw1", KEYS_ANYONE, "fw2", SECRET, SECRET);
+	shake(p.dialler, p.listener, &d, &l);
+	assert_int_equal(d, 0);
+	assert_int_equal(l, 0);
+	assert_string_equal(tls_peer_id(p.listener), "fw1");
+	assert_string_equal(tls_peer_id(p.dialler), KEYS_ANYONE);
+	pair_close(&p);
+
+	pair_open(&p, "fw1", KEYS_ANYONE, "fw2", OTHER_SECRET, SECRET);
+	shake(p.dialler, p.listener, &d, &l);
+	assert_int_equal(d, -EACCES);
+	assert_int_equal(l, -EACCES);
+	assert_string_equal(
+		tls_error(p.dialler),
+		"PSK mismatch: the other side says that our secret_key is not its");
+	pair_close(&p);
+
+	pair_open(&p, "fw1", KEYS_ANYONE, "fw1", SECRET, SECRET);
+	shake(p.dialler, p.listener, &d, &l);
+	assert_int_equal(d, -EACCES);
+	assert_int_equal(l, -EACCES);
+	assert_int_equal(p.n_asked, 0);
+	assert_string_equal(tls_error(p.listener),
+			    "a node dialled that calls itself fw1, as we do");
+	pair_close(&p);
+}
+
+struct refusal {
+	const char *dialler_id, *dialled_id, *listener_id, *allowed;
+	const char *dialler_secret, *listener_secret;
+	const char *dialler_says, *listener_says;
+};
+
+static void test_refusals_are_clear(void **state)
+{
+	static const struct refusal rows[] = {
+		{ "fw1", "fw2", "fw2", "fw1", OTHER_SECRET, SECRET,
+		  "PSK mismatch: node fw2 ", "PSK mismatch with node fw1" },
+		{ "fw9", "fw2", "fw2", "fw1", SECRET, SECRET,
+		  "refused by node fw2",
+		  "unknown identity: node fw9 is none of our peers" },
+		{ "fw1", "fw2", "fw3", "fw1", SECRET, SECRET,
+		  "refused by node fw2",
+		  "node fw1 dialled node fw2, but this is node fw3" },
+		{ "fw2", "fw3", "fw2", "fw2", SECRET, SECRET,
+		  "refused by node fw3",
+		  "node fw2 dialled node fw3, but this is node fw2" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct refusal *r = &rows[i];
+		struct pair p = { .allowed = r->allowed };
+		char buf[8];
+		int d, l;
+
+		pair_open(&p, r->dialler_id, r->dialled_id, r->listener_id,
+			  r->dialler_secret, r->listener_secret);
+		shake(p.dialler, p.listener, &d, &l);
+		print_message("%s | %s\n", tls_error(p.dialler),
+			      tls_error(p.listener));
+		assert_int_equal(l, -EACCES);
+		assert_int_equal(d, -EACCES);
+		assert_int_equal(strncmp(tls_error(p.dialler), r->dialler_says,
+					 strlen(r->dialler_says)),
+				 0);
+		assert_int_equal(strncmp(tls_error(p.listener),
+					 r->listener_says,
+					 strlen(r->listener_says)),
+				 0);
+		/* It sticks, and nothing gets through. */
+		assert_int_equal(tls_handshake(p.listener), -EACCES);
+		assert_int_equal(tls_read(p.listener, buf, sizeof(buf)),
+				 -EACCES);
+		assert_int_equal(tls_write(p.dialler, "x", 1), -EACCES);
+		tls_shutdown(p.dialler);
+		pair_close(&p);
+	}
+}
+
+/* What a node sends comes back to itself: there is no key for that. */
+static void test_reflection_finds_no_key(void **state)
+{
+	struct pair p = { .allowed = "fw2" };
+	struct tls_keys *k = tls_keys_new("fw1", SECRET, strlen(SECRET));
+	int d = -EAGAIN, l = -EAGAIN, fd[2], i;
+
+	(void)state;
+	sockets(p.fd);
+	assert_non_null(k);
+	/* One node dials, one session of the same node listens to just that. */
+	p.dialler = tls_new(k, p.fd[0], "fw2", NULL, NULL);
+	p.listener = tls_new(k, p.fd[1], NULL, is_allowed, &p);
+	shake(p.dialler, p.listener, &d, &l);
+	assert_int_equal(l, -EACCES);
+	assert_int_equal(d, -EACCES);
+	assert_int_equal(p.n_asked, 0);
+	assert_string_equal(tls_error(p.listener),
+			    "node fw1 dialled node fw2, but this is node fw1");
+	tls_free(p.dialler);
+	tls_free(p.listener);
+	close(p.fd[0]);
+	close(p.fd[1]);
+
+	/* The bytes themselves, echoed to the dialler. */
+	sockets(fd);
+	p.dialler = tls_new(k, fd[0], "fw2", NULL, NULL);
+	d = -EAGAIN;
+	for (i = 0; i < 10 && d == -EAGAIN; i++) {
+		char buf[4096];
+		ssize_t n;
+
+		d = tls_handshake(p.dialler);
+		n = read(fd[1], buf, sizeof(buf));
+		if (n > 0)
+			assert_int_equal(write(fd[1], buf, n), n);
+	}
+	assert_int_equal(d, -EPROTO);
+	tls_free(p.dialler);
+	close(fd[0]);
+	close(fd[1]);
+
+	assert_null(tls_new(k, 0, "fw1", NULL, NULL));
+	assert_null(tls_new(k, 0, "", NULL, NULL));
+	tls_keys_free(k);
+	assert_null(tls_keys_new("fw:1", SECRET, strlen(SECRET)));
+	assert_null(tls_keys_new("fw1", SECRET, 0));
+}
+
+/* --- strangers --------------------------------------------------------------- */
+
+struct stranger {
+	SSL_CTX *ctx;
+	SSL *ssl;
+	const char *identity;
+	uint8_t psk[48];
+	unsigned int n_key_updates; /* received */
+};
+
+static SSL_SESSION *stranger_session(SSL *ssl, const struct stranger *s)
+{
+	static const unsigned char suite[] = { 0x13, 0x02 };
+	SSL_SESSION *session = SSL_SESSION_new();
+
+	assert_non_null(session);
+	assert_true(SSL_SESSION_set1_master_key(session, s->psk, 48));
+	assert_true(
+		SSL_SESSION_set_cipher(session, SSL_CIPHER_find(ssl, suite)));
+	assert_true(SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION));
+	return session;
+}
+
+static int stranger_offer(SSL *ssl, const EVP_MD *md, const unsigned char **id,
+			  size_t *len, SSL_SESSION **session)
+{
+	struct stranger *s = SSL_get_app_data(ssl);
+
+	(void)md;
+	*session = stranger_session(ssl, s);
+	*id = (const void *)s->identity;
+	*len = strlen(s->identity);
+	return 1;
+}
+
+static void stranger_hears(int is_write, int version, int type, const void *buf,
+			   size_t len, SSL *ssl, void *arg)
+{
+	struct stranger *s = arg;
+
+	(void)version;
+	(void)ssl;
+	if (!is_write && type == SSL3_RT_HANDSHAKE && len &&
+	    *(const uint8_t *)buf == SSL3_MT_KEY_UPDATE)
+		s->n_key_updates++;
+}
+
+static void stranger_open(struct stranger *s, bool is_client, int fd)
+{
+	*s = (struct stranger){ 0 };
+	s->ctx = SSL_CTX_new(TLS_method());
+	assert_non_null(s->ctx);
+	SSL_CTX_set_num_tickets(s->ctx, 0);
+	s->ssl = SSL_new(s->ctx);
+	assert_non_null(s->ssl);
+	SSL_set_app_data(s->ssl, s);
+	SSL_set_msg_callback(s->ssl, stranger_hears);
+	SSL_set_msg_callback_arg(s->ssl, s);
+	assert_true(SSL_set_fd(s->ssl, fd));
+	if (is_client)
+		SSL_set_connect_state(s->ssl);
+	else
+		SSL_set_accept_state(s->ssl);
+}
+
+static void stranger_close(struct stranger *s)
+{
+	SSL_free(s->ssl);
+	SSL_CTX_free(s->ctx);
+	ERR_clear_error();
+}
+
+static void stranger_psk(struct stranger *s, const char *identity,
+			 const char *dialler, const char *listener)
+{
+	char label[200];
+	int n = snprintf(label, sizeof(label), "%cflyrep psk%c%s%c%s", 10,
+			 (int)strlen(dialler), dialler, (int)strlen(listener),
+			 listener);
+
+	hkdf(SECRET, label, n, s->psk, 48);
+	s->identity = identity;
+	SSL_set_psk_use_session_callback(s->ssl, stranger_offer);
+}
+
+/* Return: what our end says; *ok: the stranger believes to be connected. */
+static int stranger_shake(struct stranger *s, struct tls *t, bool *ok)
+{
+	int i, rc = -EAGAIN;
+
+	*ok = false;
+	for (i = 0; i < 20; i++) {
+		if (!*ok)
+			*ok = SSL_do_handshake(s->ssl) == 1;
+		ERR_clear_error();
+		if (rc == -EAGAIN)
+			rc = tls_handshake(t);
+	}
+	return rc;
+}
+
+static void give_certificate(SSL *ssl)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = X509_new();
+
+	assert_non_null(key);
+	assert_non_null(cert);
+	X509_set_version(cert, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+	X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN",
+				   MBSTRING_ASC, (const void *)"fw2", -1, -1,
+				   0);
+	X509_set_issuer_name(cert, X509_get_subject_name(cert));
+	X509_set_pubkey(cert, key);
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	assert_int_equal(SSL_use_certificate(ssl, cert), 1);
+	assert_int_equal(SSL_use_PrivateKey(ssl, key), 1);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+}
+
+struct listener {
+	struct tls_keys *keys;
+	struct tls *tls;
+	struct pair p;
+};
+
+static void listener_open(struct listener *l)
+{
+	sockets(l->p.fd);
+	l->p.allowed = "fw1";
+	l->p.n_asked = 0;
+	l->keys = tls_keys_new("fw2", SECRET, strlen(SECRET));
+	assert_non_null(l->keys);
+	l->tls = tls_new(l->keys, l->p.fd[1], NULL, is_allowed, &l->p);
+	assert_non_null(l->tls);
+}
+
+static void listener_close(struct listener *l)
+{
+	tls_free(l->tls);
+	tls_keys_free(l->keys);
+	close(l->p.fd[0]);
+	close(l->p.fd[1]);
+}
+
+static void test_plain_openssl_speaks_the_protocol(void **state)
+{
+	struct listener l;
+	struct stranger s;
+	bool ok;
+
+	(void)state;
+	listener_open(&l);
+	stranger_open(&s, true, l.p.fd[0]);
+	stranger_psk(&s, "flyrep/1:fw1:fw2", "fw1", "fw2");
+	assert_int_equal(stranger_shake(&s, l.tls, &ok), 0);
+	assert_true(ok);
+	assert_string_equal(SSL_get_cipher_name(s.ssl),
+			    "TLS_AES_256_GCM_SHA384");
+	assert_int_equal(SSL_get_negotiated_group(s.ssl), NID_X25519);
+	assert_int_equal(SSL_version(s.ssl), TLS1_3_VERSION);
+	assert_string_equal(tls_peer_id(l.tls), "fw1");
+	stranger_close(&s);
+	listener_close(&l);
+}
+
+static void test_identity_and_key_must_belong_together(void **state)
+{
+	static const struct {
+		const char *identity, *dialler, *listener;
+	} rows[] = {
+		/* the key of another pair, of the other direction */
+		{ "flyrep/1:fw1:fw2", "fw3", "fw2" },
+		{ "flyrep/1:fw1:fw2", "fw2", "fw1" },
+		/* right key, other words */
+		{ "flyrep/1:fw1:fw2:0", "fw1", "fw2" },
+		{ "flyrep/1:fw1:fw2 ", "fw1", "fw2" },
+		{ "fw1", "fw1", "fw2" },
+		{ "flyrep/1:fw2:fw2", "fw2", "fw2" },
+		{ "flyrep/1:fw2:fw1", "fw2", "fw1" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct listener l;
+		struct stranger s;
+		bool ok;
+
+		listener_open(&l);
+		stranger_open(&s, true, l.p.fd[0]);
+		stranger_psk(&s, rows[i].identity, rows[i].dialler,
+			     rows[i].listener);
+		assert_int_equal(stranger_shake(&s, l.tls, &ok), -EACCES);
+		assert_false(ok);
+		assert_true(strlen(tls_error(l.tls)) > 10);
+		stranger_close(&s);
+		listener_close(&l);
+	}
+}
+
+static void test_strangers_without_psk_or_tls13_are_refused(void **state)
+{
+	struct listener l;
+	struct stranger s;
+	bool ok;
+
+	(void)state;
+	listener_open(&l);
+	stranger_open(&s, true, l.p.fd[0]);
+	SSL_set_max_proto_version(s.ssl, TLS1_2_VERSION);
+	assert_int_equal(stranger_shake(&s, l.tls, &ok), -EPROTO);
+	assert_false(ok);
+	assert_string_equal(tls_error(l.tls),
+			    "the other side does not speak TLS 1.3");
+	stranger_close(&s);
+	listener_close(&l);
+
+	listener_open(&l);
+	stranger_open(&s, true, l.p.fd[0]);
+	assert_int_equal(stranger_shake(&s, l.tls, &ok), -EACCES);
+	assert_false(ok);
+	assert_int_equal(l.p.n_asked, 0);
+	stranger_close(&s);
+	listener_close(&l);
+
+	/* Only AES-128 and SHA-256: no common ground. */
+	listener_open(&l);
+	stranger_open(&s, true, l.p.fd[0]);
+	SSL_set_ciphersuites(s.ssl, "TLS_AES_128_GCM_SHA256");
+	assert_true(stranger_shake(&s, l.tls, &ok) < 0);
+	assert_false(ok);
+	stranger_close(&s);
+	listener_close(&l);
+}
+
+/* A server that shows a certificate instead of knowing the key. */
+static void test_certificate_is_no_substitute(void **state)
+{
+	struct tls_keys *k = tls_keys_new("fw1", SECRET, strlen(SECRET));
+	struct stranger s;
+	struct tls *t;
+	int fd[2];
+	bool ok;
+
+	(void)state;
+	sockets(fd);
+	t = tls_new(k, fd[0], "fw2", NULL, NULL);
+	assert_non_null(t);
+	stranger_open(&s, false, fd[1]);
+	give_certificate(s.ssl);
+	assert_int_equal(stranger_shake(&s, t, &ok), -EACCES);
+	assert_false(ok);
+	assert_string_equal(
+		tls_error(t),
+		"node fw2 did not take our PSK and showed a certificate");
+	stranger_close(&s);
+	tls_free(t);
+	tls_keys_free(k);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void feed(const void *bytes, size_t len, int expected, const char *says)
+{
+	struct listener l;
+	int rc, i;
+
+	listener_open(&l);
+	assert_int_equal(write(l.p.fd[0], bytes, len), len);
+	rc = tls_handshake(l.tls);
+	if (rc == -EAGAIN) {
+		shutdown(l.p.fd[0], SHUT_WR);
+		for (i = 0; i < 5 && rc == -EAGAIN; i++)
+			rc = tls_handshake(l.tls);
+	}
+	assert_true(rc < 0 && rc != -EAGAIN);
+	if (expected)
+		assert_int_equal(rc, expected);
+	if (says)
+		assert_string_equal(tls_error(l.tls), says);
+	assert_true(strlen(tls_error(l.tls)) > 10);
+	listener_close(&l);
+}
+
+static void test_garbage_is_refused(void **state)
+{
+	uint8_t bytes[2000];
+	unsigned int i, j;
+
+	(void)state;
+	feed("GET / HTTP/1.1\r\n\r\n", 18, -EPROTO,
+	     "the other side speaks HTTP, not TLS");
+	feed("SSH-2.0-OpenSSH\r\n", 17, -EPROTO,
+	     "the other side does not speak TLS");
+	feed("\x16\x03\x01\x00\x05", 5, -ECONNRESET, NULL);
+	feed("", 0, -ECONNRESET, NULL);
+	srandom(1);
+	for (i = 0; i < 300; i++) {
+		for (j = 0; j < sizeof(bytes); j++)
+			bytes[j] = random() >> 7;
+		if (i % 2) { /* a plausible record head */
+			bytes[0] = 22;
+			bytes[1] = 3;
+			bytes[2] = 1 + i % 3;
+			bytes[5] = 1;
+		}
+		feed(bytes, 1 + random() % sizeof(bytes), 0, NULL);
+	}
+}
+
+/* A real hello with single bytes turned over never gets in, never crashes. */
+static void test_damaged_hello_is_refused(void **state)
+{
+	struct listener l;
+	uint8_t hello[2000];
+	ssize_t len;
+	struct tls_keys *k = tls_keys_new("fw1", SECRET, strlen(SECRET));
+	struct tls *t;
+	int fd[2];
+	ssize_t i;
+
+	(void)state;
+	sockets(fd);
+	t = tls_new(k, fd[0], "fw2", NULL, NULL);
+	assert_int_equal(tls_handshake(t), -EAGAIN);
+	len = read(fd[1], hello, sizeof(hello));
+	assert_in_range(len, 100, sizeof(hello) - 1);
+	tls_free(t);
+	tls_keys_free(k);
+	close(fd[0]);
+	close(fd[1]);
+	for (i = 0; i < len; i++) {
+		int rc;
+
+		listener_open(&l);
+		hello[i] ^= 0x41;
+		assert_int_equal(write(l.p.fd[0], hello, len), len);
+		hello[i] ^= 0x41;
+		shutdown(l.p.fd[0], SHUT_WR);
+		do {
+			rc = tls_handshake(l.tls);
+		} while (rc == -EAGAIN);
+		assert_true(rc < 0);
+		listener_close(&l);
+	}
+}
+
+/* --- data -------------------------------------------------------------------- */
+
+/* Send n bytes from a to b in pieces of write_len, read in pieces of read_len. */
+static void transfer(struct tls *a, struct tls *b, size_t n, size_t write_len,
+		     size_t read_len)
+{
+	uint8_t *data = malloc(n), *out = malloc(write_len),
+		*in = malloc(read_len);
+	size_t sent = 0, got = 0, i;
+
+	assert_non_null(data);
+	assert_non_null(out);
+	assert_non_null(in);
+	for (i = 0; i < n; i++)
+		data[i] = i ^ i >> 8 ^ i >> 16;
+	while (got < n) {
+		bool moved = false;
+		ssize_t rc;
+
+		while (sent < n) {
+			size_t len = n - sent < write_len ? n - sent :
+							    write_len;
+
+			/* Only now: the buffer need not stay as it is. */
+			memcpy(out, data + sent, len);
+			rc = tls_write(a, out, len);
+			memset(out, 0, len);
+			if (rc == -EAGAIN)
+				break;
+			assert_in_range(rc, 1, len);
+			sent += rc;
+			moved = true;
+		}
+		for (;;) {
+			rc = tls_read(b, in, read_len);
+			if (rc == -EAGAIN)
+				break;
+			assert_in_range(rc, 1, read_len);
+			assert_in_range(rc, 1, n - got);
+			assert_memory_equal(in, data + got, rc);
+			got += rc;
+			moved = true;
+		}
+		assert_true(moved);
+	}
+	free(data);
+	free(out);
+	free(in);
+}
+
+static void test_big_transfers(void **state)
+{
+	static const struct {
+		size_t n, write_len, read_len;
+	} rows[] = {
+		{ 8 << 20, 1 << 18, 1 << 20 }, { 1 << 20, 1 << 18, 7 },
+		{ 50000, 1, 65536 },	       { 3000, 1, 1 },
+		{ 4 << 20, 16385, 16383 },
+	};
+	struct pair p;
+	size_t i;
+
+	(void)state;
+	pair_ready(&p);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		transfer(p.dialler, p.listener, rows[i].n, rows[i].write_len,
+			 rows[i].read_len);
+		transfer(p.listener, p.dialler, rows[i].n, rows[i].write_len,
+			 rows[i].read_len);
+	}
+	pair_close(&p);
+}
+
+static void test_blocked_write_says_what_it_waits_for(void **state)
+{
+	static uint8_t block[1 << 20];
+	struct pair p;
+	ssize_t rc;
+
+	(void)state;
+	pair_ready(&p);
+	do {
+		rc = tls_write(p.dialler, block, sizeof(block));
+	} while (rc > 0);
+	assert_int_equal(rc, -EAGAIN);
+	assert_int_equal(tls_events(p.dialler), EPOLLOUT);
+	/* Reading goes on meanwhile. */
+	assert_int_equal(tls_write(p.listener, "abc", 3), 3);
+	assert_int_equal(tls_read(p.dialler, block, sizeof(block)), 3);
+	pair_close(&p);
+}
+
+static void test_keys_change_in_the_middle(void **state)
+{
+	struct listener l;
+	struct stranger s;
+	char buf[64];
+	unsigned int i;
+	struct pair p;
+	bool ok;
+
+	(void)state;
+	/* A stranger counts the messages: after each third record. */
+	listener_open(&l);
+	tls_keys_rekey_after(l.keys, 3, 3600000);
+	stranger_open(&s, true, l.p.fd[0]);
+	stranger_psk(&s, "flyrep/1:fw1:fw2", "fw1", "fw2");
+	assert_int_equal(stranger_shake(&s, l.tls, &ok), 0);
+	for (i = 0; i < 30; i++) {
+		assert_int_equal(tls_write(l.tls, "0123456789", 10), 10);
+		assert_int_equal(SSL_read(s.ssl, buf, sizeof(buf)), 10);
+		assert_memory_equal(buf, "0123456789", 10);
+		assert_int_equal(s.n_key_updates, i / 3);
+	}
+	/* It may ask us to change too. */
+	assert_true(SSL_key_update(s.ssl, SSL_KEY_UPDATE_REQUESTED));
+	assert_int_equal(SSL_write(s.ssl, "abc", 3), 3);
+	assert_int_equal(tls_read(l.tls, buf, sizeof(buf)), 3);
+	assert_int_equal(tls_write(l.tls, "def", 3), 3);
+	assert_int_equal(SSL_read(s.ssl, buf, sizeof(buf)), 3);
+	assert_true(s.n_key_updates >= 10);
+	stranger_close(&s);
+	listener_close(&l);
+
+	/* By time: at once, whenever anything is written. */
+	listener_open(&l);
+	tls_keys_rekey_after(l.keys, 1u << 22, 0);
+	stranger_open(&s, true, l.p.fd[0]);
+	stranger_psk(&s, "flyrep/1:fw1:fw2", "fw1", "fw2");
+	assert_int_equal(stranger_shake(&s, l.tls, &ok), 0);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(tls_write(l.tls, "x", 1), 1);
+		assert_int_equal(SSL_read(s.ssl, buf, sizeof(buf)), 1);
+	}
+	assert_int_equal(s.n_key_updates, 2);
+	stranger_close(&s);
+	listener_close(&l);
+
+	/* Both ways under load, through full sockets. */
+	pair_ready(&p);
+	tls_keys_rekey_after(p.dialler_keys, 2, 3600000);
+	tls_keys_rekey_after(p.listener_keys, 3, 3600000);
+	transfer(p.dialler, p.listener, 2 << 20, 100000, 50000);
+	transfer(p.listener, p.dialler, 2 << 20, 100000, 50000);
+	transfer(p.dialler, p.listener, 10000, 1, 3);
+	pair_close(&p);
+}
+
+/*
+ * Both write until their sockets are full, changing keys at each record, and only
+ * then read: neither may refuse to read because its own key change waits.
+ */
+static void test_key_changes_on_full_sockets_do_not_deadlock(void **state)
+{
+	static const uint8_t block[4000];
+	static uint8_t in[sizeof(block)];
+	struct pair p;
+	int round;
+
+	(void)state;
+	pair_ready(&p);
+	tls_keys_rekey_after(p.dialler_keys, 1, 3600000);
+	tls_keys_rekey_after(p.listener_keys, 1, 3600000);
+	for (round = 0; round < 100; round++) {
+		struct tls *const t[2] = { p.dialler, p.listener };
+		int i;
+
+		for (i = 0; i < 2; i++) {
+			ssize_t rc;
+
+			/* Another length each round, so the edge moves. */
+			do {
+				rc = tls_write(t[i], block,
+					       sizeof(block) - 100 + round);
+			} while (rc > 0);
+			assert_int_equal(rc, -EAGAIN);
+		}
+		for (i = 0; i < 2; i++) {
+			size_t n = 0;
+			ssize_t rc;
+
+			while ((rc = tls_read(t[i], in, sizeof(in))) > 0)
+				n += rc;
+			assert_int_equal(rc, -EAGAIN);
+			assert_true(n > 0);
+		}
+	}
+	pair_close(&p);
+}
+
+static void test_orderly_and_disorderly_ends(void **state)
+{
+	struct pair p;
+	char buf[16];
+
+	(void)state;
+	/* close_notify: what was sent before it arrives, then 0, again and again. */
+	pair_ready(&p);
+	assert_int_equal(tls_write(p.dialler, "last", 4), 4);
+	tls_shutdown(p.dialler);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), 4);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), 0);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), 0);
+	/* The other direction still works. */
+	assert_int_equal(tls_write(p.listener, "bye", 3), 3);
+	assert_int_equal(tls_read(p.dialler, buf, sizeof(buf)), 3);
+	pair_close(&p);
+
+	/* The socket closes under it: that is no orderly end. */
+	pair_ready(&p);
+	shutdown(p.fd[0], SHUT_RDWR);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), -ECONNRESET);
+	assert_string_equal(tls_error(p.listener),
+			    "node fw1 closed the connection without notice");
+	pair_close(&p);
+
+	/* Writing to a closed socket is an error, not a signal. */
+	pair_ready(&p);
+	close(p.fd[1]);
+	assert_int_equal(tls_write(p.dialler, "x", 1), -EPIPE);
+	assert_string_equal(tls_error(p.dialler), "node fw2: Broken pipe");
+	p.fd[1] = dup(p.fd[0]);
+	pair_close(&p);
+}
+
+static void test_altered_record_ends_the_session(void **state)
+{
+	uint8_t raw[4096];
+	struct pair p;
+	ssize_t n;
+
+	(void)state;
+	pair_ready(&p);
+	/* Take a record off the wire, turn a bit over, put it back. */
+	assert_int_equal(tls_write(p.dialler, "secret", 6), 6);
+	n = read(p.fd[1], raw, sizeof(raw));
+	assert_in_range(n, 20, sizeof(raw) - 1);
+	assert_null(memmem(raw, n, "secret", 6));
+	raw[n - 1] ^= 1;
+	assert_int_equal(write(p.fd[0], raw, n), n);
+	assert_int_equal(tls_read(p.listener, raw, sizeof(raw)), -EPROTO);
+	pair_close(&p);
+
+	/* The same record twice. */
+	pair_ready(&p);
+	assert_int_equal(tls_write(p.dialler, "secret", 6), 6);
+	n = read(p.fd[1], raw, sizeof(raw));
+	assert_int_equal(write(p.fd[0], raw, n), n);
+	assert_int_equal(write(p.fd[0], raw, n), n);
+	assert_int_equal(tls_read(p.listener, raw, sizeof(raw)), 6);
+	assert_int_equal(tls_read(p.listener, raw, sizeof(raw)), -EPROTO);
+	pair_close(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keys_match_the_vectors),
+		cmocka_unit_test(test_identity_is_parsed_exactly),
+		cmocka_unit_test(test_right_key),
+		cmocka_unit_test(test_unknown_listener),
+		cmocka_unit_test(test_refusals_are_clear),
+		cmocka_unit_test(test_reflection_finds_no_key),
+		cmocka_unit_test(test_plain_openssl_speaks_the_protocol),
+		cmocka_unit_test(test_identity_and_key_must_belong_together),
+		cmocka_unit_test(
+			test_strangers_without_psk_or_tls13_are_refused),
+		cmocka_unit_test(test_certificate_is_no_substitute),
+		cmocka_unit_test(test_garbage_is_refused),
+		cmocka_unit_test(test_damaged_hello_is_refused),
+		cmocka_unit_test(test_big_transfers),
+		cmocka_unit_test(test_blocked_write_says_what_it_waits_for),
+		cmocka_unit_test(test_keys_change_in_the_middle),
+		cmocka_unit_test(
+			test_key_changes_on_full_sockets_do_not_deadlock),
+		cmocka_unit_test(test_orderly_and_disorderly_ends),
+		cmocka_unit_test(test_altered_record_ends_the_session),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

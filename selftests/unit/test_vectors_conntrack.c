@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The golden vectors of conntrack batches hold their columns byte for byte.
+ *
+ * With --write they are written anew, and the seeds of fuzz_columns and
+ * fuzz_records. A difference in an old vector is another wire version.
+ */
+#include "vectors.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+
+#include "conntrack.h"
+
+#define N_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+#define RECS_MAX 16
+
+static const struct fr_siphash_key hash_key = { { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+						  10, 11, 12, 13, 14, 15 } };
+
+/* --- what the vectors are made from ------------------------------------- */
+
+struct flow {
+	uint8_t op;
+	uint8_t proto;
+	const char *src, *dst;
+	uint16_t sport, dport; /* ICMP: identifier; type and code */
+	/* The reply, where it does not follow. */
+	const char *reply_src, *reply_dst;
+	uint16_t reply_sport, reply_dport;
+	uint32_t status;
+	uint32_t mark;
+	uint16_t zone;
+	uint8_t zone_dir; /* 0: both */
+	uint8_t tcp_state, tcp_flags[2], tcp_scale[2];
+};
+
+struct batch {
+	const char *name;
+	const char *about;
+	struct flow flows[RECS_MAX]; /* ends with a proto of 0 */
+};
+
+#define ESTABLISHED                                           \
+	.proto = IPPROTO_TCP, .status = 0x06, .tcp_state = 3, \
+	.tcp_flags = { 0x23, 0x23 }, .tcp_scale = { 7, 9 }
+
+static const struct batch batches[] = {
+	{ "empty", "no record at all", { { 0 } } },
+	{ "tcp4",
+	  "an established connection without NAT",
+	  { { .op = FLYREP_OP_UPDATE,
+	      .src = "10.1.0.5",
+	      .dst = "198.51.100.7",
+	      .sport = 40000,
+	      .dport = 443,
+	      ESTABLISHED } } },
+	{ "tcp4-snat",
+	  "source NAT that keeps the port, one that does not",
+	  { { .op = FLYREP_OP_UPDATE,
+	      .src = "10.1.0.5",
+	      .dst = "198.51.100.7",
+	      .sport = 40000,
+	      .dport = 443,
+	      .reply_dst = "203.0.113.1",
+	      ESTABLISHED },
+	    { .op = FLYREP_OP_UPDATE,
+	      .src = "10.1.0.6",
+	      .dst = "198.51.100.7",
+	      .sport = 40000,
+	      .dport = 443,
+	      .reply_dst = "203.0.113.1",
+	      .reply_dport = 1025,
+	      ESTABLISHED } } },
+	{ "tcp4-dnat",
+	  "destination NAT to another port",
+	  { { .op = FLYREP_OP_INSERT,
+	      .src = "192.0.2.9",
+	      .dst = "203.0.113.1",
+	      .sport = 51515,
+	      .dport = 80,
+	      .reply_src = "10.2.0.80",
+	      .reply_sport = 8080,
+	      ESTABLISHED } } },
+	{ "udp6",
+	  "IPv6, no reply seen",
+	  { { .op = FLYREP_OP_UPDATE,
+	      .proto = IPPROTO_UDP,
+	      .src = "2001:db8:1::5",
+	      .dst = "2001:db8:2::53",
+	      .sport = 5353,
+	      .dport = 53 } } },
+	{ "icmp",
+	  "echo requests of both families",
+	  { { .op = FLYREP_OP_UPDATE,
+	      .proto = IPPROTO_ICMP,
+	      .src = "10.1.0.5",
+	      .dst = "198.51.100.7",
+	      .sport = 0x1234,
+	      .dport = 0x0800,
+	      .status = 0x02 },
+	    { .op = FLYREP_OP_UPDATE,
+	      .proto = IPPROTO_ICMPV6,
+	      .src = "2001:db8:1::5",
+	      .dst = "2001:db8:2::7",
+	      .sport = 0x1234,
+	      .dport = 0x8000,
+	      .status = 0x02 } } },
+	{ "zone-mark",
+	  "a zone of one direction, a zone of both, a mark",
+	  { { .op = FLYREP_OP_UPDATE,
+	      .proto = IPPROTO_UDP,
+	      .src = "10.1.0.5",
+	      .dst = "198.51.100.7",
+	      .sport = 1000,
+	      .dport = 2000,
+	      .zone = 0x0102,
+	      .zone_dir = 1 },
+	    { .op = FLYREP_OP_UPDATE,
+	      .proto = IPPROTO_UDP,
+	      .src = "10.1.0.5",
+	      .dst = "198.51.100.7",
+	      .sport = 1000,
+	      .dport = 2000,
+	      .zone = 7,
+	      .mark = 0xdeadbeef,
+	      .status = 0x06 } } },
+	{ "delete",
+	  "two keys",
+	  { { .op = FLYREP_OP_DELETE,
+	      .proto = IPPROTO_TCP,
+	      .src = "10.1.0.5",
+	      .dst = "198.51.100.7",
+	      .sport = 40000,
+	      .dport = 443 },
+	    { .op = FLYREP_OP_DELETE,
+	      .proto = IPPROTO_UDP,
+	      .src = "2001:db8:1::5",
+	      .dst = "2001:db8:2::53",
+	      .sport = 5353,
+	      .dport = 53 } } },
+	{ "mixed",
+	  "all of it beside each other",
+	  { { .op = FLYREP_OP_UPDATE,
+	      .src = "2001:db8:1::5",
+	      .dst = "2001:db8:2::7",
+	      .sport = 40001,
+	      .dport = 443,
+	      .reply_dst = "2001:db8:ff::1",
+	      ESTABLISHED },
+	    { .op = FLYREP_OP_DELETE,
+	      .proto = IPPROTO_UDP,
+	      .src = "10.1.0.7",
+	      .dst = "198.51.100.53",
+	      .sport = 5000,
+	      .dport = 53,
+	      .zone = 3 },
+	    { .op = FLYREP_OP_UPDATE,
+	      .proto = IPPROTO_TCP,
+	      .src = "10.1.0.8",
+	      .dst = "198.51.100.8",
+	      .sport = 40002,
+	      .dport = 22,
+	      .mark = 1,
+	      .tcp_state = 1,
+	      .tcp_flags = { 0x03, 0 },
+	      .tcp_scale = { 14, 0 } },
+	    { .op = FLYREP_OP_INSERT,
+	      .proto = IPPROTO_ICMP,
+	      .src = "10.1.0.9",
+	      .dst = "198.51.100.9",
+	      .sport = 77,
+	      .dport = 0x0800,
+	      .reply_dst = "203.0.113.1",
+	      .reply_sport = 78,
+	      .status = 0x12 },
+	    { .op = FLYREP_OP_UPDATE,
+	      .src = "10.1.0.10",
+	      .dst = "203.0.113.1",
+	      .sport = 40003,
+	      .dport = 443,
+	      .reply_src = "10.2.0.80",
+	      .reply_dst = "10.2.0.1",
+	      .reply_sport = 8443,
+	      .reply_dport = 61000,
+	      ESTABLISHED } } },
+};
+
+static void address(union flyrep_addr *a, uint8_t family, const char *text)
+{
+	memset(a, 0, sizeof(*a));
+	if (inet_pton(family, text, a->byte) != 1)
+		abort();
+}
+
+static void make_record(struct flyrep_ct *ct, const struct flow *f)
+{
+	memset(ct, 0, sizeof(*ct));
+	ct->rec.op = f->op;
+	ct->family = strchr(f->src, ':') ? AF_INET6 : AF_INET;
+	ct->proto = f->proto;
+	ct->zone = f->zone;
+	ct->zone_dir = f->zone_dir ? f->zone_dir : 3;
+	address(&ct->orig.src, ct->family, f->src);
+	address(&ct->orig.dst, ct->family, f->dst);
+	ct->orig.sport = htons(f->sport);
+	ct->orig.dport = htons(f->dport);
+	if (f->op == FLYREP_OP_DELETE)
+		return;
+	fr_conntrack_invert(&ct->reply, ct);
+	if (f->reply_src)
+		address(&ct->reply.src, ct->family, f->reply_src);
+	if (f->reply_dst)
+		address(&ct->reply.dst, ct->family, f->reply_dst);
+	if (f->reply_sport)
+		ct->reply.sport = htons(f->reply_sport);
+	if (f->reply_dport)
+		ct->reply.dport = htons(f->reply_dport);
+	ct->status = f->status;
+	if (f->reply_dst)
+		ct->status |= 0x10;
+	if (f->reply_src)
+		ct->status |= 0x20;
+	ct->mark = f->mark;
+	ct->tcp_state = f->tcp_state;
+	memcpy(ct->tcp_flags, f->tcp_flags, sizeof(ct->tcp_flags));
+	memcpy(ct->tcp_scale, f->tcp_scale, sizeof(ct->tcp_scale));
+}
+
+static size_t make_records(struct flyrep_ct *recs, const struct batch *b)
+{
+	size_t n;
+
+	for (n = 0; n < RECS_MAX && b->flows[n].proto; n++)
+		make_record(&recs[n], &b->flows[n]);
+	return n;
+}
+
+static void put_record(FILE *out, const struct flyrep_ct *ct)
+{
+	const struct fr_table *t = &fr_conntrack_table;
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	unsigned int len = t->key(key, ct);
+	json_t *obj = t->to_json(ct);
+
+	fprintf(out, "%-8s", "record");
+	json_dumpf(obj, out, JSON_COMPACT);
+	fputc('\n', out);
+	json_decref(obj);
+	put_hex(out, "key", key, len);
+	fprintf(out, "%-8s%" PRIu64 "\n", "bucket",
+		fr_siphash(key, len, &hash_key) >> 48);
+	if (ct->rec.op != FLYREP_OP_DELETE)
+		fprintf(out, "%-8s%016" PRIx64 "\n", "digest",
+			t->digest(ct, &hash_key));
+}
+
+static size_t encode(uint8_t *buf, size_t size, const struct flyrep_ct *recs,
+		     size_t n)
+{
+	struct fr_writer w;
+
+	fr_writer_init(&w, buf, size);
+	if (fr_conntrack_table.encode(&w, recs, n))
+		abort();
+	return fr_writer_len(&w);
+}
+
+static void write_conntrack(FILE *out)
+{
+	struct flyrep_ct recs[RECS_MAX];
+	uint8_t buf[RECS_MAX * 128];
+	size_t i, j, n;
+
+	fputs("# Batches of conntrack records: what is sent, and its columns.\n"
+	      "# Hash key of bucket and digest: 000102030405060708090a0b0c0d0e0f\n"
+	      "# Written by: build/unit/test_vectors_conntrack --write\n",
+	      out);
+	for (i = 0; i < N_OF(batches); i++) {
+		fprintf(out, "\n== %s: %s\n", batches[i].name,
+			batches[i].about);
+		n = make_records(recs, &batches[i]);
+		for (j = 0; j < n; j++)
+			put_record(out, &recs[j]);
+		put_hex(out, "columns", buf, encode(buf, sizeof(buf), recs, n));
+	}
+}
+
+static const struct vectors vectors = { VECTORS "conntrack.txt",
+					write_conntrack };
+
+/* --- tests -------------------------------------------------------------- */
+
+static void the_encoder_writes_the_vectors(void **state)
+{
+	(void)state;
+	assert_file_is_current(&vectors);
+}
+
+static void columns_are_read_back(void **state)
+{
+	char *text = file_read(vectors.path);
+	struct flyrep_ct recs[RECS_MAX], want;
+	struct fr_reader r;
+	size_t i, j, n, len;
+
+	(void)state;
+	for (i = 0; i < N_OF(batches); i++) {
+		const char *pos = section(text, batches[i].name);
+		const char *record = pos;
+		uint8_t *columns = bytes_next(&pos, "columns", &len);
+
+		fr_reader_init(&r, columns, len);
+		assert_int_equal(
+			fr_conntrack_table.decode(&r, recs, RECS_MAX, &n), 0);
+		assert_int_equal(fr_reader_left(&r), 0);
+		for (j = 0; j < n; j++) {
+			char *json = value_next(&record, "record");
+			json_t *obj = fr_conntrack_table.to_json(&recs[j]);
+			json_t *said = json_loads(json, 0, NULL);
+
+			make_record(&want, &batches[i].flows[j]);
+			want.tcp_flags[0] &= FLYREP_CT_TCP_FLAGS_MASK;
+			want.tcp_flags[1] &= FLYREP_CT_TCP_FLAGS_MASK;
+			assert_memory_equal(&recs[j], &want, sizeof(want));
+			/* Flags that do not travel are in the text. */
+			if (said && json_object_get(said, "tcp_original")) {
+				json_object_del(said, "tcp_original");
+				json_object_del(said, "tcp_reply");
+				json_object_del(obj, "tcp_original");
+				json_object_del(obj, "tcp_reply");
+			}
+			assert_true(json_equal(obj, said));
+			json_decref(obj);
+			json_decref(said);
+			free(json);
+		}
+		assert_int_equal(batches[i].flows[n].proto, 0);
+		free(columns);
+	}
+	free(text);
+}
+
+/* --- writing ------------------------------------------------------------ */
+
+static int seeds_of_batches(void)
+{
+	uint8_t buf[1 + RECS_MAX * 128];
+	struct flyrep_ct recs[RECS_MAX];
+	size_t i, n;
+	int bad = 0;
+
+	for (i = 0; i < N_OF(batches); i++) {
+		n = make_records(recs, &batches[i]);
+		bad |= seed_write("columns", batches[i].name, buf,
+				  encode(buf, sizeof(buf), recs, n));
+		/* fuzz_records: the size of a record, then records */
+		buf[0] = sizeof(recs[0]);
+		memcpy(buf + 1, recs, n * sizeof(recs[0]));
+		bad |= seed_write("records", batches[i].name, buf,
+				  1 + n * sizeof(recs[0]));
+	}
+	return bad;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_encoder_writes_the_vectors),
+		cmocka_unit_test(columns_are_read_back),
+	};
+
+	if (argc == 2 && !strcmp(argv[1], "--write"))
+		return vectors_write(&vectors) | seeds_of_batches();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
