@@ -1,0 +1,131 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# lab: deadline=600
+#
+# What happens on the primary's kernel happens on its replica's.
+
+load pair
+
+setup_file() {
+	pair_up 65536
+	pair_start
+	load_answer
+	traffic_serve
+}
+
+teardown_file() {
+	pair_down
+}
+
+setup() {
+	bats_load_library bats-support
+	bats_load_library bats-assert
+}
+
+teardown() {
+	pair_tell
+}
+
+# listed NODE PATTERN...: each is in a line of its list
+listed() {
+	local node=$1 list p
+	shift
+	list=$(topo_list "$node")
+	for p in "$@"; do
+		grep -qE -- "$p" <<<"$list" || return 1
+	done
+}
+
+@test "TCP, UDP and ICMP of both families arrive as they are: NAT, mark, state" {
+	local flows=(
+		'^icmp .* src=10\.1\.0\.2 dst=10\.2\.0\.2 type=8 .* src=10\.2\.0\.2 dst=10\.2\.0\.1 type=0'
+		'^icmpv6 .* src=fd01::2 dst=fd02::2 type=128'
+		'^udp .* src=10\.1\.0\.2 .* dport=5002 .* dst=10\.2\.0\.1 '
+		'^udp .* src=fd01::2 .* dport=5002 .* dst=fd01::2 '
+		'^tcp .* ESTABLISHED src=10\.1\.0\.2 .* dport=5001 .* dst=10\.2\.0\.1 .* \[ASSURED\] mark=81'
+		'^tcp .* ESTABLISHED src=fd01::2 .* dport=5001 .* dst=fd01::2 .* \[ASSURED\] mark=81'
+	)
+	on client ping -q -c 1 10.2.0.2
+	on client ping -q -c 1 fd02::2
+	traffic_start tcp download 10.2.0.2 65536 8192 "$topo_dir/tcp.progress"
+	traffic_start tcp6 download fd02::2 65536 8192 "$topo_dir/tcp6.progress"
+	traffic_start udp datagrams 10.2.0.2 0.2 "$topo_dir/udp.progress" "$topo_dir/hurry"
+	traffic_start udp6 datagrams fd02::2 0.2 "$topo_dir/udp6.progress" "$topo_dir/hurry"
+	for name in tcp tcp6 udp udp6; do
+		wait_until 60 traffic_has $name 1
+	done
+	wait_until 20 listed a "${flows[@]}"
+	wait_until 20 listed b "${flows[@]}"
+	traffic_finish
+	wait_until 20 pair_same -p udp
+}
+
+@test "a thousand UDP flows and a thousand handshakes arrive, none too many" {
+	load_send -n 1000 -r 1000
+	load_send -t -n 1000 -r 1000
+	wait_until 30 in_step
+	run topo_list b -p udp --orig-port-dst 9
+	assert_equal "${#lines[@]}" 1000
+	run topo_list b -p tcp --orig-port-dst 80 --state ESTABLISHED
+	assert_equal "${#lines[@]}" 1000
+	pair_same
+}
+
+@test "a mark set later arrives" {
+	on a nft add rule inet fw judge udp sport 1024 ct mark set 0x1234
+	load_send -n 1
+	wait_until 20 listed b '^udp .* sport=1024 dport=9 .* mark=4660'
+}
+
+@test "a flow that goes away goes away there" {
+	on a conntrack -D -p udp --orig-port-dst 9 --orig-port-src 1025
+	on a conntrack -D -p tcp --orig-port-dst 80
+	wait_until 30 in_step
+	run topo_list b -p udp --orig-port-dst 9
+	assert_equal "${#lines[@]}" 999
+	run topo_list b -p tcp --orig-port-dst 80
+	assert_equal "${#lines[@]}" 0
+}
+
+@test "what a standby loses is brought back" {
+	on b conntrack -D -p udp --orig-port-dst 9
+	wait_until 60 pair_same -p udp
+	wait_until 30 in_step
+}
+
+@test "status, lag, ready, role and validate tell how it is" {
+	run fr a status
+	assert_success
+	assert_output --partial 'in sync'
+	run role a
+	assert_output primary
+	run role b
+	assert_output backup
+	run ask a lag
+	assert_success
+	run jq -e '.peers[0] | .id == "b" and .samples > 0 and .p50_ms > 0 and .p50_ms <= .p99_ms' \
+		<<<"$output"
+	assert_success
+	wait_until 30 fr b ready
+	validated a
+	validated b
+}
+
+@test "a standby ships nothing and captures no echo" {
+	run status b .sequence
+	assert_output 0
+	run status b .peers[0].tx_bytes
+	assert [ "$output" -gt 0 ]
+}
+
+@test "a flushed primary empties its replica, and fills it again" {
+	on a conntrack -F
+	wait_until 30 in_step
+	run topo_list b -p udp --orig-port-dst 9
+	assert_equal "${#lines[@]}" 0
+	load_send -n 500 -r 1000
+	wait_until 30 in_step
+	run topo_list b -p udp --orig-port-dst 9
+	assert_equal "${#lines[@]}" 500
+}
