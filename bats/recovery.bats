@@ -46,7 +46,7 @@ passed() {
 @test "300 000 flows made while the agent of the primary was stopped" {
 	local flows=${FLOWS:-300000}
 	agent_signal a STOP
-	load_send -q -n "$flows"
+	load_send -n "$flows"
 	assert [ "$(topo_flows a)" -ge "$flows" ]
 	agent_signal a CONT
 	wait_until 240 in_step
