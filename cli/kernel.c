@@ -39,6 +39,7 @@ static const char *const counter_names[] = {
 	[FLYREP_C_PROMOTED] = "promoted",
 	[FLYREP_C_DEMOTED] = "demoted",
 	[FLYREP_C_ORPHANED] = "orphaned",
+	[FLYREP_C_STRICT] = "strict",
 };
 
 _Static_assert(sizeof(counter_names) / sizeof(counter_names[0]) ==
@@ -93,14 +94,15 @@ static json_t *info_to_json(const struct fr_genl_info *info)
 			counters, counter_names[i],
 			json_integer((json_int_t)info->counters[i]));
 	return json_pack("{s:s, s:i, s:s, s:I, s:b, s:I, s:I, s:I, s:I, s:I, "
-			 "s:I, s:o}",
+			 "s:I, s:I, s:o}",
 			 "version", info->version, "abi", (int)info->abi,
 			 "capture", capture, "reader", (json_int_t)info->reader,
 			 "standby", info->standby, "ring_entries",
 			 (json_int_t)info->ring_entries, "dirty",
 			 (json_int_t)info->dirty, "hold_s",
 			 (json_int_t)info->hold_s, "grace_s",
-			 (json_int_t)info->grace_s, "flows",
+			 (json_int_t)info->grace_s, "learn_s",
+			 (json_int_t)info->learn_s, "flows",
 			 (json_int_t)info->ct_count, "flows_max",
 			 (json_int_t)info->ct_max, "counters", counters);
 }
@@ -116,9 +118,9 @@ static void print_status(const struct cli *cli, const struct fr_genl_info *info)
 	       info->reader ? "a reader is bound" : "no reader",
 	       info->standby ? "standby" : "active");
 	printf("flows %u of %u, ring %u a CPU, dirty buckets %u, "
-	       "hold %u s, grace %u s\n",
+	       "hold %u s, grace %u s, learn %u s\n",
 	       info->ct_count, info->ct_max, info->ring_entries, info->dirty,
-	       info->hold_s, info->grace_s);
+	       info->hold_s, info->grace_s, info->learn_s);
 	for (i = 0; i < info->n_counters && i < __FLYREP_C_MAX; i++)
 		if (info->counters[i] || cli->verbose)
 			printf("  %-20s %llu\n", counter_names[i],

@@ -9,6 +9,7 @@
 #include "pernet.h"
 #include "reader.h"
 #include "ring.h"
+#include "window.h"
 
 #define CAPTURE_EVENTS_ALWAYS	1
 
@@ -89,8 +90,10 @@ static noinline bool capture_held(struct flyrep_net *fn, unsigned int events,
 		return false;
 	}
 	/* A packet: the flow runs through this node now. */
-	if (test_and_clear_bit(FLYREP_CT_REMOTE_BIT, &ct->status))
+	if (test_and_clear_bit(FLYREP_CT_REMOTE_BIT, &ct->status)) {
 		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_TAKEOVER, 1);
+		flyrep_window_watch(fn);
+	}
 	return true;
 }
 

@@ -202,19 +202,3 @@ unsigned int flyrep_conntrack_tcp_rank(u8 state)
 
 	return rank[state];
 }
-
-void flyrep_conntrack_tcp_forget(struct nf_conn *ct)
-{
-	int dir;
-
-	lockdep_assert_held(&ct->lock);
-	for (dir = 0; dir < IP_CT_DIR_MAX; dir++) {
-		struct ip_ct_tcp_state *seen = &ct->proto.tcp.seen[dir];
-
-		seen->td_end = 0;
-		seen->td_maxend = 0;
-		seen->td_maxwin = 0;
-		seen->td_maxack = 0;
-		seen->flags &= ~IP_CT_TCP_FLAG_MAXACK_SET;
-	}
-}

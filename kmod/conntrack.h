@@ -21,11 +21,15 @@ struct flyrep_net;
  * QUEUED:  in the ring, which owns a reference
  * SENT:    the reader was told of it: it must be told of its end
  * DELETED: APPLY deletes it: its end is no news
+ * LIBERAL: TCP, tracked liberally by our doing until its windows are known, see window.h
+ * CALM:    of these: the windows were known once, and are being learnt again
  */
 #define FLYREP_CT_REMOTE_BIT	40
 #define FLYREP_CT_QUEUED_BIT	41
 #define FLYREP_CT_SENT_BIT	42
 #define FLYREP_CT_DELETED_BIT	43
+#define FLYREP_CT_LIBERAL_BIT	44
+#define FLYREP_CT_CALM_BIT	45
 
 #define FLYREP_CT_REMOTE	BIT(FLYREP_CT_REMOTE_BIT)
 #define FLYREP_CT_QUEUED	BIT(FLYREP_CT_QUEUED_BIT)
@@ -95,14 +99,5 @@ int flyrep_conntrack_check(const struct flyrep_ct *r);
  * @state: enum tcp_conntrack, below TCP_CONNTRACK_MAX
  */
 unsigned int flyrep_conntrack_tcp_rank(u8 state);
-
-/**
- * flyrep_conntrack_tcp_forget - forget the TCP windows
- * @ct: a TCP flow; the caller holds a reference, and ct->lock
- *
- * The next packet of each direction tells them anew. A window that is not exact
- * makes the tracker drop good segments; none at all does not.
- */
-void flyrep_conntrack_tcp_forget(struct nf_conn *ct);
 
 #endif

@@ -9,6 +9,7 @@
 #include "pernet.h"
 #include "reader.h"
 #include "walk.h"
+#include "window.h"
 
 /* What the flow's protocol gives it after a packet in its state, jiffies, never 0 */
 static u32 hold_proto_timeout(const struct nf_conn *ct)
@@ -53,21 +54,12 @@ void flyrep_hold_extend(const struct flyrep_net *fn, struct nf_conn *ct)
 		hold_set_timeout(ct, hold_proto_timeout(ct));
 }
 
-static void hold_forget(struct nf_conn *ct)
-{
-	if (nf_ct_protonum(ct) != IPPROTO_TCP)
-		return;
-	spin_lock_bh(&ct->lock);
-	flyrep_conntrack_tcp_forget(ct);
-	spin_unlock_bh(&ct->lock);
-}
-
 void flyrep_hold_take(const struct flyrep_net *fn, struct nf_conn *ct)
 {
 	/* SENT: the reader knows of it, as the taking is its doing. */
 	set_bit(FLYREP_CT_SENT_BIT, &ct->status);
 	set_bit(FLYREP_CT_REMOTE_BIT, &ct->status);
-	hold_forget(ct);
+	flyrep_window_forget(ct);
 	flyrep_hold_extend(fn, ct);
 }
 
@@ -83,7 +75,7 @@ static void hold_visit_promote(struct nf_conn *ct, void *data)
 	/* In this order: flyrep_hold_extend() beside us writes, then looks at the bit. */
 	if (!test_and_clear_bit(FLYREP_CT_REMOTE_BIT, &ct->status))
 		return;
-	hold_forget(ct);
+	flyrep_window_forget(ct);
 	hold_set_timeout(ct, hold_proto_timeout(ct));
 	hw->n++;
 }
@@ -93,8 +85,10 @@ u32 flyrep_hold_promote(struct flyrep_net *fn)
 	struct hold_walk hw = { .fn = fn };
 
 	mutex_lock(&fn->lock);
+	fn->is_touched = true;
 	WRITE_ONCE(fn->is_standby, false);
 	flyrep_walk_all(fn->net, hold_visit_promote, &hw);
+	flyrep_window_watch(fn);
 	/* Local flows were not captured until now. */
 	synchronize_rcu();
 	flyrep_reader_dirty(fn);
@@ -180,6 +174,7 @@ void flyrep_hold_on_release(struct flyrep_net *fn)
 static void hold_visit_clear(struct nf_conn *ct, void *data)
 {
 	hold_visit_promote(ct, data);
+	flyrep_window_leave(ct);
 	clear_bit(FLYREP_CT_QUEUED_BIT, &ct->status);
 	clear_bit(FLYREP_CT_SENT_BIT, &ct->status);
 	clear_bit(FLYREP_CT_DELETED_BIT, &ct->status);
@@ -190,10 +185,13 @@ void flyrep_hold_exit(struct flyrep_net *fn)
 	struct hold_walk hw = { .fn = fn };
 
 	cancel_delayed_work_sync(&fn->guard);
-	/* In a namespace that goes away the flows do too. */
-	if (!fn->is_touched || !check_net(fn->net))
+	if (!fn->is_touched)
 		return;
-	/* Events under way may still set our bits. */
+	/* Events under way may still set our bits, and have flows watched. */
 	synchronize_rcu();
+	flyrep_window_exit(fn);
+	/* In a namespace that goes away the flows do too. */
+	if (!check_net(fn->net))
+		return;
 	flyrep_walk_all(fn->net, hold_visit_clear, &hw);
 }

@@ -15,6 +15,7 @@
 #include "hold.h"
 #include "pernet.h"
 #include "reader.h"
+#include "window.h"
 
 /* The status bits of a record that are ours to set; those of NAT follow from the tuples. */
 #define INJECT_STATUS		(IPS_SEEN_REPLY | IPS_ASSURED)
@@ -170,8 +171,10 @@ static int inject_fill(struct flyrep_net *fn, struct nf_conn *ct, const struct i
 	__nf_ct_set_timeout(ct, (u64)READ_ONCE(fn->hold_s) * HZ);
 	inject_set_mark(ct, f->r->mark);
 	memset(&ct->proto, 0, sizeof(ct->proto));
-	if (f->r->proto == IPPROTO_TCP)
+	if (f->r->proto == IPPROTO_TCP) {
 		inject_set_tcp(ct, f->r);
+		flyrep_window_fresh(ct);
+	}
 	return 0;
 }
 

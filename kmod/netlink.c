@@ -18,6 +18,7 @@
 #include "snapshot.h"
 
 #define NETLINK_MAX_GRACE_S		86400
+#define NETLINK_MAX_LEARN_S		3600
 #define NETLINK_MAX_RING_ENTRIES	1048576
 
 static const struct netlink_range_validation netlink_hold_s = {
@@ -26,6 +27,10 @@ static const struct netlink_range_validation netlink_hold_s = {
 
 static const struct netlink_range_validation netlink_grace_s = {
 	.max = NETLINK_MAX_GRACE_S,
+};
+
+static const struct netlink_range_validation netlink_learn_s = {
+	.min = 1, .max = NETLINK_MAX_LEARN_S,
 };
 
 static const struct netlink_range_validation netlink_ring_entries = {
@@ -47,6 +52,7 @@ static const struct nla_policy netlink_config_policy[FLYREP_A_MAX + 1] = {
 	[FLYREP_A_RING_ENTRIES]	= NETLINK_RANGE(NLA_U32, ring_entries),
 	[FLYREP_A_FILTER]	= { .type = NLA_NESTED },
 	[FLYREP_A_STANDBY]	= NLA_POLICY_MAX(NLA_U8, 1),
+	[FLYREP_A_LEARN_S]	= NETLINK_RANGE(NLA_U32, learn_s),
 };
 
 static const struct nla_policy netlink_snapshot_policy[FLYREP_A_MAX + 1] = {
@@ -100,6 +106,7 @@ static int netlink_put_info(struct sk_buff *skb, struct flyrep_net *fn)
 	    nla_put_u32(skb, FLYREP_A_GRACE_S, READ_ONCE(fn->grace_s)) ||
 	    nla_put_u32(skb, FLYREP_A_CT_COUNT, nf_conntrack_count(fn->net)) ||
 	    nla_put_u32(skb, FLYREP_A_CT_MAX, READ_ONCE(nf_conntrack_max)) ||
+	    nla_put_u32(skb, FLYREP_A_LEARN_S, READ_ONCE(fn->learn_s)) ||
 	    nla_put_u8(skb, FLYREP_A_STANDBY, READ_ONCE(fn->is_standby)) ||
 	    nla_put_64bit(skb, FLYREP_A_COUNTERS, sizeof(counters), counters, FLYREP_A_PAD))
 		return -EMSGSIZE;
@@ -141,6 +148,8 @@ static int netlink_config(struct flyrep_net *fn, struct genl_info *info,
 		WRITE_ONCE(fn->hold_s, nla_get_u32(attrs[FLYREP_A_HOLD_S]));
 	if (attrs[FLYREP_A_GRACE_S])
 		WRITE_ONCE(fn->grace_s, nla_get_u32(attrs[FLYREP_A_GRACE_S]));
+	if (attrs[FLYREP_A_LEARN_S])
+		WRITE_ONCE(fn->learn_s, nla_get_u32(attrs[FLYREP_A_LEARN_S]));
 	if (attrs[FLYREP_A_RING_ENTRIES])
 		WRITE_ONCE(fn->ring_entries, nla_get_u32(attrs[FLYREP_A_RING_ENTRIES]));
 	if (attrs[FLYREP_A_STANDBY]) {

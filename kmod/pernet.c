@@ -7,9 +7,11 @@
 #include "filter.h"
 #include "hold.h"
 #include "reader.h"
+#include "window.h"
 
 #define PERNET_HOLD_S	86400
 #define PERNET_GRACE_S	60
+#define PERNET_LEARN_S	30
 
 unsigned int flyrep_pernet_id;
 
@@ -34,6 +36,7 @@ static int __net_init pernet_net_init(struct net *net)
 	fn->net = net;
 	fn->hold_s = PERNET_HOLD_S;
 	fn->grace_s = PERNET_GRACE_S;
+	fn->learn_s = PERNET_LEARN_S;
 	fn->counters = alloc_percpu(struct flyrep_counters);
 	if (!fn->counters)
 		return -ENOMEM;
@@ -42,6 +45,7 @@ static int __net_init pernet_net_init(struct net *net)
 	flyrep_filter_init(fn);
 	flyrep_reader_init(fn);
 	flyrep_hold_init(fn);
+	flyrep_window_init(fn);
 	flyrep_capture_init(fn);
 	return 0;
 }

@@ -44,10 +44,13 @@ struct flyrep_counters {
  * @saved_sysctl_events: what nf_conntrack_events was
  * @hold_s: longest life of a held flow without a packet
  * @grace_s: how long held flows outlive the reader
+ * @learn_s: until the first look at the windows of flows that became local
+ * @learn_wait_s: what the last wait was
  * @ring_entries: slots for each CPU at the next BIND, 0: chosen
  * @wake: sends WAKE
  * @wake_retry: sends it again when there was no room
  * @guard: gives held flows a normal life when no reader came back
+ * @learn: makes flows strict whose windows are known again
  */
 struct flyrep_net {
 	const struct nf_ct_event_notifier *saved;
@@ -66,10 +69,13 @@ struct flyrep_net {
 	u8				saved_sysctl_events;
 	u32				hold_s;
 	u32				grace_s;
+	u32				learn_s;
+	u32				learn_wait_s;
 	u32				ring_entries;
 	struct tasklet_struct		wake;
 	struct delayed_work		wake_retry;
 	struct delayed_work		guard;
+	struct delayed_work		learn;
 };
 
 extern unsigned int flyrep_pernet_id;

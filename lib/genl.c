@@ -83,6 +83,7 @@ static int info_reply(const struct fr_genl_attrs *attrs, void *cookie)
 		{ FLYREP_A_DIRTY, &info->dirty },
 		{ FLYREP_A_HOLD_S, &info->hold_s },
 		{ FLYREP_A_GRACE_S, &info->grace_s },
+		{ FLYREP_A_LEARN_S, &info->learn_s },
 		{ FLYREP_A_CT_COUNT, &info->ct_count },
 		{ FLYREP_A_CT_MAX, &info->ct_max },
 	};
@@ -160,6 +161,7 @@ int fr_genl_config(struct fr_genl *g, const struct fr_genl_config *c)
 	} words[] = {
 		{ FLYREP_A_HOLD_S, c->hold_s },
 		{ FLYREP_A_GRACE_S, c->grace_s },
+		{ FLYREP_A_LEARN_S, c->learn_s },
 		{ FLYREP_A_RING_ENTRIES, c->ring_entries },
 	};
 	size_t i;

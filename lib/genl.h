@@ -39,6 +39,7 @@ struct fr_genl_info {
 	uint32_t dirty;
 	uint32_t hold_s;
 	uint32_t grace_s;
+	uint32_t learn_s;
 	uint32_t ct_count;
 	uint32_t ct_max;
 	bool standby;
@@ -70,13 +71,14 @@ struct fr_genl_config {
 	const uint8_t *hash_key;	/* FLYREP_HASH_KEY_LEN bytes */
 	int64_t hold_s;
 	int64_t grace_s;
+	int64_t learn_s;
 	int64_t ring_entries;
 	int standby;
 	const struct fr_genl_filter *filter;
 };
 
 #define FR_GENL_CONFIG_KEEP \
-	{ .hold_s = -1, .grace_s = -1, .ring_entries = -1, .standby = -1 }
+	{ .hold_s = -1, .grace_s = -1, .learn_s = -1, .ring_entries = -1, .standby = -1 }
 
 int fr_genl_config(struct fr_genl *g, const struct fr_genl_config *c);
 int fr_genl_bind(struct fr_genl *g);

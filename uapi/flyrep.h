@@ -35,6 +35,9 @@
  *   most), until the owner deletes them, a packet takes them over, PROMOTE makes
  *   them this node's own, or no reader was bound for FLYREP_A_GRACE_S.
  *   What APPLY does is never captured. DEMOTE is the reverse of PROMOTE.
+ *   TCP windows do not travel. A flow that changes hands is tracked liberally; FLYREP_A_LEARN_S
+ *   after it became local its windows, once known, are learnt anew, and when they are known
+ *   again it is tracked strictly.
  *
  * All integers are in host byte order unless their type says otherwise.
  */
@@ -54,9 +57,9 @@
  * enum flyrep_cmd - commands
  * @FLYREP_CMD_UNSPEC: invalid
  * @FLYREP_CMD_INFO: do. Reply: ABI, VERSION, CAPTURE, READER, RING_ENTRIES,
- *	DIRTY, HOLD_S, GRACE_S, CT_COUNT, CT_MAX, COUNTERS, STANDBY
- * @FLYREP_CMD_CONFIG: do. Any of HASH_KEY, HOLD_S, GRACE_S, RING_ENTRIES, FILTER,
- *	STANDBY. What is absent stays; a FILTER replaces the whole one. -EBUSY when another
+ *	DIRTY, HOLD_S, GRACE_S, LEARN_S, CT_COUNT, CT_MAX, COUNTERS, STANDBY
+ * @FLYREP_CMD_CONFIG: do. Any of HASH_KEY, HOLD_S, GRACE_S, LEARN_S, RING_ENTRIES,
+ *	FILTER, STANDBY. What is absent stays; a FILTER replaces the whole one. -EBUSY when another
  *	socket is the reader. A new HASH_KEY or FILTER and the end of STANDBY mark all
  *	buckets dirty.
  *	RING_ENTRIES takes effect at the next BIND.
@@ -123,6 +126,8 @@ enum flyrep_cmd {
  * @FLYREP_A_FILTER: nest of enum flyrep_filter_attr
  * @FLYREP_A_STANDBY: u8, 0 or 1: on a standby, nothing local is queued; losses of held
  *	objects still are
+ * @FLYREP_A_LEARN_S: u32, 1 .. 3600, how long a TCP flow that became local is tracked
+ *	liberally before its windows are looked at, seconds
  */
 enum flyrep_attr {
 	FLYREP_A_UNSPEC,
@@ -151,6 +156,7 @@ enum flyrep_attr {
 	FLYREP_A_COUNTERS,
 	FLYREP_A_FILTER,
 	FLYREP_A_STANDBY,
+	FLYREP_A_LEARN_S,
 	__FLYREP_A_MAX
 };
 
@@ -277,6 +283,7 @@ enum flyrep_counter {
 	FLYREP_C_PROMOTED,
 	FLYREP_C_DEMOTED,
 	FLYREP_C_ORPHANED,		/* held objects given a normal timeout by the guard */
+	FLYREP_C_STRICT,		/* flows that changed hands, tracked strictly again */
 	__FLYREP_C_MAX
 };
 

@@ -7,6 +7,9 @@
 #include "kt_flow.h"
 #include "kt_harness.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 FIXTURE(hold)
 {
 	struct kt_nets	nets;
@@ -190,6 +193,182 @@ TEST_F(hold, demote_and_promote_a_live_connection)
 		ASSERT_EQ(10, kt_recv(t.a));
 	}
 	EXPECT_EQ(invalid, kt_invalid(&self->nets));
+	kt_tcp_close(&t);
+}
+
+/* Bytes that a socket has sent and nobody has acknowledged */
+static int unacked(int fd)
+{
+	int n = -1;
+
+	return ioctl(fd, SIOCOUTQ, &n) ? -errno : n;
+}
+
+/*
+ * The acknowledgements were lost on the way: the sender begins anew with a segment far behind
+ * what the receiver has, and gets an answer for data that this node never saw.
+ */
+TEST_F(hold, old_segments_after_a_takeover)
+{
+	enum { LEN = 12000 };	/* fits the first window */
+	int64_t end = kt_now_ms() + KT_WAIT_MS;
+	static char buf[LEN];
+	struct kt_tcp t;
+	long invalid;
+	int got = 0;
+	uint32_t n;
+
+	ASSERT_EQ(0, kt_tcp_open(&self->nets, &t, "10.9.0.1", 6000, "10.9.0.2", 6001));
+	ASSERT_EQ(0, kt_tcp_bulk(t.b, t.a, 4 * LEN));
+	ASSERT_TRUE(kt_until(!unacked(t.b)));
+	invalid = kt_invalid(&self->nets);
+
+	/* b does not hear; and its probe of the tail goes before the takeover. */
+	ASSERT_EQ(0, kt_sh("ip netns exec %s nft 'add table ip deaf; "
+			   "add chain ip deaf in { type filter hook prerouting priority -300; "
+			   "tcp sport 6000 drop; }'", self->nets.b));
+	ASSERT_EQ(LEN, send(t.b, buf, LEN, MSG_NOSIGNAL));
+	while (got < LEN && kt_now_ms() < end)
+		got += read(t.a, buf, LEN);
+	ASSERT_EQ(LEN, got);
+	ASSERT_TRUE(kt_until(kt_number("ip netns exec %s nstat -asz TcpRetransSegs | "
+				       "awk '/Tcp/ { print $2 }'", self->nets.b) >= 2));
+	EXPECT_EQ(LEN, unacked(t.b));
+
+	ASSERT_EQ(0, fr_genl_demote(self->g, &n));
+	ASSERT_EQ(0, fr_genl_promote(self->g, &n));
+	ASSERT_EQ(0, kt_sh("ip netns exec %s nft delete table ip deaf", self->nets.b));
+	EXPECT_TRUE(kt_until(!unacked(t.b)));
+	ASSERT_EQ(0, kt_tcp_bulk(t.a, t.b, LEN));
+	ASSERT_EQ(0, kt_tcp_bulk(t.b, t.a, LEN));
+	EXPECT_EQ(invalid, kt_invalid(&self->nets));
+	kt_tcp_close(&t);
+}
+
+#define LIBERAL IP_CT_TCP_FLAG_BE_LIBERAL
+
+/* Some bytes both ways */
+static int chat(const struct kt_tcp *t)
+{
+	return kt_send(t->a, "0123456789") || kt_recv(t->b) != 10 ||
+	       kt_send(t->b, "0123456789") || kt_recv(t->a) != 10;
+}
+
+/* How both directions of a flow are tracked: bits of LIBERAL, or -1 if it is not there */
+static int liberal(struct fr_genl *g, const struct flyrep_ct *key)
+{
+	struct flyrep_ct r;
+
+	if (!kt_get(g, key, &r))
+		return -1;
+	return (r.tcp_flags[0] & LIBERAL) == (r.tcp_flags[1] & LIBERAL) ? r.tcp_flags[0] & LIBERAL : -1;
+}
+
+static int set_learn(struct fr_genl *g, int64_t learn_s)
+{
+	struct fr_genl_config c = FR_GENL_CONFIG_KEEP;
+
+	c.learn_s = learn_s;
+	return fr_genl_config(g, &c);
+}
+
+/* Who changes hands is tracked liberally; and strictly again when all is known. */
+TEST_F(hold, strict_again)
+{
+	struct flyrep_ct key = kt_rec(0, IPPROTO_TCP, "10.9.0.1", 6000, "10.9.0.2", 6001);
+	struct flyrep_ct mute = kt_rec(FLYREP_OP_INSERT, IPPROTO_TCP, "10.1.0.1", 1, "10.2.0.1", 80);
+	struct flyrep_ct r;
+	struct kt_tcp t;
+	long invalid;
+	uint32_t n;
+
+	ASSERT_EQ(0, set_learn(self->g, 1));
+	ASSERT_EQ(0, kt_tcp_open(&self->nets, &t, "10.9.0.1", 6000, "10.9.0.2", 6001));
+	EXPECT_EQ(0, liberal(self->g, &key));
+	invalid = kt_invalid(&self->nets);
+
+	/* Injected, held, and local */
+	ASSERT_TRUE(kt_get(self->g, &key, &r));
+	r = kt_rec_from(&r, FLYREP_OP_INSERT);
+	ASSERT_EQ(0, kt_apply(self->g, kt_rec_from(&r, FLYREP_OP_DELETE), FLYREP_APPLY_F_FORCE));
+	ASSERT_EQ(0, kt_apply(self->g, r, 0));
+	ASSERT_EQ(0, kt_apply(self->g, mute, 0));
+	EXPECT_EQ(LIBERAL, liberal(self->g, &key));
+	ASSERT_EQ(0, fr_genl_promote(self->g, &n));
+	EXPECT_EQ(LIBERAL, liberal(self->g, &key));
+	ASSERT_TRUE(kt_until(!chat(&t) && kt_counter(self->g, FLYREP_C_STRICT) == 1));
+	EXPECT_EQ(0, liberal(self->g, &key));
+	/* Of that one nothing is known. */
+	EXPECT_EQ(LIBERAL, liberal(self->g, &mute));
+
+	/* There and back */
+	ASSERT_EQ(0, fr_genl_demote(self->g, &n));
+	EXPECT_EQ(LIBERAL, liberal(self->g, &key));
+	ASSERT_EQ(0, fr_genl_promote(self->g, &n));
+	ASSERT_TRUE(kt_until(!chat(&t) && kt_counter(self->g, FLYREP_C_STRICT) == 2));
+	EXPECT_EQ(0, liberal(self->g, &key));
+	ASSERT_EQ(0, kt_tcp_bulk(t.b, t.a, 2 << 20));
+	ASSERT_EQ(0, kt_tcp_bulk(t.a, t.b, 2 << 20));
+	EXPECT_EQ(invalid, kt_invalid(&self->nets));
+
+	/* A packet that takes it over does the same. */
+	ASSERT_EQ(0, fr_genl_demote(self->g, &n));
+	shutdown(t.b, SHUT_WR);
+	ASSERT_EQ(0, kt_recv(t.a));
+	ASSERT_TRUE(kt_until(kt_counter(self->g, FLYREP_C_CAPTURE_TAKEOVER) == 1));
+	ASSERT_EQ(0, kt_send(t.a, "0123456789"));
+	ASSERT_EQ(10, kt_recv(t.b));
+	ASSERT_TRUE(kt_until(!kt_send(t.a, "x") && kt_recv(t.b) > 0 &&
+			     kt_counter(self->g, FLYREP_C_STRICT) == 3));
+	EXPECT_EQ(0, liberal(self->g, &key));
+	EXPECT_EQ(invalid, kt_invalid(&self->nets));
+	kt_tcp_close(&t);
+}
+
+/* What somebody else made liberal stays so. */
+TEST_F(hold, liberal_by_others)
+{
+	struct flyrep_ct key = kt_rec(0, IPPROTO_TCP, "10.9.0.1", 6000, "10.9.0.2", 6001);
+	struct kt_tcp t, u;
+	uint32_t n;
+
+	ASSERT_EQ(0, kt_sh("sysctl -qw net.netfilter.nf_conntrack_tcp_loose=1"));
+	ASSERT_EQ(0, set_learn(self->g, 1));
+	ASSERT_EQ(0, kt_tcp_open(&self->nets, &t, "10.9.0.1", 6000, "10.9.0.2", 6001));
+	ASSERT_EQ(0, kt_tcp_open(&self->nets, &u, "10.9.0.1", 6002, "10.9.0.2", 6003));
+	ASSERT_EQ(0, kt_sh("conntrack -D -p tcp --orig-port-src 6000 >/dev/null 2>&1"));
+	ASSERT_EQ(0, chat(&t));
+	ASSERT_EQ(LIBERAL, liberal(self->g, &key));
+	ASSERT_EQ(0, fr_genl_demote(self->g, &n));
+	ASSERT_EQ(0, fr_genl_promote(self->g, &n));
+	/* The other one tells when both were looked at. */
+	ASSERT_TRUE(kt_until(!chat(&t) && !chat(&u) && kt_counter(self->g, FLYREP_C_STRICT) == 1));
+	EXPECT_EQ(LIBERAL, liberal(self->g, &key));
+	kt_tcp_close(&t);
+	kt_tcp_close(&u);
+}
+
+/* Unloading leaves a flow strict if its windows are known, else liberal. */
+TEST_F(hold, unloaded_while_learning)
+{
+	struct flyrep_ct key = kt_rec(0, IPPROTO_TCP, "10.9.0.1", 6000, "10.9.0.2", 6001);
+	struct flyrep_ct mute = kt_rec(FLYREP_OP_INSERT, IPPROTO_TCP, "10.1.0.1", 1, "10.2.0.1", 80);
+	struct kt_tcp t;
+	uint32_t n;
+
+	ASSERT_EQ(0, kt_tcp_open(&self->nets, &t, "10.9.0.1", 6000, "10.9.0.2", 6001));
+	ASSERT_EQ(0, kt_apply(self->g, mute, 0));
+	ASSERT_EQ(0, fr_genl_demote(self->g, &n));
+	ASSERT_EQ(0, fr_genl_promote(self->g, &n));
+	ASSERT_EQ(0, chat(&t));
+	EXPECT_EQ(LIBERAL, liberal(self->g, &key));
+	fr_genl_close(self->g);
+	ASSERT_EQ(0, kt_sh("rmmod flyrep"));
+	ASSERT_EQ(0, kt_load());
+	ASSERT_EQ(0, kt_reader(&self->g));
+	EXPECT_EQ(0, liberal(self->g, &key));
+	EXPECT_EQ(LIBERAL, liberal(self->g, &mute));
+	ASSERT_EQ(0, chat(&t));
 	kt_tcp_close(&t);
 }
 

@@ -59,7 +59,7 @@ TEST_F(inject, round_trip)
 		EXPECT_EQ(recs[i].status, got.status & FLYREP_CT_STATUS_MASK);
 		EXPECT_EQ(recs[i].mark, got.mark);
 		EXPECT_EQ(recs[i].tcp_state, got.tcp_state);
-		EXPECT_EQ(recs[i].tcp_flags[0], got.tcp_flags[0]);
+		EXPECT_EQ(recs[i].tcp_flags[0], got.tcp_flags[0] & FLYREP_CT_TCP_FLAGS_MASK);
 		EXPECT_EQ(0, memcmp(recs[i].tcp_scale, got.tcp_scale, 2));
 		EXPECT_EQ(recs[i].zone, got.zone);
 		EXPECT_TRUE(got.timeout_s > 86000 && got.timeout_s <= 86400);
@@ -323,7 +323,7 @@ static void live_connection(struct __test_metadata *_metadata, struct kt_nets *n
 		ASSERT_EQ(0, kt_send(t.a, "0123456789"));
 		ASSERT_EQ(10, kt_recv(t.b));
 	}
-	EXPECT_LE(kt_invalid(nets) - invalid, 1);
+	EXPECT_EQ(invalid, kt_invalid(nets));
 
 	/* And without its entry it would not have. */
 	key.rec.op = FLYREP_OP_DELETE;

@@ -142,6 +142,7 @@ TEST_F(netlink, info)
 	EXPECT_EQ(0, info.reader);
 	EXPECT_EQ(86400, info.hold_s);
 	EXPECT_EQ(60, info.grace_s);
+	EXPECT_EQ(30, info.learn_s);
 	EXPECT_EQ(kt_number("sysctl -n net.netfilter.nf_conntrack_max"), info.ct_max);
 	EXPECT_EQ(kt_number("sysctl -n net.netfilter.nf_conntrack_count"), info.ct_count);
 	EXPECT_EQ(__FLYREP_C_MAX, info.n_counters);
@@ -246,6 +247,8 @@ TEST_F(netlink, config_refusals)
 		{ FLYREP_A_HOLD_S, 4, FLYREP_HOLD_MAX_S + 1, -ERANGE, "integer out of range" },
 		{ FLYREP_A_HOLD_S, 2, 1, -EINVAL, "Attribute failed policy validation|invalid attribute length" },
 		{ FLYREP_A_GRACE_S, 4, 86401, -ERANGE, "integer out of range" },
+		{ FLYREP_A_LEARN_S, 4, 0, -ERANGE, "integer out of range" },
+		{ FLYREP_A_LEARN_S, 4, 3601, -ERANGE, "integer out of range" },
 		{ FLYREP_A_RING_ENTRIES, 4, (1 << 20) + 1, -ERANGE, "integer out of range" },
 		{ FLYREP_A_STANDBY, 1, 2, -ERANGE, "integer out of range" },
 		{ FLYREP_A_FILTER, 2, 0, -EINVAL, "" },
@@ -271,6 +274,7 @@ TEST_F(netlink, config_refusals)
 	ASSERT_EQ(0, fr_genl_info(self->g, &after));
 	EXPECT_EQ(before.hold_s, after.hold_s);
 	EXPECT_EQ(before.grace_s, after.grace_s);
+	EXPECT_EQ(before.learn_s, after.learn_s);
 	EXPECT_EQ(before.standby, after.standby);
 }
 
