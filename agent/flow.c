@@ -864,9 +864,11 @@ bool flow_is_ready(struct flow *f, char *reasons, size_t len)
 		const struct receive_figures *r = receive_figures(f->links[i].receive);
 		const struct fr_hello *theirs = peer_hello(f->links[i].peer);
 
-		if (r->refused) {
-			snprintf(text, sizeof(text), "the kernel refused %lu records",
-				 r->refused);
+		/* Once in step, all that was refused has been repaired. */
+		if (r->refused && !f->was_in_step) {
+			snprintf(text, sizeof(text),
+				 "the kernel refused %lu records; it has %u flows of at most %u",
+				 r->refused, info.ct_count, info.ct_max);
 			reason(reasons, len, text);
 		}
 		if (theirs->ct_max > info.ct_max) {

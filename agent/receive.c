@@ -28,7 +28,7 @@ struct receive {
 
 	/* of the running repair */
 	uint64_t repair_begin;		/* order */
-	uint32_t repaired;
+	uint32_t repaired;		/* number of its last batch */
 	uint8_t repair[FLYREP_BUCKETS_LEN];
 	size_t n_deletes;
 	union fr_record deletes[DELETES_MAX];
@@ -90,6 +90,7 @@ void receive_start(struct receive *r, struct conn *conn, uint64_t min_epoch)
 	r->conn = conn;
 	r->min_epoch = min_epoch;
 	r->refused = 0;
+	r->repaired = 0;
 	r->figures.refused = 0;
 }
 
@@ -240,13 +241,15 @@ static int on_batch(struct receive *r, const struct fr_frame_head *head, const u
 
 static int on_repair_begin(struct receive *r, const uint8_t *payload, size_t len, const char **why)
 {
-	if (len != FLYREP_BUCKETS_LEN) {
+	struct fr_repair_begin m;
+
+	if (fr_repair_begin_decode(&m, payload, len) < 0) {
 		*why = "malformed";
 		return -EBADMSG;
 	}
-	memcpy(r->repair, payload, len);
+	memcpy(r->repair, m.buckets, sizeof(r->repair));
 	r->repair_begin = r->ops->order(r->cookie);
-	r->repaired = 0;
+	r->repaired = m.n_before;
 	r->figures.is_repairing = true;
 	return 0;
 }

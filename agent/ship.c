@@ -32,7 +32,11 @@ struct ship {
 	bool is_kicking;
 
 	bool is_repairing;
-	uint32_t repair_sent;		/* batches since REPAIR_BEGIN */
+	/*
+	 * Repair batches, counted through all repairs and sessions: the answer to the last of one
+	 * repair may come after the next has begun.
+	 */
+	uint32_t repair_sent;
 	uint32_t repair_acked;
 	uint8_t taken[FLYREP_BUCKETS_LEN];	/* buckets of the running repair */
 	uint8_t dirty[FLYREP_BUCKETS_LEN];
@@ -114,7 +118,6 @@ void ship_stop(struct ship *s)
 	s->conn = NULL;
 	s->flight_bytes = 0;
 	s->is_repairing = false;
-	s->repair_sent = s->repair_acked = 0;
 	s->wants_audit = s->is_auditing = false;
 	s->figures.n_audits_begun = s->figures.n_audits;
 	s->n_confirms = 0;
@@ -198,7 +201,7 @@ int ship_on_ack(struct ship *s, const uint8_t *payload, size_t len, const char *
 		*why = "malformed";
 		return -EBADMSG;
 	}
-	if (m.seq >= s->cursor || m.repaired > s->repair_sent) {
+	if (m.seq >= s->cursor || (int32_t)(m.repaired - s->repair_sent) > 0) {
 		*why = "acknowledges what was never sent";
 		return -EBADMSG;
 	}
@@ -211,7 +214,8 @@ int ship_on_ack(struct ship *s, const uint8_t *payload, size_t len, const char *
 	}
 	if (s->acked + 1 == s->cursor)
 		s->flight_bytes = 0;
-	s->repair_acked = m.repaired;
+	if ((int32_t)(m.repaired - s->repair_acked) > 0)
+		s->repair_acked = m.repaired;
 	s->figures.remote_entries = m.entries;
 	s->figures.refused = m.refused;
 	s->ops->acked(s->cookie, s);
@@ -327,10 +331,15 @@ bool ship_wants_repair(const struct ship *s)
 
 int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN])
 {
+	struct fr_repair_begin m = { .buckets = s->dirty, .n_before = s->repair_sent };
+	uint8_t buf[FLYREP_BUCKETS_LEN + 64];
+	struct fr_writer w;
 	int rc;
 
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_repair_begin_encode(&w, &m);
 	rc = conn_send_message(s->conn, FR_FRAME_REPAIR_BEGIN, truth_table(s->stream->truth)->id,
-			       s->dirty, sizeof(s->dirty), s->squeeze);
+			       buf, fr_writer_len(&w), s->squeeze);
 	if (rc < 0)
 		return rc;
 	memcpy(s->taken, s->dirty, sizeof(s->taken));
@@ -339,7 +348,7 @@ int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN])
 	s->figures.n_repaired += s->figures.n_dirty;
 	s->figures.n_dirty = 0;
 	s->is_repairing = true;
-	s->repair_sent = s->repair_acked = 0;
+	s->repair_acked = s->repair_sent; /* what is under way of the last one is little */
 	return 0;
 }
 

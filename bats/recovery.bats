@@ -108,6 +108,36 @@ passed() {
 	equal
 }
 
+# refused: how many records b's kernel did not take
+refused() {
+	status b '.peers[0].refused'
+}
+
+has_refused() {
+	[ "$(refused)" -gt 0 ]
+}
+
+# b has flows of its own, so its table is full before that of a.
+@test "a standby whose table is full says so, and is repaired when there is room" {
+	local max mac sessions
+	mac=$(on b cat /sys/class/net/lan0/address)
+	max=$(sysctl -n net.netfilter.nf_conntrack_max)
+	sessions=$(grep -c 'session established' "$topo_dir/b.log")
+	on client "$agent_build/bench/gen" send -q -i eth0 -m "$mac" -n 3000 -f 2600000
+	sysctl -qw net.netfilter.nf_conntrack_max="$(($(topo_flows b) + 200))"
+	load_send -n 2000 -f 2700000 -r 1000
+	wait_until 30 has_refused
+	run fr b ready
+	assert_failure 4
+	assert_output --regexp 'the kernel refused [0-9]+ records; it has [0-9]+ flows of at most'
+	sysctl -qw net.netfilter.nf_conntrack_max="$max"
+	wait_until 60 in_step
+	equal
+	wait_until 30 fr b ready
+	# None of it cost the session.
+	assert_equal "$(grep -c 'session established' "$topo_dir/b.log")" "$sessions"
+}
+
 @test "an old primary that returns steps down and takes over what the new one has" {
 	topo_cut a
 	agent_kill a

@@ -119,7 +119,7 @@ struct fr_ack {
 	uint64_t seq;		/* all up to this one are in the receiver's kernel */
 	uint64_t entries;	/* objects the receiver holds, all tables */
 	uint64_t refused;	/* records its kernel refused since the session began */
-	uint32_t repaired;	/* repair batches applied since the last REPAIR_BEGIN */
+	uint32_t repaired;	/* number of the last repair batch applied, see REPAIR_BEGIN */
 };
 
 /* Groups: FLYREP_BUCKETS buckets in FR_GROUPS groups of FR_GROUP_BUCKETS. */
@@ -152,6 +152,17 @@ struct fr_audit_reply {
 
 uint64_t fr_audit_reply_digest(const struct fr_audit_reply *m, unsigned int nth_group,
 			       unsigned int n);
+
+/**
+ * struct fr_repair_begin - a repair starts
+ * @buckets: bitmap; decode: points into the payload
+ * @n_before: repair batches this writer has sent before; those of this repair are numbered
+ *	@n_before + 1 and so on, modulo 2^32
+ */
+struct fr_repair_begin {
+	const uint8_t *buckets;
+	uint32_t n_before;
+};
 
 struct fr_role_msg {
 	uint8_t role;		/* enum fr_role */
@@ -199,7 +210,8 @@ int fr_audit_decode(struct fr_audit *m, const void *buf, size_t len);
 void fr_audit_reply_encode(struct fr_writer *w, const struct fr_audit_reply *m,
 			   const uint64_t *digests);
 int fr_audit_reply_decode(struct fr_audit_reply *m, const void *buf, size_t len);
-/* REPAIR_BEGIN: the bitmap of buckets, FLYREP_BUCKETS_LEN bytes, as is (zstd does the rest). */
+void fr_repair_begin_encode(struct fr_writer *w, const struct fr_repair_begin *m);
+int fr_repair_begin_decode(struct fr_repair_begin *m, const void *buf, size_t len);
 void fr_role_encode(struct fr_writer *w, const struct fr_role_msg *m);
 int fr_role_decode(struct fr_role_msg *m, const void *buf, size_t len);
 void fr_ping_encode(struct fr_writer *w, const struct fr_ping *m);

@@ -207,6 +207,22 @@ uint64_t fr_audit_reply_digest(const struct fr_audit_reply *m,
 	return be64toh(v);
 }
 
+void fr_repair_begin_encode(struct fr_writer *w, const struct fr_repair_begin *m)
+{
+	fr_put_be32(w, m->n_before);
+	fr_put_bytes(w, m->buckets, FLYREP_BUCKETS_LEN);
+}
+
+int fr_repair_begin_decode(struct fr_repair_begin *m, const void *buf, size_t len)
+{
+	struct fr_reader r;
+
+	fr_reader_init(&r, buf, len);
+	m->n_before = fr_get_be32(&r);
+	m->buckets = fr_get_ref(&r, FLYREP_BUCKETS_LEN);
+	return done(&r);
+}
+
 void fr_role_encode(struct fr_writer *w, const struct fr_role_msg *m)
 {
 	fr_put_u8(w, m->role);

@@ -28,7 +28,7 @@ static void must(int is_true)
 #define AGAIN(name, type) \
 	static void name(const uint8_t *data, size_t len) \
 	{ \
-		static uint8_t buf[8192]; \
+		static uint8_t buf[16384]; \
 		struct fr_writer w; \
 		struct type m; \
 		int err = fr_##name##_decode(&m, data, len); \
@@ -47,6 +47,7 @@ static void must(int is_true)
 AGAIN(start, fr_start)
 AGAIN(ack, fr_ack)
 AGAIN(audit, fr_audit)
+AGAIN(repair_begin, fr_repair_begin)
 AGAIN(role, fr_role_msg)
 AGAIN(ping, fr_ping)
 AGAIN(checked, fr_checked)
@@ -109,6 +110,7 @@ static void (*const decoders[FR_FRAME_TYPE_END])(const uint8_t *, size_t) = {
 	[FR_FRAME_HELLO] = hello, [FR_FRAME_START] = start,
 	[FR_FRAME_BATCH] = batch, [FR_FRAME_ACK] = ack,
 	[FR_FRAME_AUDIT] = audit, [FR_FRAME_AUDIT_REPLY] = audit_reply,
+	[FR_FRAME_REPAIR_BEGIN] = repair_begin,
 	[FR_FRAME_ROLE] = role,	  [FR_FRAME_PING] = ping,
 	[FR_FRAME_ERROR] = error, [FR_FRAME_CHECKED] = checked,
 };

@@ -283,6 +283,7 @@ union message {
 	struct fr_start start;
 	struct fr_ack ack;
 	struct fr_audit audit;
+	struct fr_repair_begin repair_begin;
 	struct fr_role_msg role;
 	struct fr_ping ping;
 	struct fr_checked checked;
@@ -304,6 +305,7 @@ CODEC(hello, fr_hello)
 CODEC(start, fr_start)
 CODEC(ack, fr_ack)
 CODEC(audit, fr_audit)
+CODEC(repair_begin, fr_repair_begin)
 CODEC(role, fr_role_msg)
 CODEC(ping, fr_ping)
 CODEC(checked, fr_checked)
@@ -315,6 +317,10 @@ struct codec {
 	size_t len; /* of its payload */
 	union message sample;
 };
+
+#define MESSAGE_MAX (FLYREP_BUCKETS_LEN + 1024)
+
+static const uint8_t some_buckets[FLYREP_BUCKETS_LEN] = { 1, 2, 3 };
 
 static const struct codec codecs[] = {
 	{ hello_put,
@@ -353,6 +359,10 @@ static const struct codec codecs[] = {
 	  { .audit = { .id = 0xdeadbeef,
 		       .entries = 9,
 		       .group = { 1, 2, [255] = UINT64_MAX } } } },
+	{ repair_begin_put,
+	  repair_begin_get,
+	  4 + FLYREP_BUCKETS_LEN,
+	  { .repair_begin = { .buckets = some_buckets, .n_before = UINT32_MAX } } },
 	{ role_put,
 	  role_get,
 	  9,
@@ -384,19 +394,18 @@ static size_t put_sample(const struct codec *c, uint8_t *buf, size_t size)
 static int get_exact(const struct codec *c, union message *m,
 		     const uint8_t *buf, size_t len)
 {
-	uint8_t *exact = malloc(len ? len : 1);
-	int err;
+	static uint8_t *exact; /* what was decoded may point into it */
 
+	free(exact);
+	exact = malloc(len ? len : 1);
 	assert_non_null(exact);
 	memcpy(exact, buf, len);
-	err = c->get(m, exact, len);
-	free(exact);
-	return err;
+	return c->get(m, exact, len);
 }
 
 static void messages_round_trip(void **state)
 {
-	uint8_t buf[4096], again[4096];
+	uint8_t buf[MESSAGE_MAX], again[MESSAGE_MAX];
 	struct fr_writer w;
 	union message m;
 	size_t i, len;
@@ -418,7 +427,7 @@ static void messages_round_trip(void **state)
 
 static void short_messages_are_refused_longer_ones_are_not(void **state)
 {
-	uint8_t buf[4096];
+	uint8_t buf[MESSAGE_MAX];
 	union message m;
 	size_t i, cut, len;
 

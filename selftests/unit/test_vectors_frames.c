@@ -292,25 +292,27 @@ static int say_checked(FILE *out, const void *buf, size_t len)
 	return err;
 }
 
-static void put_bitmap(struct fr_writer *w)
+static void put_repair_begin(struct fr_writer *w)
 {
 	static const uint8_t buckets[FLYREP_BUCKETS_LEN] = {
 		0x01, [FLYREP_BUCKETS_LEN - 1] = 0x80
 	};
+	static const struct fr_repair_begin m = { buckets, 258 };
 
-	fr_put_bytes(w, buckets, sizeof(buckets));
+	fr_repair_begin_encode(w, &m);
 }
 
-static int say_bitmap(FILE *out, const void *buf, size_t len)
+static int say_repair_begin(FILE *out, const void *buf, size_t len)
 {
-	const uint8_t *p = buf;
+	struct fr_repair_begin m;
+	int err = fr_repair_begin_decode(&m, buf, len);
 	size_t i;
 
-	fputs("buckets", out);
-	for (i = 0; i < len * 8; i++)
-		if (p[i / 8] >> i % 8 & 1)
+	fprintf(out, "batches before %u, buckets", m.n_before);
+	for (i = 0; !err && i < FLYREP_BUCKETS; i++)
+		if (m.buckets[i / 8] >> i % 8 & 1)
 			fprintf(out, " %zu", i);
-	return len == FLYREP_BUCKETS_LEN ? 0 : -EBADMSG;
+	return err;
 }
 
 /* A row for every type of frame: write its payload; say what a payload means. */
@@ -324,7 +326,7 @@ static const struct message {
 	[FR_FRAME_ACK] = { put_ack, say_ack },
 	[FR_FRAME_AUDIT] = { put_audit, say_audit },
 	[FR_FRAME_AUDIT_REPLY] = { put_audit_reply, say_audit_reply },
-	[FR_FRAME_REPAIR_BEGIN] = { put_bitmap, say_bitmap },
+	[FR_FRAME_REPAIR_BEGIN] = { put_repair_begin, say_repair_begin },
 	[FR_FRAME_REPAIR_END] = { put_nothing, say_nothing },
 	[FR_FRAME_ROLE] = { put_role, say_role },
 	[FR_FRAME_PING] = { put_ping, say_ping },
