@@ -201,6 +201,9 @@ check-vm: ## module tests in guests; KERNEL=6.1 or 6.12, TEST=part of a name
 check-bats: ## product tests in guests; KERNEL=, TEST= as above
 	$(Q)selftests/check bats
 
+check-pair: ## two guests and a wire: module reload on one side, power failure; FLOWS=
+	$(Q)selftests/check pair
+
 check-debug: ## module tests on a debug kernel (KASAN, lockdep, kmemleak), built first
 	$(Q)selftests/check debug
 
@@ -281,4 +284,4 @@ clean: ## remove what was built (the cache of kernels stays)
 
 .PHONY: all tools help deps module unit-tests fuzzers kmod-tests bench-tools \
 	check check-unit check-fuzz check-lint check-install check-lab check-vm \
-	check-bats check-debug lint demo bench clean install install-dkms uninstall
+	check-bats check-pair check-debug lint demo bench clean install install-dkms uninstall
