@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The TCP windows of a flow that changes hands. They do not travel: a window that is not exact makes
- * the tracker drop good segments. So they are forgotten, and the next packet of each direction
- * tells them anew.
+ * The TCP windows of a flow that changes hands. They do not travel: a window that is not exact
+ * makes the tracker drop good segments. So they are forgotten, and the next packet of each
+ * direction tells them anew.
  *
  * What is learnt so can still be wrong: where acknowledgements were lost with the old node, the
  * sender begins anew far behind what the receiver has, and the receiver's answer acknowledges
  * data that this tracker never saw. Were it strict, it would drop that answer, each time it
- * comes, and the connection would stall. So the flow is tracked liberally until both windows are known,
- * have been learnt once more in calm, and are known again. Then it is strict for good.
+ * comes, and the connection would stall. So the flow is tracked liberally until both windows
+ * are known, have been learnt once more in calm, and are known again. Then it is strict for good.
  */
 #ifndef _FLYREP_WINDOW_H
 #define _FLYREP_WINDOW_H
