@@ -13,6 +13,7 @@
 
 #define BATCH_MAX	8192	/* records that fit FR_FRAME_MAX_LEN, whatever they hold */
 #define REPAIR_BATCH	1000
+#define MUTE_MS		20000	/* between two looks at flows that raise no events */
 #define TABLE		FLYREP_TABLE_CONNTRACK
 
 static void schedule(struct flow *f);
@@ -216,7 +217,9 @@ static void forget(struct flow *f)
 	cancel_job(f);
 	f->is_known = false;
 	f->has_dirty = false;
+	f->has_mute = false;
 	memset(f->dirty, 0, sizeof(f->dirty));
+	memset(f->mute, 0, sizeof(f->mute));
 	batch_reset(f->batch);
 	batch_reset(f->repair);
 	index_forget_stamps(truth_index(f->truth));
@@ -281,6 +284,17 @@ static void add_repair(struct flow *f, const void *rec, unsigned int bucket)
 		flush_repair(f);
 }
 
+/* A flow that will not tell of its end; it is looked at again as long as it is there. */
+static void mark_mute(struct flow *f, unsigned int bucket)
+{
+	f->mute[bucket / 8] |= 1u << (bucket % 8);
+	if (f->has_mute)
+		return;
+	f->has_mute = true;
+	sd_event_source_set_time_relative(f->listen, MUTE_MS * 1000);
+	sd_event_source_set_enabled(f->listen, SD_EVENT_ONESHOT);
+}
+
 static void on_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
 {
 	struct flow *f = cookie;
@@ -298,6 +312,8 @@ static void on_snap_records(void *cookie, uint8_t table, const void *recs, size_
 				&bucket, &is_current);
 		if (!is_writer(f))
 			continue;
+		if (rec->flags & FLYREP_REC_F_MUTE)
+			mark_mute(f, bucket);
 		if (op > FLYREP_OP_UNSPEC)
 			publish(f, rec, op, bucket);
 		if (is_current && f->job_link)
@@ -809,6 +825,19 @@ static int on_self_check_due(sd_event_source *s, uint64_t usec, void *cookie)
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
+static int on_listen_due(sd_event_source *s, uint64_t usec, void *cookie)
+{
+	struct flow *f = cookie;
+
+	(void)s;
+	(void)usec;
+	if (f->has_mute)
+		on_dirty(f, f->mute);
+	f->has_mute = false;
+	memset(f->mute, 0, sizeof(f->mute));
+	return 0;
+}
+
 void flow_check(struct flow *f)
 {
 	f->wants_check = true;
@@ -961,6 +990,10 @@ static int open_all(struct flow *f)
 	if (rc >= 0)
 		rc = add_timer(f, &f->self_check, c->recovery.resync_interval_ms,
 			       on_self_check_due);
+	if (rc >= 0)
+		rc = add_timer(f, &f->listen, 0, on_listen_due);
+	if (rc >= 0)
+		rc = sd_event_source_set_enabled(f->listen, SD_EVENT_OFF);
 	return rc;
 }
 
@@ -991,6 +1024,7 @@ void flow_free(struct flow *f)
 	sd_event_source_disable_unref(f->pace);
 	sd_event_source_disable_unref(f->audit);
 	sd_event_source_disable_unref(f->self_check);
+	sd_event_source_disable_unref(f->listen);
 	peers_free(f->peers);
 	for (i = 0; i < f->n_links; i++) {
 		ship_free(f->links[i].ship);

@@ -80,11 +80,14 @@ struct flow {
 	bool wants_check;
 	bool has_dirty;
 	uint8_t dirty[FLYREP_BUCKETS_LEN];
+	bool has_mute;
+	uint8_t mute[FLYREP_BUCKETS_LEN];	/* writer: with flows that raise no events */
 	struct flow_check check;
 
 	sd_event_source *pace;		/* longest wait of a change for its batch */
 	sd_event_source *audit;
 	sd_event_source *self_check;
+	sd_event_source *listen;	/* looks at the mute ones again */
 
 	uint64_t n_taken_over;		/* held flows that a packet made local here */
 	uint64_t n_lost;		/* held flows that vanished from the kernel */

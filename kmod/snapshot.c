@@ -4,6 +4,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <net/genetlink.h>
+#include <net/netfilter/nf_conntrack_ecache.h>
 
 #include "compat/compat.h"
 #include "conntrack.h"
@@ -86,6 +87,14 @@ static bool snapshot_wants(const struct snapshot *snap, const struct flyrep_net 
 	return snap->origin != FLYREP_ORIGIN_REMOTE && flyrep_filter_pass(fn, ct);
 }
 
+/* Nobody will be told when this flow ends. Context: RCU read side */
+static bool snapshot_is_mute(const struct nf_conn *ct)
+{
+	const struct nf_conntrack_ecache *e = nf_ct_ecache_find(ct);
+
+	return !e || !(e->ctmask & (1 << IPCT_DESTROY));
+}
+
 /* Context: RCU read side. Return: 0 or -EMSGSIZE */
 static int snapshot_visit(struct nf_conn *ct, void *data)
 {
@@ -109,6 +118,8 @@ static int snapshot_visit(struct nf_conn *ct, void *data)
 		return 0;
 	r->rec.stamp = atomic64_inc_return(&fill->fn->stamp);
 	flyrep_conntrack_read_state(r, ct, fill->fn);
+	if (snapshot_is_mute(ct))
+		r->rec.flags |= FLYREP_REC_F_MUTE;
 	r->rec.op = FLYREP_OP_UPDATE;
 	r->rec.age_us = 0;
 	fill->n++;

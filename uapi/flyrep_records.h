@@ -48,6 +48,11 @@ enum flyrep_op {
 
 /* struct flyrep_rec.flags */
 #define FLYREP_REC_F_REMOTE	0x01	/* injected from a peer, still held */
+/*
+ * SNAPSHOT only: the object raises no events, so only another snapshot will tell of its changes
+ * and of its end. So are flows that were born while conntrack made no events.
+ */
+#define FLYREP_REC_F_MUTE	0x02
 
 /**
  * struct flyrep_rec - head of every record, 24 bytes, host byte order

@@ -290,6 +290,28 @@ TEST_F(capture, snapshot_by_bucket)
 	kt_recs_reset(&all);
 }
 
+/* Events were off when it was born: its end will be nobody's news, and the snapshot says so. */
+TEST_F(capture, mute)
+{
+	struct flyrep_ct heard = kt_rec(0, IPPROTO_UDP, "10.9.0.1", 4000, "10.9.0.2", 5000), got;
+	struct flyrep_ct mute = kt_rec(0, IPPROTO_UDP, "10.9.0.1", 4001, "10.9.0.2", 5001);
+
+	ASSERT_EQ(0, kt_udp_once(&self->nets, "10.9.0.1", 4000, "10.9.0.2", 5000, true));
+	ASSERT_EQ(0, kt_sh("sysctl -qw net.netfilter.nf_conntrack_events=0"));
+	ASSERT_EQ(0, kt_udp_once(&self->nets, "10.9.0.1", 4001, "10.9.0.2", 5001, true));
+	ASSERT_EQ(0, kt_sh("sysctl -qw net.netfilter.nf_conntrack_events=1"));
+	ASSERT_TRUE(kt_get(self->g, &heard, &got));
+	EXPECT_EQ(0, got.rec.flags);
+	ASSERT_TRUE(kt_get(self->g, &mute, &got));
+	EXPECT_EQ(FLYREP_REC_F_MUTE, got.rec.flags);
+	ASSERT_EQ(0, kt_drain(self->g, &self->k));
+	kt_recs_reset(&self->k);
+	ASSERT_EQ(0, kt_sh("conntrack -D -p udp >/dev/null 2>&1"));
+	ASSERT_EQ(0, kt_drain(self->g, &self->k));
+	EXPECT_EQ(1, self->k.n);
+	EXPECT_EQ(NULL, kt_find(&self->k, &mute));
+}
+
 /* A flow that only a snapshot told of: its end is told too. */
 TEST_F(capture, snapshot_makes_ends_news)
 {
