@@ -893,11 +893,10 @@ bool flow_is_ready(struct flow *f, char *reasons, size_t len)
 		const struct receive_figures *r = receive_figures(f->links[i].receive);
 		const struct fr_hello *theirs = peer_hello(f->links[i].peer);
 
-		/* Once in step, all that was refused has been repaired. */
-		if (r->refused && !f->was_in_step) {
+		if (r->unrepaired) {
 			snprintf(text, sizeof(text),
 				 "the kernel refused %lu records; it has %u flows of at most %u",
-				 r->refused, info.ct_count, info.ct_max);
+				 r->unrepaired, info.ct_count, info.ct_max);
 			reason(reasons, len, text);
 		}
 		if (theirs->ct_max > info.ct_max) {

@@ -112,6 +112,7 @@ void receive_forget(struct receive *r)
 	memset(r->history, 0, sizeof(r->history));
 	r->seq = 0;
 	r->figures.is_equal = false;
+	r->figures.unrepaired = 0;
 	r->figures.last_audit_ns = 0;
 }
 
@@ -149,6 +150,7 @@ static void on_refused(void *cookie, const void *rec, int error)
 	(void)error;
 	r->refused++;
 	r->figures.refused++;
+	r->figures.unrepaired++;
 	truth_drop(r->truth, rec);
 	head->op = FLYREP_OP_UNSPEC;
 }
@@ -328,6 +330,8 @@ static int on_audit(struct receive *r, const uint8_t *payload, size_t len, const
 	}
 	r->figures.last_audit_ns = monotonic_ns();
 	r->figures.is_equal = !reply.n_groups;
+	if (r->figures.is_equal)
+		r->figures.unrepaired = 0;
 	r->figures.writer_entries = m.entries;
 	size = 64 + (size_t)reply.n_groups * FR_GROUP_BUCKETS * 8;
 	buf = malloc(size);

@@ -35,7 +35,8 @@ struct receive_ops {
 struct receive_figures {
 	uint64_t n_batches;
 	uint64_t n_changes;
-	uint64_t refused;
+	uint64_t refused;		/* in this session */
+	uint64_t unrepaired;		/* of all sessions, since an audit found both equal */
 	uint64_t last_audit_ns;		/* CLOCK_MONOTONIC, 0: none */
 	bool is_equal;			/* at the last audit */
 	uint64_t writer_entries;	/* at the last audit */
