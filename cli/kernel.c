@@ -160,7 +160,16 @@ static const char *text_of(const json_t *object, const char *key)
 		       "";
 }
 
-/* "10.0.0.1:53" or "[fd00::1]:53"; of ICMP the address alone */
+/* By its name, or by its number if it has none */
+static void print_proto(const json_t *proto)
+{
+	if (json_is_string(proto))
+		printf("%-7s ", json_string_value(proto));
+	else
+		printf("%-7lld ", (long long)json_integer_value(proto));
+}
+
+/* "10.0.0.1:53" or "[fd00::1]:53"; the address alone where there are no ports */
 static void print_end(const json_t *tuple, const char *addr, const char *port)
 {
 	const json_t *number = json_object_get(tuple, port);
@@ -189,19 +198,23 @@ static void print_tuple(const json_t *tuple)
 static void print_record(const struct cli *cli, const json_t *rec)
 {
 	const json_t *reply = json_object_get(rec, "reply"), *status, *item;
+	static const char *const states[] = { "tcp_state", "sctp_state",
+					      "dccp_state" };
 	bool is_gone = !strcmp(text_of(rec, "op"), "delete");
 	size_t i;
 
 	style_print(cli, is_gone ? STYLE_BAD : STYLE_GOOD, "%-6s",
 		    text_of(rec, "op"));
-	printf(" %-6s %-6s ", text_of(rec, "origin"), text_of(rec, "proto"));
+	printf(" %-6s ", text_of(rec, "origin"));
+	print_proto(json_object_get(rec, "proto"));
 	print_tuple(json_object_get(rec, "original"));
 	if (reply) {
 		fputs("  reply ", stdout);
 		print_tuple(reply);
 	}
-	if (*text_of(rec, "tcp_state"))
-		printf("  %s", text_of(rec, "tcp_state"));
+	for (i = 0; i < sizeof(states) / sizeof(*states); i++)
+		if (*text_of(rec, states[i]))
+			printf("  %s", text_of(rec, states[i]));
 	status = json_object_get(rec, "status");
 	json_array_foreach(status, i, item)
 		printf(" %s", json_string_value(item));

@@ -6,18 +6,20 @@
 #include "buckets.h"
 #include "compat/compat.h"
 #include "pernet.h"
+#include "proto.h"
 
 static_assert(sizeof(struct flyrep_rec) == 24);
 static_assert(sizeof(struct flyrep_ct_tuple) == 36);
 static_assert(sizeof(struct flyrep_ct) == 128);
+static_assert(offsetof(struct flyrep_ct, proto_value) == 116);
+static_assert(offsetof(struct flyrep_ct, sctp_vtag) == 120);
+static_assert(offsetof(struct flyrep_ct, dccp_handshake_seq) == 120);
 static_assert(__IPS_MAX_BIT <= 32, "the kernel uses more of nf_conn.status than it did");
 static_assert(sizeof_field(struct nf_conn, status) == 8);
 static_assert(FLYREP_CT_STATUS_MASK ==
 	      (IPS_SEEN_REPLY | IPS_ASSURED | IPS_SRC_NAT | IPS_DST_NAT));
 static_assert(FLYREP_CT_TCP_FLAGS_MASK ==
 	      (IP_CT_TCP_FLAG_WINDOW_SCALE | IP_CT_TCP_FLAG_SACK_PERM));
-
-#define CONNTRACK_MAX_SCALE 14
 
 static __always_inline void conntrack_read_addr(union flyrep_addr *to,
 						const union nf_inet_addr *from, bool is_v4)
@@ -38,7 +40,7 @@ static void conntrack_read_tuple(struct flyrep_ct_tuple *to, const struct nf_con
 
 	conntrack_read_addr(&to->src, &t->src.u3, is_v4);
 	conntrack_read_addr(&to->dst, &t->dst.u3, is_v4);
-	/* ICMP: the identifier, and type and code as they lie in memory */
+	/* ICMP: the identifier, and type and code as they lie in memory; GRE: its keys */
 	to->sport = t->src.u.all;
 	to->dport = t->dst.u.all;
 }
@@ -81,6 +83,8 @@ void flyrep_conntrack_read_state(struct flyrep_ct *r, const struct nf_conn *ct,
 	memset_after(r, 0, mark);
 	if (r->proto == IPPROTO_TCP)
 		conntrack_read_tcp(r, &ct->proto.tcp);
+	else if (r->proto != IPPROTO_UDP)
+		flyrep_proto_read(r, ct);
 }
 
 unsigned int flyrep_conntrack_bucket(const struct flyrep_ct *r, const struct flyrep_net *fn)
@@ -111,61 +115,14 @@ static bool conntrack_tuple_is_v4(const struct flyrep_ct_tuple *t)
 		 t->dst.word[1] | t->dst.word[2] | t->dst.word[3]);
 }
 
-/* Return: 0 or -errno; an ICMP of the wrong family is not a protocol at all */
-static int conntrack_check_proto(const struct flyrep_ct *r)
-{
-	switch (r->proto) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-		return 0;
-	case IPPROTO_ICMP:
-		return r->family == AF_INET ? 0 : -EINVAL;
-	case IPPROTO_ICMPV6:
-		return r->family == AF_INET6 ? 0 : -EINVAL;
-	default:
-		return -EPROTONOSUPPORT;
-	}
-}
-
-static bool conntrack_tcp_is_sane(const struct flyrep_ct *r)
-{
-	if (r->proto == IPPROTO_TCP)
-		return r->tcp_state < TCP_CONNTRACK_MAX &&
-		       r->tcp_scale[0] <= CONNTRACK_MAX_SCALE &&
-		       r->tcp_scale[1] <= CONNTRACK_MAX_SCALE;
-	return !(r->tcp_state | r->tcp_flags[0] | r->tcp_flags[1] |
-		 r->tcp_scale[0] | r->tcp_scale[1]);
-}
-
-static __always_inline bool conntrack_is_zero(const u8 *bytes, size_t len)
-{
-	u8 any = 0;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		any |= bytes[i];
-	return !any;
-}
-
-/* The value of a record; a DELETE has none. Return: 0 or -EINVAL */
-static int conntrack_check_value(const struct flyrep_ct *r)
-{
-	if (r->family == AF_INET && !conntrack_tuple_is_v4(&r->reply))
-		return -EINVAL;
-	if (!conntrack_is_zero(r->reserved3, sizeof(r->reserved3)))
-		return -EINVAL;
-	return conntrack_tcp_is_sane(r) ? 0 : -EINVAL;
-}
-
 int flyrep_conntrack_check(const struct flyrep_ct *r)
 {
 	const struct flyrep_rec *rec = &r->rec;
-	int err;
 
 	if (rec->op == FLYREP_OP_UNSPEC || rec->op >= __FLYREP_OP_MAX || rec->flags ||
 	    rec->reserved || rec->id || rec->stamp || rec->age_us || rec->reserved2)
 		return -EINVAL;
-	if (!conntrack_is_zero(r->reserved, sizeof(r->reserved)))
+	if (!flyrep_conntrack_is_zero(r->reserved, sizeof(r->reserved)))
 		return -EINVAL;
 	if (r->family == AF_INET) {
 		if (!conntrack_tuple_is_v4(&r->orig))
@@ -179,26 +136,8 @@ int flyrep_conntrack_check(const struct flyrep_ct *r)
 	if (r->zone != NF_CT_DEFAULT_ZONE_ID)
 		return -EINVAL;
 #endif
-	err = conntrack_check_proto(r);
-	if (err || rec->op == FLYREP_OP_DELETE)
-		return err;
-	return conntrack_check_value(r);
-}
-
-unsigned int flyrep_conntrack_tcp_rank(u8 state)
-{
-	static const u8 rank[TCP_CONNTRACK_MAX] = {
-		[TCP_CONNTRACK_NONE]		= 0,
-		[TCP_CONNTRACK_SYN_SENT]	= 1,
-		[TCP_CONNTRACK_SYN_SENT2]	= 2,
-		[TCP_CONNTRACK_SYN_RECV]	= 3,
-		[TCP_CONNTRACK_ESTABLISHED]	= 4,
-		[TCP_CONNTRACK_FIN_WAIT]	= 5,
-		[TCP_CONNTRACK_CLOSE_WAIT]	= 6,
-		[TCP_CONNTRACK_LAST_ACK]	= 7,
-		[TCP_CONNTRACK_TIME_WAIT]	= 8,
-		[TCP_CONNTRACK_CLOSE]		= 9,
-	};
-
-	return rank[state];
+	if (r->family == AF_INET && rec->op != FLYREP_OP_DELETE &&
+	    !conntrack_tuple_is_v4(&r->reply))
+		return -EINVAL;
+	return flyrep_proto_check(r);
 }

@@ -46,6 +46,21 @@ static inline u32 flyrep_conntrack_mark(const struct nf_conn *ct)
 }
 
 /**
+ * flyrep_conntrack_is_zero - is there nothing in a few bytes of a record
+ * @bytes: where
+ * @len: how many, a constant
+ */
+static __always_inline bool flyrep_conntrack_is_zero(const u8 *bytes, size_t len)
+{
+	u8 any = 0;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		any |= bytes[i];
+	return !any;
+}
+
+/**
  * flyrep_conntrack_read_key - fill the key fields of a record
  * @r: the record
  * @ct: a flow; the caller holds a reference
@@ -90,14 +105,8 @@ void flyrep_conntrack_tuple(struct nf_conntrack_tuple *t, const struct flyrep_ct
  * flyrep_conntrack_check - can APPLY use this record
  * @r: a record from user space
  *
- * Return: 0; -EPROTONOSUPPORT; -EINVAL.
+ * Return: 0; -EINVAL; as flyrep_proto_check().
  */
 int flyrep_conntrack_check(const struct flyrep_ct *r);
-
-/**
- * flyrep_conntrack_tcp_rank - how far a TCP state is on its one-way path
- * @state: enum tcp_conntrack, below TCP_CONNTRACK_MAX
- */
-unsigned int flyrep_conntrack_tcp_rank(u8 state);
 
 #endif

@@ -2,42 +2,14 @@
 #include "hold.h"
 
 #include <net/netfilter/nf_conntrack_core.h>
-#include <net/netfilter/nf_conntrack_l4proto.h>
 
 #include "conntrack.h"
 #include "filter.h"
 #include "pernet.h"
+#include "proto.h"
 #include "reader.h"
 #include "walk.h"
 #include "window.h"
-
-/* What the flow's protocol gives it after a packet in its state, jiffies, never 0 */
-static u32 hold_proto_timeout(const struct nf_conn *ct)
-{
-	struct net *net = nf_ct_net(ct);
-	u32 timeout;
-	u8 state;
-
-	switch (nf_ct_protonum(ct)) {
-	case IPPROTO_TCP:
-		state = READ_ONCE(ct->proto.tcp.state);
-		timeout = nf_tcp_pernet(net)->timeouts[min_t(u8, state, TCP_CONNTRACK_MAX - 1)];
-		break;
-	case IPPROTO_UDP:
-		timeout = nf_udp_pernet(net)->timeouts[test_bit(IPS_ASSURED_BIT, &ct->status) ?
-						       UDP_CT_REPLIED : UDP_CT_UNREPLIED];
-		break;
-	case IPPROTO_ICMP:
-		timeout = nf_icmp_pernet(net)->timeout;
-		break;
-	case IPPROTO_ICMPV6:
-		timeout = nf_icmpv6_pernet(net)->timeout;
-		break;
-	default:
-		timeout = nf_generic_pernet(net)->timeout;
-	}
-	return max_t(u32, timeout, HZ);
-}
 
 static void hold_set_timeout(struct nf_conn *ct, u32 timeout)
 {
@@ -51,7 +23,7 @@ void flyrep_hold_extend(const struct flyrep_net *fn, struct nf_conn *ct)
 	/* A flow that a packet took over just now must not keep this: write, then look. */
 	smp_mb();
 	if (!test_bit(FLYREP_CT_REMOTE_BIT, &ct->status))
-		hold_set_timeout(ct, hold_proto_timeout(ct));
+		hold_set_timeout(ct, flyrep_proto_timeout(ct));
 }
 
 void flyrep_hold_take(const struct flyrep_net *fn, struct nf_conn *ct)
@@ -76,7 +48,7 @@ static void hold_visit_promote(struct nf_conn *ct, void *data)
 	if (!test_and_clear_bit(FLYREP_CT_REMOTE_BIT, &ct->status))
 		return;
 	flyrep_window_forget(ct);
-	hold_set_timeout(ct, hold_proto_timeout(ct));
+	hold_set_timeout(ct, flyrep_proto_timeout(ct));
 	hw->n++;
 }
 
@@ -130,7 +102,7 @@ u32 flyrep_hold_demote(struct flyrep_net *fn)
 static void hold_visit_orphan(struct nf_conn *ct, void *data)
 {
 	struct hold_walk *hw = data;
-	u32 timeout = hold_proto_timeout(ct);
+	u32 timeout = flyrep_proto_timeout(ct);
 
 	if (!test_bit(FLYREP_CT_REMOTE_BIT, &ct->status) || nf_ct_expires(ct) <= timeout)
 		return;

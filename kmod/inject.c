@@ -14,6 +14,7 @@
 #include "flyrep.h"
 #include "hold.h"
 #include "pernet.h"
+#include "proto.h"
 #include "reader.h"
 #include "window.h"
 
@@ -80,18 +81,25 @@ static int inject_find(struct net *net, const struct inject_flow *f, struct nf_c
 	return -EADDRINUSE;
 }
 
-/* Make one side of the mapping exactly so. */
+static bool inject_is_icmp(u8 proto)
+{
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+}
+
+/* Make one side of the mapping exactly so. Where there are no ports, nothing is said of them. */
 static int inject_nat_side(struct nf_conn *ct, enum nf_nat_manip_type manip,
 			   const union nf_inet_addr *addr, __be16 port)
 {
 	struct nf_nat_range2 range = {
-		.flags		= NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED,
+		.flags		= NF_NAT_RANGE_MAP_IPS,
 		.min_addr	= *addr,
 		.max_addr	= *addr,
 		.min_proto.all	= port,
 		.max_proto.all	= port,
 	};
 
+	if (inject_is_icmp(nf_ct_protonum(ct)) || flyrep_proto_has_ports(nf_ct_protonum(ct)))
+		range.flags |= NF_NAT_RANGE_PROTO_SPECIFIED;
 	return nf_nat_setup_info(ct, &range, manip) == NF_ACCEPT ? 0 : -ENOMEM;
 }
 
@@ -104,7 +112,7 @@ static int inject_nat_side(struct nf_conn *ct, enum nf_nat_manip_type manip,
 static int inject_nat(struct nf_conn *ct, const struct inject_flow *f)
 {
 	const struct nf_conntrack_tuple *t = &f->reply;
-	bool is_icmp = f->r->proto == IPPROTO_ICMP || f->r->proto == IPPROTO_ICMPV6;
+	bool is_icmp = inject_is_icmp(f->r->proto);
 	int err;
 
 	if (likely(nf_ct_tuple_equal(&f->natural, &f->reply)))
@@ -120,21 +128,6 @@ static int inject_nat(struct nf_conn *ct, const struct inject_flow *f)
 		return err;
 	return nf_ct_tuple_equal(&ct->tuplehash[IP_CT_DIR_REPLY].tuple, &f->reply) ?
 	       0 : -EADDRINUSE;
-}
-
-/* Windows stay zero: the next packets tell them. Context: ct->lock held, or not confirmed */
-static void inject_set_tcp(struct nf_conn *ct, const struct flyrep_ct *r)
-{
-	int dir;
-
-	ct->proto.tcp.state = r->tcp_state;
-	for (dir = 0; dir < IP_CT_DIR_MAX; dir++) {
-		struct ip_ct_tcp_state *seen = &ct->proto.tcp.seen[dir];
-
-		seen->flags = (seen->flags & ~FLYREP_CT_TCP_FLAGS_MASK) |
-			      (r->tcp_flags[dir] & FLYREP_CT_TCP_FLAGS_MASK);
-		seen->td_scale = r->tcp_scale[dir];
-	}
 }
 
 static void inject_set_mark(struct nf_conn *ct, u32 mark)
@@ -170,11 +163,11 @@ static int inject_fill(struct flyrep_net *fn, struct nf_conn *ct, const struct i
 		      FLYREP_CT_REMOTE | FLYREP_CT_SENT;
 	__nf_ct_set_timeout(ct, (u64)READ_ONCE(fn->hold_s) * HZ);
 	inject_set_mark(ct, f->r->mark);
-	memset(&ct->proto, 0, sizeof(ct->proto));
-	if (f->r->proto == IPPROTO_TCP) {
-		inject_set_tcp(ct, f->r);
+	flyrep_proto_init(ct);
+	flyrep_proto_write(ct, f->r);
+	/* Its windows are zero: the next packets tell them. */
+	if (f->r->proto == IPPROTO_TCP)
 		flyrep_window_fresh(ct);
-	}
 	return 0;
 }
 
@@ -217,14 +210,6 @@ static void inject_delete(struct nf_conn *ct)
 	nf_ct_delete(ct, 0, 0);
 }
 
-static bool inject_tcp_is_backward(const struct nf_conn *ct, const struct flyrep_ct *r)
-{
-	return r->proto == IPPROTO_TCP &&
-	       flyrep_conntrack_tcp_rank(r->tcp_state) <
-	       flyrep_conntrack_tcp_rank(min_t(u8, READ_ONCE(ct->proto.tcp.state),
-					       TCP_CONNTRACK_MAX - 1));
-}
-
 static enum inject_verdict inject_judge(const struct nf_conn *ct, const struct inject_flow *f,
 					u32 flags)
 {
@@ -232,8 +217,8 @@ static enum inject_verdict inject_judge(const struct nf_conn *ct, const struct i
 		return INJECT_BUSY;
 	if (!nf_ct_tuple_equal(&ct->tuplehash[IP_CT_DIR_REPLY].tuple, &f->reply))
 		return INJECT_REPLACE;
-	/* A TCP state never goes back: that is another connection, and an INSERT says so. */
-	if (f->r->rec.op == FLYREP_OP_INSERT && inject_tcp_is_backward(ct, f->r))
+	/* A state never goes back: that is another connection, and an INSERT says so. */
+	if (f->r->rec.op == FLYREP_OP_INSERT && flyrep_proto_is_other(ct, f->r))
 		return INJECT_REPLACE;
 	return INJECT_MERGE;
 }
@@ -248,12 +233,10 @@ static void inject_merge(struct flyrep_net *fn, struct nf_conn *ct, const struct
 	if (r->status & IPS_ASSURED)
 		set_bit(IPS_ASSURED_BIT, &ct->status);
 	inject_set_mark(ct, r->mark);
-	if (r->proto == IPPROTO_TCP) {
-		spin_lock_bh(&ct->lock);
-		if (!inject_tcp_is_backward(ct, r))
-			inject_set_tcp(ct, r);
-		spin_unlock_bh(&ct->lock);
-	}
+	spin_lock_bh(&ct->lock);
+	if (!flyrep_proto_is_backward(ct, r))
+		flyrep_proto_write(ct, r);
+	spin_unlock_bh(&ct->lock);
 	if (test_bit(FLYREP_CT_REMOTE_BIT, &ct->status))
 		flyrep_hold_extend(fn, ct);
 	else

@@ -6,6 +6,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_sctp.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -19,6 +20,9 @@
 static_assert(sizeof(struct flyrep_rec) == 24, "layout");
 static_assert(sizeof(struct flyrep_ct_tuple) == 36, "layout");
 static_assert(sizeof(struct flyrep_ct) == 128, "layout");
+static_assert(offsetof(struct flyrep_ct, proto_value) == 116, "layout");
+static_assert(offsetof(struct flyrep_ct, sctp_vtag) == 120, "layout");
+static_assert(offsetof(struct flyrep_ct, dccp_handshake_seq) == 120, "layout");
 static_assert(FLYREP_CT_STATUS_MASK == (IPS_SEEN_REPLY | IPS_ASSURED |
 					IPS_SRC_NAT | IPS_DST_NAT),
 	      "status bits that travel");
@@ -67,16 +71,44 @@ static int conntrack_from_key(void *rec, const uint8_t *key, size_t key_len)
 	return 0;
 }
 
+/* The protocol's own bytes of a digest, state first; returns their end. */
+static uint8_t *digest_proto(uint8_t *p, const struct flyrep_ct *ct)
+{
+	uint64_t seq;
+
+	memset(p, 0, 3);
+	switch (ct->proto) {
+	case IPPROTO_TCP:
+		p[0] = ct->tcp_state;
+		p[1] = fr_conntrack_nibbles(ct->tcp_flags,
+					    FLYREP_CT_TCP_FLAGS_MASK);
+		p[2] = fr_conntrack_nibbles(ct->tcp_scale, 0xf);
+		return p + 3;
+	case IPPROTO_SCTP:
+		p[0] = ct->sctp_state;
+		memcpy(p + 3, ct->sctp_vtag, 8);
+		return p + 11;
+	case IPPROTO_DCCP:
+		seq = htobe64(ct->dccp_handshake_seq);
+		p[0] = ct->dccp_state;
+		p[1] = fr_conntrack_nibbles(ct->dccp_role, 0xf);
+		memcpy(p + 3, &seq, 8);
+		return p + 11;
+	default:
+		return p + 3;
+	}
+}
+
 /*
  * The canonical key, then the value as it travels: reply source, destination,
- * ports, mark, status, TCP state, flags, scale. Every node must compute the same
+ * ports, mark, status, what the protocol has. Every node must compute the same
  * bytes (docs/protocol.md).
  */
 static uint64_t conntrack_digest(const void *rec,
 				 const struct fr_siphash_key *hash_key)
 {
 	const struct flyrep_ct *ct = rec;
-	uint8_t buf[FLYREP_CT_KEY_MAX_LEN + 44] __attribute__((aligned(8)));
+	uint8_t buf[FLYREP_CT_KEY_MAX_LEN + 52] __attribute__((aligned(8)));
 	size_t n = ct->family == AF_INET ? 4 : 16;
 	uint32_t mark = htobe32(ct->mark);
 	uint8_t *p = buf + flyrep_ct_key(buf, ct);
@@ -88,10 +120,13 @@ static uint64_t conntrack_digest(const void *rec,
 	memcpy(p + 2, &ct->reply.dport, 2);
 	memcpy(p + 4, &mark, 4);
 	p[8] = fr_conntrack_status_to_wire(ct->status);
-	p[9] = ct->tcp_state;
-	p[10] = fr_conntrack_nibbles(ct->tcp_flags, FLYREP_CT_TCP_FLAGS_MASK);
-	p[11] = fr_conntrack_nibbles(ct->tcp_scale, 0xf);
-	return fr_siphash(buf, (size_t)(p + 12 - buf), hash_key);
+	p = digest_proto(p + 9, ct);
+	return fr_siphash(buf, (size_t)(p - buf), hash_key);
+}
+
+static inline bool is_icmp(uint8_t proto)
+{
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
 }
 
 static uint8_t icmp_type(const struct flyrep_ct_tuple *t)
@@ -138,7 +173,7 @@ void fr_conntrack_invert(struct flyrep_ct_tuple *reply,
 {
 	reply->src = ct->orig.dst;
 	reply->dst = ct->orig.src;
-	if (ct->proto == IPPROTO_ICMP || ct->proto == IPPROTO_ICMPV6) {
+	if (is_icmp(ct->proto)) {
 		uint8_t type =
 			(uint8_t)icmp_answer(ct->proto, icmp_type(&ct->orig));
 
@@ -154,6 +189,30 @@ void fr_conntrack_invert(struct flyrep_ct_tuple *reply,
 static inline bool is_v4_clean(const union flyrep_addr *a)
 {
 	return !(a->word[1] | a->word[2] | a->word[3]);
+}
+
+/* Protocols whose flows are told apart by ports, or by GRE's keys. */
+static inline bool has_ports(uint8_t proto)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_SCTP:
+	case IPPROTO_DCCP:
+	case IPPROTO_GRE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static inline const char *reject_ports(uint8_t proto,
+				       const struct flyrep_ct_tuple *t)
+{
+	if (!has_ports(proto) && !is_icmp(proto) && (t->sport | t->dport))
+		return "ports of a protocol without ports";
+	return NULL;
 }
 
 static inline const char *reject_key(const struct flyrep_ct *ct)
@@ -175,45 +234,79 @@ static inline const char *reject_key(const struct flyrep_ct *ct)
 	default:
 		return "unknown address family";
 	}
-	switch (ct->proto) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-		break;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		if (icmp_answer(ct->proto, icmp_type(&ct->orig)) < 0)
-			return "ICMP type without an answer";
-		break;
-	default:
-		return "unknown protocol";
-	}
+	if (!ct->proto)
+		return "no protocol";
+	if (is_icmp(ct->proto) &&
+	    icmp_answer(ct->proto, icmp_type(&ct->orig)) < 0)
+		return "ICMP type without an answer";
 	if (!ct->zone_dir || ct->zone_dir > ZONE_DIR_BOTH)
 		return "zone direction out of range";
+	return reject_ports(ct->proto, &ct->orig);
+}
+
+static inline bool is_zero(const uint8_t *bytes, size_t n)
+{
+	uint8_t any = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		any |= bytes[i];
+	return !any;
+}
+
+static inline const char *reject_tcp(const struct flyrep_ct *ct)
+{
+	if (!is_zero(ct->tcp_reserved, sizeof(ct->tcp_reserved)))
+		return "reserved bytes are set";
+	if (ct->tcp_state >= TCP_CONNTRACK_MAX)
+		return "TCP state out of range";
+	if (ct->tcp_scale[0] > SCALE_MAX || ct->tcp_scale[1] > SCALE_MAX)
+		return "TCP window scale out of range";
+	return NULL;
+}
+
+static inline const char *reject_sctp(const struct flyrep_ct *ct)
+{
+	if (!is_zero(ct->sctp_reserved, sizeof(ct->sctp_reserved)))
+		return "reserved bytes are set";
+	if (ct->sctp_state >= FLYREP_CT_SCTP_STATES)
+		return "SCTP state out of range";
+	return NULL;
+}
+
+static inline const char *reject_dccp(const struct flyrep_ct *ct)
+{
+	if (ct->dccp_reserved)
+		return "reserved bytes are set";
+	if (ct->dccp_state >= FLYREP_CT_DCCP_STATES)
+		return "DCCP state out of range";
+	if ((ct->dccp_role[0] | ct->dccp_role[1]) > 1)
+		return "DCCP role out of range";
 	return NULL;
 }
 
 static inline const char *reject_value(const struct flyrep_ct *ct)
 {
-	uint8_t tcp;
+	const char *why;
 
-	if (ct->reserved3[0] | ct->reserved3[1] | ct->reserved3[2] |
-	    ct->reserved3[3] | ct->reserved3[4] | ct->reserved3[5] |
-	    ct->reserved3[6])
-		return "reserved bytes are set";
 	if (ct->family == AF_INET &&
 	    (!is_v4_clean(&ct->reply.src) || !is_v4_clean(&ct->reply.dst)))
 		return "unused address words are set";
-	if (ct->proto == IPPROTO_TCP) {
-		if (ct->tcp_state >= TCP_CONNTRACK_MAX)
-			return "TCP state out of range";
-		if (ct->tcp_scale[0] > SCALE_MAX ||
-		    ct->tcp_scale[1] > SCALE_MAX)
-			return "TCP window scale out of range";
+	why = reject_ports(ct->proto, &ct->reply);
+	if (why)
+		return why;
+	switch (ct->proto) {
+	case IPPROTO_TCP:
+		return reject_tcp(ct);
+	case IPPROTO_SCTP:
+		return reject_sctp(ct);
+	case IPPROTO_DCCP:
+		return reject_dccp(ct);
+	default:
+		if (!is_zero(ct->proto_value, sizeof(ct->proto_value)))
+			return "a state of a protocol without states";
 		return NULL;
 	}
-	tcp = ct->tcp_state | ct->tcp_flags[0] | ct->tcp_flags[1] |
-	      ct->tcp_scale[0] | ct->tcp_scale[1];
-	return tcp ? "TCP fields are set for another protocol" : NULL;
 }
 
 int fr_conntrack_check(const struct flyrep_ct *ct, const char **why)
@@ -260,6 +353,30 @@ static const char *const tcp_state_names[] = {
 
 static_assert(N_OF(tcp_state_names) == TCP_CONNTRACK_MAX,
 	      "a TCP state has no name");
+
+static const char *const sctp_state_names[] = {
+	[SCTP_CONNTRACK_NONE] = "NONE",
+	[SCTP_CONNTRACK_CLOSED] = "CLOSED",
+	[SCTP_CONNTRACK_COOKIE_WAIT] = "COOKIE_WAIT",
+	[SCTP_CONNTRACK_COOKIE_ECHOED] = "COOKIE_ECHOED",
+	[SCTP_CONNTRACK_ESTABLISHED] = "ESTABLISHED",
+	[SCTP_CONNTRACK_SHUTDOWN_SENT] = "SHUTDOWN_SENT",
+	[SCTP_CONNTRACK_SHUTDOWN_RECD] = "SHUTDOWN_RECD",
+	[SCTP_CONNTRACK_SHUTDOWN_ACK_SENT] = "SHUTDOWN_ACK_SENT",
+	[SCTP_CONNTRACK_HEARTBEAT_SENT] = "HEARTBEAT_SENT",
+};
+
+static_assert(N_OF(sctp_state_names) == FLYREP_CT_SCTP_STATES,
+	      "an SCTP state has no name");
+
+/* enum ct_dccp_states: no header of user space has it. */
+static const char *const dccp_state_names[] = {
+	"NONE", "REQUEST",  "RESPOND", "PARTOPEN",
+	"OPEN", "CLOSEREQ", "CLOSING", "TIMEWAIT",
+};
+
+static_assert(N_OF(dccp_state_names) == FLYREP_CT_DCCP_STATES,
+	      "a DCCP state has no name");
 
 struct bit_name {
 	uint32_t bit;
@@ -314,18 +431,14 @@ static json_t *bits_to_json(uint32_t bits, const struct bit_name *names,
 
 static const char *proto_name(uint8_t proto)
 {
-	switch (proto) {
-	case IPPROTO_TCP:
-		return "tcp";
-	case IPPROTO_UDP:
-		return "udp";
-	case IPPROTO_ICMP:
-		return "icmp";
-	case IPPROTO_ICMPV6:
-		return "icmpv6";
-	default:
-		return NULL;
-	}
+	static const char *const names[] = {
+		[IPPROTO_TCP] = "tcp",	       [IPPROTO_UDP] = "udp",
+		[IPPROTO_ICMP] = "icmp",       [IPPROTO_ICMPV6] = "icmpv6",
+		[IPPROTO_SCTP] = "sctp",       [IPPROTO_DCCP] = "dccp",
+		[IPPROTO_UDPLITE] = "udplite", [IPPROTO_GRE] = "gre",
+	};
+
+	return proto < N_OF(names) ? names[proto] : NULL;
 }
 
 static json_t *tuple_to_json(const struct flyrep_ct *ct,
@@ -338,12 +451,12 @@ static json_t *tuple_to_json(const struct flyrep_ct *ct,
 	inet_ntop(ct->family, t->src.byte, src, sizeof(src));
 	inet_ntop(ct->family, t->dst.byte, dst, sizeof(dst));
 	obj = json_pack("{s:s, s:s}", "src", src, "dst", dst);
-	if (ct->proto == IPPROTO_ICMP || ct->proto == IPPROTO_ICMPV6) {
+	if (is_icmp(ct->proto)) {
 		memcpy(type_code, &t->dport, 2);
 		json_object_set_new(obj, "type", json_integer(type_code[0]));
 		json_object_set_new(obj, "code", json_integer(type_code[1]));
 		json_object_set_new(obj, "id", json_integer(ntohs(t->sport)));
-	} else {
+	} else if (has_ports(ct->proto)) {
 		json_object_set_new(obj, "sport",
 				    json_integer(ntohs(t->sport)));
 		json_object_set_new(obj, "dport",
@@ -352,11 +465,54 @@ static json_t *tuple_to_json(const struct flyrep_ct *ct,
 	return obj;
 }
 
+/* A state by its name; one that is out of range by its number. */
+static json_t *state_to_json(uint8_t state, const char *const *names, size_t n)
+{
+	return state < n ? json_string(names[state]) : json_integer(state);
+}
+
 static json_t *tcp_side_to_json(const struct flyrep_ct *ct, unsigned int dir)
 {
 	return json_pack("{s:i, s:o}", "scale", ct->tcp_scale[dir], "flags",
 			 bits_to_json(ct->tcp_flags[dir], tcp_flag_names,
 				      N_OF(tcp_flag_names)));
+}
+
+static void proto_to_json(json_t *obj, const struct flyrep_ct *ct)
+{
+	switch (ct->proto) {
+	case IPPROTO_TCP:
+		json_object_set_new(obj, "tcp_state",
+				    state_to_json(ct->tcp_state,
+						  tcp_state_names,
+						  N_OF(tcp_state_names)));
+		json_object_set_new(obj, "tcp_original",
+				    tcp_side_to_json(ct, 0));
+		json_object_set_new(obj, "tcp_reply", tcp_side_to_json(ct, 1));
+		break;
+	case IPPROTO_SCTP:
+		json_object_set_new(obj, "sctp_state",
+				    state_to_json(ct->sctp_state,
+						  sctp_state_names,
+						  N_OF(sctp_state_names)));
+		json_object_set_new(
+			obj, "sctp_vtag",
+			json_pack("[I, I]", (json_int_t)ntohl(ct->sctp_vtag[0]),
+				  (json_int_t)ntohl(ct->sctp_vtag[1])));
+		break;
+	case IPPROTO_DCCP:
+		json_object_set_new(obj, "dccp_state",
+				    state_to_json(ct->dccp_state,
+						  dccp_state_names,
+						  N_OF(dccp_state_names)));
+		json_object_set_new(obj, "dccp_role",
+				    json_pack("[i, i]", ct->dccp_role[0],
+					      ct->dccp_role[1]));
+		json_object_set_new(
+			obj, "dccp_handshake_seq",
+			json_integer((json_int_t)ct->dccp_handshake_seq));
+		break;
+	}
 }
 
 static void value_to_json(json_t *obj, const struct flyrep_ct *ct)
@@ -367,15 +523,7 @@ static void value_to_json(json_t *obj, const struct flyrep_ct *ct)
 					 N_OF(status_names)));
 	json_object_set_new(obj, "timeout_s", json_integer(ct->timeout_s));
 	json_object_set_new(obj, "mark", json_integer(ct->mark));
-	if (ct->proto != IPPROTO_TCP)
-		return;
-	json_object_set_new(
-		obj, "tcp_state",
-		ct->tcp_state < N_OF(tcp_state_names) ?
-			json_string(tcp_state_names[ct->tcp_state]) :
-			json_integer(ct->tcp_state));
-	json_object_set_new(obj, "tcp_original", tcp_side_to_json(ct, 0));
-	json_object_set_new(obj, "tcp_reply", tcp_side_to_json(ct, 1));
+	proto_to_json(obj, ct);
 }
 
 static json_t *conntrack_to_json(const void *rec)

@@ -11,6 +11,7 @@
 #include "conntrack.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -44,6 +45,8 @@ enum class {
 	C_LIVE, /* not a DELETE */
 	C_MARK, /* SHAPE_MARK */
 	C_TCP, /* TCP and not a DELETE */
+	C_SCTP, /* SCTP and not a DELETE */
+	C_DCCP, /* DCCP and not a DELETE */
 	N_CLASSES
 };
 
@@ -68,6 +71,12 @@ enum column {
 	TCP_STATE,
 	TCP_FLAGS,
 	TCP_SCALE,
+	SCTP_STATE,
+	SCTP_VTAG,
+	SCTP_REPLY_VTAG,
+	DCCP_STATE,
+	DCCP_ROLE,
+	DCCP_SEQ,
 	N_COLUMNS
 };
 
@@ -97,6 +106,12 @@ static const struct {
 	[TCP_STATE] = { C_TCP, 1 },
 	[TCP_FLAGS] = { C_TCP, 1 },
 	[TCP_SCALE] = { C_TCP, 1 },
+	[SCTP_STATE] = { C_SCTP, 1 },
+	[SCTP_VTAG] = { C_SCTP, 4 },
+	[SCTP_REPLY_VTAG] = { C_SCTP, 4 },
+	[DCCP_STATE] = { C_DCCP, 1 },
+	[DCCP_ROLE] = { C_DCCP, 1 },
+	[DCCP_SEQ] = { C_DCCP, 8 },
 };
 
 /* clang-format on */
@@ -121,6 +136,8 @@ static inline void classes_add(size_t n[N_CLASSES], uint8_t shape,
 	n[C_LIVE]++;
 	n[C_MARK] += !!(shape & SHAPE_MARK);
 	n[C_TCP] += proto == IPPROTO_TCP;
+	n[C_SCTP] += proto == IPPROTO_SCTP;
+	n[C_DCCP] += proto == IPPROTO_DCCP;
 	if ((shape & SHAPE_FOLLOWS) == SHAPE_FOLLOWS)
 		return;
 	n[C_SRC] += !(shape & SHAPE_SRC);
@@ -203,11 +220,40 @@ static uint8_t shape_of(const struct flyrep_ct *ct)
 	return shape;
 }
 
+static inline void put_proto(uint8_t *base, const struct pass *p,
+			     const struct flyrep_ct *ct)
+{
+	uint8_t flags, scale, roles;
+	uint64_t seq;
+
+	switch (ct->proto) {
+	case IPPROTO_TCP:
+		flags = fr_conntrack_nibbles(ct->tcp_flags,
+					     FLYREP_CT_TCP_FLAGS_MASK);
+		scale = fr_conntrack_nibbles(ct->tcp_scale, 0xf);
+		put(base, p, TCP_STATE, &ct->tcp_state);
+		put(base, p, TCP_FLAGS, &flags);
+		put(base, p, TCP_SCALE, &scale);
+		break;
+	case IPPROTO_SCTP:
+		put(base, p, SCTP_STATE, &ct->sctp_state);
+		put(base, p, SCTP_VTAG, &ct->sctp_vtag[0]);
+		put(base, p, SCTP_REPLY_VTAG, &ct->sctp_vtag[1]);
+		break;
+	case IPPROTO_DCCP:
+		roles = fr_conntrack_nibbles(ct->dccp_role, 0xf);
+		seq = htobe64(ct->dccp_handshake_seq);
+		put(base, p, DCCP_STATE, &ct->dccp_state);
+		put(base, p, DCCP_ROLE, &roles);
+		put(base, p, DCCP_SEQ, &seq);
+		break;
+	}
+}
+
 static inline void put_value(uint8_t *base, const struct pass *p, uint8_t shape,
 			     const struct flyrep_ct *ct)
 {
 	uint8_t status = fr_conntrack_status_to_wire(ct->status);
-	uint8_t flags, scale;
 
 	put(base, p, STATUS, &status);
 	if (!(shape & SHAPE_SRC)) {
@@ -225,14 +271,7 @@ static inline void put_value(uint8_t *base, const struct pass *p, uint8_t shape,
 
 		put(base, p, MARK, &mark);
 	}
-	if (ct->proto == IPPROTO_TCP) {
-		flags = fr_conntrack_nibbles(ct->tcp_flags,
-					     FLYREP_CT_TCP_FLAGS_MASK);
-		scale = fr_conntrack_nibbles(ct->tcp_scale, 0xf);
-		put(base, p, TCP_STATE, &ct->tcp_state);
-		put(base, p, TCP_FLAGS, &flags);
-		put(base, p, TCP_SCALE, &scale);
-	}
+	put_proto(base, p, ct);
 }
 
 static inline void put_record(uint8_t *base, const struct pass *p,
@@ -296,10 +335,46 @@ static inline bool is_shape(uint8_t shape)
 	return is_live(shape) || !(shape & (SHAPE_FOLLOWS | SHAPE_MARK));
 }
 
+static inline int get_proto(const uint8_t *base, const struct pass *p,
+			    struct flyrep_ct *ct)
+{
+	uint8_t flags, scale, roles;
+	uint64_t seq;
+
+	switch (ct->proto) {
+	case IPPROTO_TCP:
+		get(base, p, TCP_STATE, &ct->tcp_state);
+		get(base, p, TCP_FLAGS, &flags);
+		get(base, p, TCP_SCALE, &scale);
+		if (flags &
+		    ~(FLYREP_CT_TCP_FLAGS_MASK | FLYREP_CT_TCP_FLAGS_MASK << 4))
+			return -EBADMSG;
+		ct->tcp_flags[0] = flags & 0xf;
+		ct->tcp_flags[1] = flags >> 4;
+		ct->tcp_scale[0] = scale & 0xf;
+		ct->tcp_scale[1] = scale >> 4;
+		break;
+	case IPPROTO_SCTP:
+		get(base, p, SCTP_STATE, &ct->sctp_state);
+		get(base, p, SCTP_VTAG, &ct->sctp_vtag[0]);
+		get(base, p, SCTP_REPLY_VTAG, &ct->sctp_vtag[1]);
+		break;
+	case IPPROTO_DCCP:
+		get(base, p, DCCP_STATE, &ct->dccp_state);
+		get(base, p, DCCP_ROLE, &roles);
+		get(base, p, DCCP_SEQ, &seq);
+		ct->dccp_role[0] = roles & 0xf;
+		ct->dccp_role[1] = roles >> 4;
+		ct->dccp_handshake_seq = be64toh(seq);
+		break;
+	}
+	return 0;
+}
+
 static inline int get_value(const uint8_t *base, const struct pass *p,
 			    uint8_t shape, struct flyrep_ct *ct)
 {
-	uint8_t status, flags, scale;
+	uint8_t status;
 	uint32_t mark;
 
 	get(base, p, STATUS, &status);
@@ -322,19 +397,7 @@ static inline int get_value(const uint8_t *base, const struct pass *p,
 		get(base, p, MARK, &mark);
 		ct->mark = ntohl(mark);
 	}
-	if (ct->proto == IPPROTO_TCP) {
-		get(base, p, TCP_STATE, &ct->tcp_state);
-		get(base, p, TCP_FLAGS, &flags);
-		get(base, p, TCP_SCALE, &scale);
-		if (flags &
-		    ~(FLYREP_CT_TCP_FLAGS_MASK | FLYREP_CT_TCP_FLAGS_MASK << 4))
-			return -EBADMSG;
-		ct->tcp_flags[0] = flags & 0xf;
-		ct->tcp_flags[1] = flags >> 4;
-		ct->tcp_scale[0] = scale & 0xf;
-		ct->tcp_scale[1] = scale >> 4;
-	}
-	return 0;
+	return get_proto(base, p, ct);
 }
 
 static inline int get_record(const uint8_t *base, const struct pass *p,

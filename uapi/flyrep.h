@@ -247,7 +247,8 @@ enum flyrep_origin {
  * @error: negative errno: -EBUSY owned by this node; -EADDRINUSE the NAT address or
  *	port is taken, or the key by the answers of another flow; -ENOMEM; -ENFILE table full;
  *	-ENOSPC too many flows in one chain of the table; -EINVAL bad record;
- *	-ENOENT nothing to delete; -EPROTONOSUPPORT
+ *	-ENOENT nothing to delete; -EPROTONOSUPPORT no protocol, or one that this kernel
+ *	does not track so closely
  */
 struct flyrep_error {
 	__u32	index;

@@ -92,9 +92,10 @@ union flyrep_addr {
  * struct flyrep_ct_tuple - one direction of a flow, 36 bytes
  * @src: source address
  * @dst: destination address
- * @sport: source port; ICMP and ICMPv6: identifier; GRE: source key
+ * @sport: source port; ICMP and ICMPv6: identifier; GRE: source key; zero for a
+ *	protocol that is tracked by its addresses alone
  * @dport: destination port; ICMP and ICMPv6: type in the first byte, code in
- *	the second; GRE: destination key
+ *	the second; GRE: destination key; zero likewise
  */
 struct flyrep_ct_tuple {
 	union flyrep_addr	src;
@@ -107,7 +108,8 @@ struct flyrep_ct_tuple {
  * struct flyrep_ct - a flow, 128 bytes
  * @rec: head
  * @family: AF_INET or AF_INET6 (key)
- * @proto: IPPROTO_* (key)
+ * @proto: IPPROTO_*, any but 0, which is no protocol; ICMP in IPv4 and ICMPv6 in IPv6
+ *	only (key)
  * @zone: conntrack zone id, host byte order (key)
  * @zone_dir: NF_CT_ZONE_DIR_* bits: 1 original, 2 reply, 3 both (key)
  * @reserved: zero
@@ -117,11 +119,25 @@ struct flyrep_ct_tuple {
  *	FLYREP_CT_STATUS_MASK
  * @timeout_s: seconds left when read; ignored by APPLY, which holds the flow
  * @mark: connection mark
- * @tcp_state: enum tcp_conntrack, zero for other protocols
- * @tcp_flags: IP_CT_TCP_FLAG_*, original and reply; APPLY uses only
+ * @tcp_state: TCP: enum tcp_conntrack
+ * @tcp_flags: TCP: IP_CT_TCP_FLAG_*, original and reply; APPLY uses only
  *	FLYREP_CT_TCP_FLAGS_MASK
- * @tcp_scale: window scale, original and reply
- * @reserved3: zero
+ * @tcp_scale: TCP: window scale, original and reply
+ * @tcp_reserved: TCP: zero
+ * @sctp_state: SCTP: enum sctp_conntrack, below FLYREP_CT_SCTP_STATES
+ * @sctp_reserved: SCTP: zero
+ * @sctp_vtag: SCTP: verification tag that a packet of the original and of the reply
+ *	direction carries, network byte order; zero: not known yet
+ * @dccp_state: DCCP: enum ct_dccp_states, below FLYREP_CT_DCCP_STATES
+ * @dccp_role: DCCP: CT_DCCP_ROLE_* of who sends in the original and in the reply direction:
+ *	0 client, 1 server
+ * @dccp_reserved: DCCP: zero
+ * @dccp_handshake_seq: DCCP: sequence number of the last handshake's Response
+ * @proto_value: all of these; zero for every other protocol
+ *
+ * Protocols other than TCP, UDP, UDP-Lite, ICMP, ICMPv6, SCTP, DCCP and GRE are tracked by
+ * their addresses alone. A kernel without a tracker of its own for one of these
+ * treats it the same way, and refuses its ports and its value with -EPROTONOSUPPORT.
  */
 struct flyrep_ct {
 	struct flyrep_rec	rec;
@@ -135,11 +151,35 @@ struct flyrep_ct {
 	__u32			status;
 	__u32			timeout_s;
 	__u32			mark;
-	__u8			tcp_state;
-	__u8			tcp_flags[2];
-	__u8			tcp_scale[2];
-	__u8			reserved3[7];
+	union {
+		struct {
+			__u8	tcp_state;
+			__u8	tcp_flags[2];
+			__u8	tcp_scale[2];
+			__u8	tcp_reserved[7];
+		};
+		struct {
+			__u8	sctp_state;
+			__u8	sctp_reserved[3];
+			__be32	sctp_vtag[2];
+		};
+		/* Packed, as 116 is no place for a struct with a __u64; that itself lies well. */
+		struct {
+			__u8	dccp_state;
+			__u8	dccp_role[2];
+			__u8	dccp_reserved;
+			__u64	dccp_handshake_seq;
+		} __attribute__((packed, aligned(4)));
+		__u8		proto_value[12];
+	};
 };
+
+/*
+ * The states that travel, from 0. SCTP: up to HEARTBEAT_SENT. DCCP: up to TIMEWAIT; what
+ * follows are no states of a flow.
+ */
+#define FLYREP_CT_SCTP_STATES	9
+#define FLYREP_CT_DCCP_STATES	8
 
 /*
  * The status bits that travel: SEEN_REPLY, ASSURED, SRC_NAT, DST_NAT. The rest

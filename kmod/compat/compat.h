@@ -34,6 +34,13 @@ static inline struct nlattr **flyrep_compat_dump_attrs(struct netlink_callback *
 #endif
 }
 
+/* Has conntrack a tracker for DCCP? Its part of struct nf_conn comes with it. */
+#ifdef FLYREP_HAVE_CT_DCCP
+#define FLYREP_COMPAT_CT_DCCP true
+#else
+#define FLYREP_COMPAT_CT_DCCP false
+#endif
+
 /* A range for NLA_POLICY_FULL_RANGE(); the field was not const once. */
 #define FLYREP_COMPAT_RANGE(range) ((struct netlink_range_validation *)&(range))
 

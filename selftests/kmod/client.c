@@ -202,6 +202,12 @@ static struct flyrep_ct damaged(uint32_t *state)
 		kt_rec(2, IPPROTO_UDP, "fd01::1", 1003, "fd02::1", 53),
 		kt_rec(2, IPPROTO_ICMP, "10.1.0.1", 77, "10.2.0.1", 0),
 		kt_rec(2, IPPROTO_ICMPV6, "fd01::1", 78, "fd02::1", 0),
+		kt_rec(1, IPPROTO_SCTP, "10.1.0.1", 1004, "10.2.0.1", 2905),
+		kt_rec(2, IPPROTO_SCTP, "fd01::1", 1005, "fd02::1", 2905),
+		kt_rec(1, IPPROTO_DCCP, "10.1.0.1", 1006, "10.2.0.1", 5001),
+		kt_rec(2, IPPROTO_UDPLITE, "fd01::1", 1007, "fd02::1", 53),
+		kt_rec(1, IPPROTO_GRE, "10.1.0.1", 0, "10.2.0.1", 7),
+		kt_rec(2, IPPROTO_ESP, "fd01::1", 0, "fd02::1", 0),
 	};
 	/* Where a small change decides something; the rest of the record is drawn from, too. */
 	static const size_t spots[] = {
@@ -209,14 +215,16 @@ static struct flyrep_ct damaged(uint32_t *state)
 		offsetof(struct flyrep_ct, proto),	   offsetof(struct flyrep_ct, zone_dir),
 		offsetof(struct flyrep_ct, orig.dport),	   offsetof(struct flyrep_ct, tcp_state),
 		offsetof(struct flyrep_ct, tcp_flags[1]), offsetof(struct flyrep_ct, tcp_scale[0]),
+		offsetof(struct flyrep_ct, dccp_role[0]), offsetof(struct flyrep_ct, sctp_vtag[1]),
+		offsetof(struct flyrep_ct, reply.sport),
 	};
-	struct flyrep_ct r = good[draw(state) % 6];
+	struct flyrep_ct r = good[draw(state) % (sizeof(good) / sizeof(*good))];
 	size_t value = offsetof(struct flyrep_ct, reply);
 	unsigned int n = 1 + draw(state) % 3;
 
 	while (n--) {
 		bool is_spot = draw(state) % 2;
-		size_t at = is_spot ? spots[draw(state) % 8] :
+		size_t at = is_spot ? spots[draw(state) % (sizeof(spots) / sizeof(*spots))] :
 				      sizeof(r.rec) + draw(state) % (sizeof(r) - sizeof(r.rec));
 
 		((uint8_t *)&r)[at] = draw(state) % (is_spot ? 20 : 256);
@@ -267,6 +275,8 @@ TEST_F_TIMEOUT(client, through_the_codec, 120)
 	static uint8_t buf[N * 128];
 	static struct flyrep_ct recs[N], back[N];
 	static const struct fr_siphash_key key = { "codec" };
+	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_SCTP, IPPROTO_DCCP, IPPROTO_UDPLITE,
+					  IPPROTO_GRE, IPPROTO_ESP, IPPROTO_UDP };
 	const struct fr_table *t = fr_table_by_id(FLYREP_TABLE_CONNTRACK);
 	struct flyrep_ct *got;
 	struct fr_writer w;
@@ -275,17 +285,29 @@ TEST_F_TIMEOUT(client, through_the_codec, 120)
 	size_t n;
 
 	for (i = 0; i < N; i++) {
-		recs[i] = i % 2 ? kt_rec(FLYREP_OP_INSERT, IPPROTO_TCP, "fd01::1", 1000 + i,
-					 "fd02::1", 80) :
-				  kt_rec(FLYREP_OP_INSERT, IPPROTO_TCP, "10.1.0.1", 1000 + i,
-					 "10.2.0.1", 53);
+		uint8_t proto = protos[i % sizeof(protos)];
+		bool is_esp = proto == IPPROTO_ESP;
+
+		recs[i] = i / 10 % 2 ? kt_rec(FLYREP_OP_INSERT, proto, "fd01::1", 1000 + i,
+					      "fd02::1", 80) :
+				       kt_rec(FLYREP_OP_INSERT, proto, "10.1.0.1", 1000 + i,
+					      "10.2.0.1", 53);
+		if (is_esp) {
+			recs[i].orig.sport = recs[i].reply.dport = 0;
+			recs[i].orig.dport = recs[i].reply.sport = 0;
+			recs[i].orig.src.byte[2] = recs[i].reply.dst.byte[2] = i >> 8;
+			recs[i].orig.src.byte[3] = recs[i].reply.dst.byte[3] = i;
+		}
 		if (i % 3 == 0) {
-			recs[i].reply.dst.byte[3] ^= 0x40;
-			recs[i].reply.dport = htons(20000 + i);
+			recs[i].reply.dst.byte[0] ^= 0x40;
+			/* A key is only mapped by the helper of PPTP. */
+			if (!is_esp && proto != IPPROTO_GRE)
+				recs[i].reply.dport = htons(20000 + i);
 			recs[i].status |= IPS_SRC_NAT;
 		}
 		recs[i].mark = i % 5;
-		recs[i].tcp_state = 1 + i % 3;
+		if (proto == IPPROTO_TCP || proto == IPPROTO_SCTP || proto == IPPROTO_DCCP)
+			recs[i].proto_value[0] = 1 + i % 3;
 	}
 	fr_writer_init(&w, buf, sizeof(buf));
 	ASSERT_EQ(0, t->encode(&w, recs, N));

@@ -218,7 +218,7 @@ TEST_F(inject, bad_records)
 	REFUSED(-EINVAL, tcp, r.rec.id = 1);
 	REFUSED(-EINVAL, tcp, r.rec.stamp = 1);
 	REFUSED(-EINVAL, tcp, r.reserved[2] = 1);
-	REFUSED(-EINVAL, tcp, r.reserved3[6] = 1);
+	REFUSED(-EINVAL, tcp, r.tcp_reserved[6] = 1);
 	REFUSED(-EINVAL, tcp, r.family = AF_UNIX);
 	REFUSED(-EINVAL, tcp, r.zone_dir = 0);
 	REFUSED(-EINVAL, tcp, r.zone_dir = 4);
@@ -230,7 +230,7 @@ TEST_F(inject, bad_records)
 	REFUSED(-EINVAL, udp, r.tcp_scale[0] = 1);
 	REFUSED(-EINVAL, udp, r.tcp_flags[0] = 1);
 	REFUSED(-EINVAL, udp, r.proto = IPPROTO_ICMPV6);
-	REFUSED(-EPROTONOSUPPORT, udp, r.proto = IPPROTO_SCTP);
+	REFUSED(-EINVAL, udp, r.proto = IPPROTO_ESP);
 	REFUSED(-EPROTONOSUPPORT, udp, r.proto = 0);
 	/* ICMP: an error has no answer. */
 	REFUSED(-EINVAL, kt_rec(FLYREP_OP_INSERT, IPPROTO_ICMP, "10.1.0.1", 1, "10.2.0.1", 0),

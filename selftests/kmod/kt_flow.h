@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_sctp.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,6 +19,20 @@
 #include "genl.h"
 #include "kt.h"
 #include "siphash.h"
+
+/* What no header of the C library tells: linux/dccp.h, and enum ct_dccp_states of the kernel */
+#ifndef SOL_DCCP
+#define SOL_DCCP 269
+#endif
+#ifndef SOCK_DCCP
+#define SOCK_DCCP 6
+#endif
+#define KT_DCCP_SERVICE 2
+
+enum {
+	KT_DCCP_NONE, KT_DCCP_REQUEST, KT_DCCP_RESPOND, KT_DCCP_PARTOPEN, KT_DCCP_OPEN,
+	KT_DCCP_CLOSEREQ, KT_DCCP_CLOSING, KT_DCCP_TIMEWAIT,
+};
 
 static const uint8_t kt_key[FLYREP_HASH_KEY_LEN] = "0123456789abcdef";
 
@@ -228,6 +243,16 @@ KT_UNUSED static struct flyrep_ct kt_rec(uint8_t op, uint8_t proto, const char *
 		r.tcp_flags[0] = r.tcp_flags[1] = FLYREP_CT_TCP_FLAGS_MASK;
 		r.tcp_scale[0] = r.tcp_scale[1] = 7;
 	}
+	if (proto == IPPROTO_SCTP) {
+		r.sctp_state = SCTP_CONNTRACK_ESTABLISHED;
+		r.sctp_vtag[0] = htonl(0x01020304);
+		r.sctp_vtag[1] = htonl(0xf0e0d0c0);
+	}
+	if (proto == IPPROTO_DCCP) {
+		r.dccp_state = KT_DCCP_OPEN;
+		r.dccp_role[1] = 1;
+		r.dccp_handshake_seq = 0xa1b2c3d4e5f6;
+	}
 	if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6) {
 		/* sport is the identifier; dport is type and code */
 		r.orig.dport = htons((proto == IPPROTO_ICMP ? 8 : 128) << 8);
@@ -318,13 +343,19 @@ static socklen_t kt_sockaddr(struct sockaddr_storage *ss, const char *text, uint
 	return sizeof(*s4);
 }
 
-/* A bound socket in the present namespace, or -errno */
-KT_UNUSED static int kt_socket(int type, const char *addr, uint16_t port)
+/* A bound socket in the present namespace, or -errno; @proto 0 for the one that @type means */
+KT_UNUSED static int kt_socket_proto(int type, int proto, const char *addr, uint16_t port)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = kt_sockaddr(&ss, addr, port);
-	int fd = socket(ss.ss_family, type | SOCK_CLOEXEC, 0);
+	int fd = socket(ss.ss_family, type | SOCK_CLOEXEC, proto);
 
+	if (fd < 0)
+		return -errno;
+	/* Both ends must name the same service. */
+	if (proto == IPPROTO_DCCP)
+		setsockopt(fd, SOL_DCCP, KT_DCCP_SERVICE, &(uint32_t){ htonl(42) },
+			   sizeof(uint32_t));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ .tv_sec = 5 },
 		   sizeof(struct timeval));
@@ -339,6 +370,11 @@ KT_UNUSED static int kt_socket(int type, const char *addr, uint16_t port)
 	return fd;
 }
 
+KT_UNUSED static int kt_socket(int type, const char *addr, uint16_t port)
+{
+	return kt_socket_proto(type, 0, addr, port);
+}
+
 KT_UNUSED static int kt_connect(int fd, const char *addr, uint16_t port)
 {
 	struct sockaddr_storage ss;
@@ -348,14 +384,20 @@ KT_UNUSED static int kt_connect(int fd, const char *addr, uint16_t port)
 }
 
 /* A socket in namespace b, from within a */
-KT_UNUSED static int kt_socket_b(const struct kt_nets *n, int type, const char *addr, uint16_t port)
+KT_UNUSED static int kt_socket_b_proto(const struct kt_nets *n, int type, int proto,
+				       const char *addr, uint16_t port)
 {
 	int fd;
 
 	if (kt_enter(n->b))
 		return -EIO;
-	fd = kt_socket(type, addr, port);
+	fd = kt_socket_proto(type, proto, addr, port);
 	return kt_enter(n->a) ? -EIO : fd;
+}
+
+KT_UNUSED static int kt_socket_b(const struct kt_nets *n, int type, const char *addr, uint16_t port)
+{
+	return kt_socket_b_proto(n, type, 0, addr, port);
 }
 
 KT_UNUSED static int kt_send(int fd, const char *text)
@@ -371,12 +413,13 @@ KT_UNUSED static int kt_recv(int fd)
 	return n < 0 ? -errno : n;
 }
 
-/* One datagram from a to b and, if asked, one back */
-KT_UNUSED static int kt_udp_once(const struct kt_nets *n, const char *src, uint16_t sport,
-				 const char *dst, uint16_t dport, bool answer)
+/* One datagram of UDP or UDP-Lite from a to b and, if asked, one back */
+KT_UNUSED static int kt_datagram_once(const struct kt_nets *n, int proto, const char *src,
+				      uint16_t sport, const char *dst, uint16_t dport,
+				      bool answer)
 {
-	int b = kt_socket_b(n, SOCK_DGRAM, dst, dport);
-	int a = kt_socket(SOCK_DGRAM, src, sport);
+	int b = kt_socket_b_proto(n, SOCK_DGRAM, proto, dst, dport);
+	int a = kt_socket_proto(SOCK_DGRAM, proto, src, sport);
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 	char c;
@@ -395,27 +438,41 @@ KT_UNUSED static int kt_udp_once(const struct kt_nets *n, const char *src, uint1
 	return rc;
 }
 
-/* A TCP connection from a to b: both ends */
+KT_UNUSED static int kt_udp_once(const struct kt_nets *n, const char *src, uint16_t sport,
+				 const char *dst, uint16_t dport, bool answer)
+{
+	return kt_datagram_once(n, IPPROTO_UDP, src, sport, dst, dport, answer);
+}
+
+/* A connection from a to b: both ends */
 struct kt_tcp {
 	int a;
 	int b;
 };
 
-KT_UNUSED static int kt_tcp_open(const struct kt_nets *n, struct kt_tcp *t, const char *src,
-				 uint16_t sport, const char *dst, uint16_t dport)
+/* Of TCP, SCTP or DCCP; -EPROTONOSUPPORT if the kernel has no such sockets */
+KT_UNUSED static int kt_conn_open(const struct kt_nets *n, struct kt_tcp *t, int proto,
+				  const char *src, uint16_t sport, const char *dst, uint16_t dport)
 {
-	int listener = kt_socket_b(n, SOCK_STREAM, dst, dport);
+	int type = proto == IPPROTO_DCCP ? SOCK_DCCP : SOCK_STREAM;
+	int listener = kt_socket_b_proto(n, type, proto, dst, dport);
 	int rc;
 
 	if (listener < 0 || listen(listener, 4))
 		return -EIO;
-	t->a = kt_socket(SOCK_STREAM, src, sport);
+	t->a = kt_socket_proto(type, proto, src, sport);
 	if (t->a < 0)
 		return t->a;
 	rc = kt_connect(t->a, dst, dport);
 	t->b = rc ? -1 : accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	close(listener);
 	return rc ?: t->b < 0 ? -errno : 0;
+}
+
+KT_UNUSED static int kt_tcp_open(const struct kt_nets *n, struct kt_tcp *t, const char *src,
+				 uint16_t sport, const char *dst, uint16_t dport)
+{
+	return kt_conn_open(n, t, IPPROTO_TCP, src, sport, dst, dport);
 }
 
 /* Push @len bytes from @from to @to as fast as it goes: fills the windows. 0 or -errno */

@@ -15,6 +15,8 @@ everywhere=(
 )
 uapi=(
 	BIT_MACRO		# not for headers of user space
+	PREFER_DEFINED_ATTRIBUTE_MACRO
+				# likewise
 )
 user=(
 	BIT_MACRO ARRAY_SIZE PREFER_DEFINED_ATTRIBUTE_MACRO PREFER_FALLTHROUGH

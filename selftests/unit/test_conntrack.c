@@ -52,6 +52,16 @@ static struct flyrep_ct flow(uint8_t proto, const char *src, const char *dst,
 		ct.tcp_scale[0] = 7;
 		ct.tcp_scale[1] = 14;
 	}
+	if (proto == IPPROTO_SCTP) {
+		ct.sctp_state = 4;
+		ct.sctp_vtag[0] = htonl(0x01020304);
+		ct.sctp_vtag[1] = htonl(0xf0e0d0c0);
+	}
+	if (proto == IPPROTO_DCCP) {
+		ct.dccp_state = 4;
+		ct.dccp_role[1] = 1;
+		ct.dccp_handshake_seq = 0xa1b2c3d4e5f6;
+	}
 	return ct;
 }
 
@@ -63,6 +73,22 @@ static struct flyrep_ct tcp4(void)
 static struct flyrep_ct tcp6(void)
 {
 	return flow(IPPROTO_TCP, "2001:db8::5", "2001:db8:f::7", 40000, 443);
+}
+
+static struct flyrep_ct sctp4(void)
+{
+	return flow(IPPROTO_SCTP, "10.0.0.5", "198.51.100.7", 2905, 2906);
+}
+
+static struct flyrep_ct dccp6(void)
+{
+	return flow(IPPROTO_DCCP, "2001:db8::5", "2001:db8:f::7", 40000, 5001);
+}
+
+/* Tracked by its addresses alone */
+static struct flyrep_ct esp4(void)
+{
+	return flow(IPPROTO_ESP, "10.0.0.5", "198.51.100.7", 0, 0);
 }
 
 /* --- what is a record, and what is not --------------------------------- */
@@ -104,19 +130,23 @@ static void a_flaw_is_refused_by_name(void **state)
 		FLAW(rec.reserved2, 1, "reserved bytes are set"),
 		FLAW(reserved, 1, "reserved bytes are set"),
 		FLAW(reserved[2], 1, "reserved bytes are set"),
-		FLAW(reserved3, 1, "reserved bytes are set"),
-		FLAW(reserved3[6], 0x80, "reserved bytes are set"),
+		FLAW(tcp_reserved, 1, "reserved bytes are set"),
+		FLAW(tcp_reserved[6], 0x80, "reserved bytes are set"),
 		FLAW(family, 0, "unknown address family"),
 		FLAW(family, 3, "unknown address family"),
-		FLAW(proto, 0, "unknown protocol"),
-		FLAW(proto, IPPROTO_SCTP, "unknown protocol"),
+		FLAW(proto, 0, "no protocol"),
+		FLAW(proto, IPPROTO_SCTP, "reserved bytes are set"),
+		FLAW(proto, IPPROTO_ESP, "ports of a protocol without ports"),
+		FLAW(proto, 255, "ports of a protocol without ports"),
 		FLAW(zone_dir, 0, "zone direction out of range"),
 		FLAW(zone_dir, 4, "zone direction out of range"),
 		FLAW(tcp_state, 10, "TCP state out of range"),
 		FLAW(tcp_scale[0], 15, "TCP window scale out of range"),
 		FLAW(tcp_scale[1], 15, "TCP window scale out of range"),
 		FLAW(proto, IPPROTO_UDP,
-		     "TCP fields are set for another protocol"),
+		     "a state of a protocol without states"),
+		FLAW(proto, IPPROTO_GRE,
+		     "a state of a protocol without states"),
 	};
 	static const struct flaw v4[] = {
 		FLAW(orig.src.byte[4], 1, "unused address words are set"),
@@ -140,6 +170,52 @@ static void a_flaw_is_refused_by_name(void **state)
 		assert_refused(&four, &v4[i]);
 	for (i = 0; i < N_OF(v6); i++)
 		assert_refused(&six, &v6[i]);
+}
+
+static void a_flaw_of_each_protocol_is_refused_by_name(void **state)
+{
+	static const struct flaw in_sctp[] = {
+		FLAW(sctp_state, 9, "SCTP state out of range"),
+		FLAW(sctp_state, 255, "SCTP state out of range"),
+		FLAW(sctp_reserved, 1, "reserved bytes are set"),
+		FLAW(sctp_reserved[2], 1, "reserved bytes are set"),
+		FLAW(proto, IPPROTO_UDPLITE,
+		     "a state of a protocol without states"),
+	};
+	static const struct flaw in_dccp[] = {
+		FLAW(dccp_state, 8, "DCCP state out of range"),
+		FLAW(dccp_role[0], 2, "DCCP role out of range"),
+		FLAW(dccp_role[1], 2, "DCCP role out of range"),
+		FLAW(dccp_reserved, 1, "reserved bytes are set"),
+	};
+	static const struct flaw in_esp[] = {
+		FLAW(orig.sport, 1, "ports of a protocol without ports"),
+		FLAW(orig.dport, 1, "ports of a protocol without ports"),
+		FLAW(reply.sport, 1, "ports of a protocol without ports"),
+		FLAW(reply.dport, 1, "ports of a protocol without ports"),
+		FLAW(proto_value, 1, "a state of a protocol without states"),
+		FLAW(proto_value[11], 1,
+		     "a state of a protocol without states"),
+		FLAW(proto, 0, "no protocol"),
+		FLAW(proto, IPPROTO_ICMPV6, "ICMPv6 in an IPv4 flow"),
+	};
+	struct flyrep_ct sctp = sctp4(), dccp = dccp6(), esp = esp4();
+	const char *why;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < N_OF(in_sctp); i++)
+		assert_refused(&sctp, &in_sctp[i]);
+	for (i = 0; i < N_OF(in_dccp); i++)
+		assert_refused(&dccp, &in_dccp[i]);
+	for (i = 0; i < N_OF(in_esp); i++)
+		assert_refused(&esp, &in_esp[i]);
+	/* Every other number is a protocol. */
+	for (i = 1; i < 256; i++) {
+		esp.proto = (uint8_t)i;
+		assert_int_equal(fr_conntrack_check(&esp, &why),
+				 i == IPPROTO_ICMPV6 ? -EINVAL : 0);
+	}
 }
 
 static void a_delete_needs_only_its_key(void **state)
@@ -224,6 +300,11 @@ static void a_key_gives_the_record_back(void **state)
 		flow(IPPROTO_UDP, "0.0.0.0", "255.255.255.255", 68, 67),
 		flow(IPPROTO_ICMP, "10.0.0.1", "10.0.0.2", 77, 0x0800),
 		flow(IPPROTO_ICMPV6, "fd00::1", "fd00::2", 77, 0x8000),
+		sctp4(),
+		dccp6(),
+		esp4(),
+		flow(IPPROTO_GRE, "10.0.0.1", "10.0.0.2", 0, 4711),
+		flow(255, "fd00::1", "fd00::2", 0, 0),
 	};
 	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
 	struct flyrep_ct back;
@@ -273,6 +354,10 @@ static void what_is_no_key_is_refused(void **state)
 	key[0] = 0x34;
 	key[1] = IPPROTO_ICMPV6;
 	assert_int_equal(t->from_key(&out, key, 16), -EINVAL);
+	key[1] = IPPROTO_ESP; /* with ports */
+	assert_int_equal(t->from_key(&out, key, 16), -EINVAL);
+	key[1] = 0;
+	assert_int_equal(t->from_key(&out, key, 16), -EINVAL);
 }
 
 static void the_digest_covers_what_travels(void **state)
@@ -320,6 +405,40 @@ static void the_digest_covers_what_travels(void **state)
 	}
 }
 
+static void the_digest_covers_the_state_of_each_protocol(void **state)
+{
+	static const struct flaw in_sctp[] = {
+		FLAW(sctp_state, 5, ""),
+		FLAW(sctp_vtag[0], 9, ""),
+		FLAW(sctp_vtag[1], 9, ""),
+	};
+	static const struct flaw in_dccp[] = {
+		FLAW(dccp_state, 5, ""),
+		FLAW(dccp_role[0], 1, ""),
+		FLAW(dccp_role[1], 0, ""),
+		FLAW(dccp_handshake_seq, 9, ""),
+		/* the highest byte, on a little and on a big endian machine */
+		{ offsetof(struct flyrep_ct, dccp_handshake_seq) + 7, 9, "" },
+	};
+	const struct fr_table *t = &fr_conntrack_table;
+	struct flyrep_ct sctp = sctp4(), dccp = dccp6(), ct;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N_OF(in_sctp); i++) {
+		ct = sctp;
+		((uint8_t *)&ct)[in_sctp[i].at] = in_sctp[i].to;
+		assert_true(t->digest(&ct, &hash_key) !=
+			    t->digest(&sctp, &hash_key));
+	}
+	for (i = 0; i < N_OF(in_dccp); i++) {
+		ct = dccp;
+		((uint8_t *)&ct)[in_dccp[i].at] = in_dccp[i].to;
+		assert_true(t->digest(&ct, &hash_key) !=
+			    t->digest(&dccp, &hash_key));
+	}
+}
+
 /* --- columns ------------------------------------------------------------ */
 
 /* What is left of a record once it has travelled. */
@@ -332,8 +451,10 @@ static struct flyrep_ct travelled(const struct flyrep_ct *ct)
 	out.rec.op = ct->rec.op;
 	out.timeout_s = 0;
 	out.status &= FLYREP_CT_STATUS_MASK;
-	out.tcp_flags[0] &= FLYREP_CT_TCP_FLAGS_MASK;
-	out.tcp_flags[1] &= FLYREP_CT_TCP_FLAGS_MASK;
+	if (ct->proto == IPPROTO_TCP) {
+		out.tcp_flags[0] &= FLYREP_CT_TCP_FLAGS_MASK;
+		out.tcp_flags[1] &= FLYREP_CT_TCP_FLAGS_MASK;
+	}
 	if (ct->rec.op == FLYREP_OP_DELETE)
 		memset((uint8_t *)&out + value, 0, sizeof(out) - value);
 	return out;
@@ -375,14 +496,16 @@ static int decode(const uint8_t *buf, size_t len, struct flyrep_ct *recs,
 /* Every kind of shape, beside each other in all orders. */
 static void make_samples(struct flyrep_ct *recs)
 {
-	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP,
-					  IPPROTO_ICMP };
+	static const uint8_t protos[] = { IPPROTO_TCP,	IPPROTO_UDP,
+					  IPPROTO_ICMP, IPPROTO_SCTP,
+					  IPPROTO_DCCP, IPPROTO_UDPLITE,
+					  IPPROTO_GRE,	IPPROTO_ESP };
 	uint32_t x = 12345;
 	size_t i;
 
 	for (i = 0; i < N_SAMPLES; i++) {
 		bool is_v6 = (x >> 8) & 1;
-		uint8_t proto = protos[(x >> 9) % 3];
+		uint8_t proto = protos[(x >> 9) % N_OF(protos)];
 		struct flyrep_ct *ct = &recs[i];
 
 		if (is_v6 && proto == IPPROTO_ICMP)
@@ -390,6 +513,8 @@ static void make_samples(struct flyrep_ct *recs)
 		*ct = flow(proto, is_v6 ? "fd00::1" : "10.0.0.1",
 			   is_v6 ? "fd00::2" : "10.0.0.2", (uint16_t)x,
 			   (uint16_t)(x >> 16));
+		if (proto == IPPROTO_ESP)
+			ct->orig.sport = ct->orig.dport = 0;
 		if (proto == IPPROTO_ICMP)
 			ct->orig.dport = type_code((x >> 5) & 1 ? 8 : 14, 0);
 		if (proto == IPPROTO_ICMPV6)
@@ -409,10 +534,20 @@ static void make_samples(struct flyrep_ct *recs)
 			ct->reply.src.byte[1] ^= 0x11;
 		if ((x >> 21) & 1)
 			ct->reply.dst.byte[0] ^= 0x11;
-		if ((x >> 22) & 1)
+		if ((x >> 22) & 1 && proto != IPPROTO_ESP)
 			ct->reply.dport ^= 0x1100;
-		if ((x >> 23) & 1)
+		if ((x >> 23) & 1 && proto != IPPROTO_ESP)
 			ct->reply.sport ^= 0x0011;
+		if (proto == IPPROTO_SCTP) {
+			ct->sctp_state = (uint8_t)((x >> 4) % 9);
+			ct->sctp_vtag[0] = x;
+			ct->sctp_vtag[1] = ~x;
+		}
+		if (proto == IPPROTO_DCCP) {
+			ct->dccp_state = (uint8_t)((x >> 4) % 8);
+			ct->dccp_role[x & 1] = 1;
+			ct->dccp_handshake_seq = x * 0x123456789abull;
+		}
 		if (proto == IPPROTO_TCP) {
 			ct->tcp_state = (uint8_t)((x >> 4) % 10);
 			ct->tcp_flags[0] = (uint8_t)(x >> 6);
@@ -462,6 +597,12 @@ static void a_reply_that_follows_takes_no_bytes(void **state)
 
 	ct = flow(IPPROTO_ICMP, "10.0.0.1", "10.0.0.2", 7, 0x0800);
 	assert_int_equal(encode(buf, sizeof(buf), &ct, 1), 16);
+	ct = esp4();
+	assert_int_equal(encode(buf, sizeof(buf), &ct, 1), 16);
+	ct = sctp4(); /* state, two tags */
+	assert_int_equal(encode(buf, sizeof(buf), &ct, 1), 16 + 9);
+	ct = dccp6(); /* longer addresses; state, roles, sequence number */
+	assert_int_equal(encode(buf, sizeof(buf), &ct, 1), 40 + 10);
 }
 
 static void what_is_cut_short_is_refused(void **state)
@@ -492,11 +633,14 @@ static void what_no_encoder_writes_is_refused(void **state)
 		uint8_t to;
 	} bad[] = {
 		{ 1, 0xc8 }, /* no operation */
-		{ 2, IPPROTO_SCTP }, { 2, IPPROTO_ICMPV6 },
+		{ 2, IPPROTO_SCTP }, /* not so much of a value */
+		{ 2, 0 },
+		{ 2, IPPROTO_ICMPV6 },
 		{ 15, 0x10 }, /* status */
 		{ 16, 10 }, /* TCP state */
 		{ 17, 0x04 }, /* TCP flags */
-		{ 17, 0x40 },	     { 18, 0x0f }, /* scale */
+		{ 17, 0x40 },
+		{ 18, 0x0f }, /* scale */
 		{ 18, 0xf0 },
 	};
 	struct flyrep_ct ct = tcp4(), back;
@@ -511,6 +655,23 @@ static void what_no_encoder_writes_is_refused(void **state)
 		buf[bad[i].at] = bad[i].to;
 		assert_int_equal(decode(buf, len, &back, 1, &n), -EBADMSG);
 	}
+
+	ct = sctp4();
+	len = encode(good, sizeof(good), &ct, 1);
+	assert_int_equal(decode(good, len, &back, 1, &n), 0);
+	good[16] = 9; /* state */
+	assert_int_equal(decode(good, len, &back, 1, &n), -EBADMSG);
+	ct = dccp6();
+	len = encode(good, sizeof(good), &ct, 1);
+	assert_int_equal(decode(good, len, &back, 1, &n), 0);
+	good[41] = 0x20; /* roles */
+	assert_int_equal(decode(good, len, &back, 1, &n), -EBADMSG);
+	ct = esp4();
+	len = encode(good, sizeof(good), &ct, 1);
+	assert_int_equal(decode(good, len, &back, 1, &n), 0);
+	good[11] = 1; /* a port */
+	assert_int_equal(decode(good, len, &back, 1, &n), -EBADMSG);
+	ct = tcp4();
 
 	/* A DELETE has no value and no shape that speaks of one. */
 	ct.rec.op = FLYREP_OP_DELETE;
@@ -666,15 +827,63 @@ static void json_says_what_a_person_needs(void **state)
 		    "\"code\":0,\"id\":9}}");
 }
 
+/* The part of a record's text that its protocol decides */
+static void assert_json_has(const struct flyrep_ct *ct, const char *want)
+{
+	json_t *obj = fr_conntrack_table.to_json(ct), *value;
+	json_t *expected = json_loads(want, 0, NULL);
+	const char *name;
+
+	assert_non_null(expected);
+	json_object_foreach(expected, name, value)
+		assert_true(json_equal(json_object_get(obj, name), value));
+	json_decref(obj);
+	json_decref(expected);
+}
+
+static void json_tells_each_protocol(void **state)
+{
+	struct flyrep_ct ct = sctp4();
+
+	(void)state;
+	assert_json_has(&ct, "{\"proto\":\"sctp\","
+			     "\"original\":{\"src\":\"10.0.0.5\","
+			     "\"dst\":\"198.51.100.7\",\"sport\":2905,"
+			     "\"dport\":2906},"
+			     "\"sctp_state\":\"ESTABLISHED\","
+			     "\"sctp_vtag\":[16909060,4041265344]}");
+	ct.sctp_state = 77;
+	assert_json_has(&ct, "{\"sctp_state\":77}");
+	ct = dccp6();
+	assert_json_has(&ct, "{\"proto\":\"dccp\",\"dccp_state\":\"OPEN\","
+			     "\"dccp_role\":[0,1],"
+			     "\"dccp_handshake_seq\":177789161760246}");
+	ct.dccp_state = 8;
+	assert_json_has(&ct, "{\"dccp_state\":8}");
+	ct = flow(IPPROTO_GRE, "10.0.0.5", "198.51.100.7", 1, 2);
+	assert_json_has(&ct, "{\"proto\":\"gre\",\"original\":"
+			     "{\"src\":\"10.0.0.5\","
+			     "\"dst\":\"198.51.100.7\",\"sport\":1,"
+			     "\"dport\":2}}");
+	ct = flow(IPPROTO_UDPLITE, "10.0.0.5", "198.51.100.7", 1, 2);
+	assert_json_has(&ct, "{\"proto\":\"udplite\"}");
+	ct = esp4();
+	assert_json_has(&ct, "{\"proto\":50,\"original\":"
+			     "{\"src\":\"10.0.0.5\","
+			     "\"dst\":\"198.51.100.7\"}}");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_flaw_is_refused_by_name),
+		cmocka_unit_test(a_flaw_of_each_protocol_is_refused_by_name),
 		cmocka_unit_test(a_delete_needs_only_its_key),
 		cmocka_unit_test(icmp_types_have_the_kernels_answers),
 		cmocka_unit_test(a_key_gives_the_record_back),
 		cmocka_unit_test(what_is_no_key_is_refused),
 		cmocka_unit_test(the_digest_covers_what_travels),
+		cmocka_unit_test(the_digest_covers_the_state_of_each_protocol),
 		cmocka_unit_test(batches_round_trip),
 		cmocka_unit_test(a_reply_that_follows_takes_no_bytes),
 		cmocka_unit_test(what_is_cut_short_is_refused),
@@ -684,6 +893,7 @@ int main(void)
 		cmocka_unit_test(every_table_has_a_row),
 		cmocka_unit_test(records_of_other_sizes_are_fitted),
 		cmocka_unit_test(json_says_what_a_person_needs),
+		cmocka_unit_test(json_tells_each_protocol),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
