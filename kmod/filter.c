@@ -10,6 +10,7 @@
 
 #include "conntrack.h"
 #include "pernet.h"
+#include "proto.h"
 
 struct flyrep_filter {
 	DECLARE_BITMAP(protos, 256);
@@ -22,17 +23,19 @@ struct flyrep_filter {
 	struct flyrep_prefix	ignore[];
 };
 
-/* All of them lie in one word of the bitmap. */
+/* All that conntrack tracks; 0 is no protocol, but ctnetlink makes such flows for whoever asks. */
 static const struct flyrep_filter filter_default = {
 	.protos = {
-		[BIT_WORD(IPPROTO_TCP)] = BIT_MASK(IPPROTO_ICMP) | BIT_MASK(IPPROTO_TCP) |
-					  BIT_MASK(IPPROTO_UDP) | BIT_MASK(IPPROTO_ICMPV6),
+		[0] = ~BIT(0),
+		[1 ... BITS_TO_LONGS(256) - 1] = ~0UL,
 	},
 };
 
-static_assert(BIT_WORD(IPPROTO_ICMP) == BIT_WORD(IPPROTO_TCP) &&
-	      BIT_WORD(IPPROTO_UDP) == BIT_WORD(IPPROTO_TCP) &&
-	      BIT_WORD(IPPROTO_ICMPV6) == BIT_WORD(IPPROTO_TCP));
+/* What FLYREP_FILTER_A_PROTOS has to call by their numbers; 0 stands for the rest. */
+static const u8 filter_named[] = {
+	IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_DCCP, IPPROTO_GRE, IPPROTO_ICMPV6,
+	IPPROTO_SCTP, IPPROTO_UDPLITE,
+};
 
 static const struct nla_policy filter_policy[FLYREP_FILTER_A_MAX + 1] = {
 	[FLYREP_FILTER_A_PROTOS]	= NLA_POLICY_MIN_LEN(1),
@@ -118,6 +121,11 @@ static void filter_parse_protos(struct flyrep_filter *f, const struct nlattr *at
 	DECLARE_BITMAP(wanted, 256) = {};
 	int i;
 
+	if (memchr(proto, 0, nla_len(attr))) {
+		bitmap_fill(wanted, 256);
+		for (i = 0; i < ARRAY_SIZE(filter_named); i++)
+			__clear_bit(filter_named[i], wanted);
+	}
 	for (i = 0; i < nla_len(attr); i++)
 		__set_bit(proto[i], wanted);
 	bitmap_and(f->protos, wanted, filter_default.protos, 256);
@@ -220,11 +228,12 @@ static bool filter_has_zone(const struct flyrep_filter *f, const struct nf_conn 
 	return false;
 }
 
-/* Is the handshake done? TCP is told by ASSURED, the rest by an answer. */
+/* Is the handshake done? Where there is none, an answer will do. */
 static bool filter_is_assured(const struct nf_conn *ct)
 {
-	return test_bit(nf_ct_protonum(ct) == IPPROTO_TCP ? IPS_ASSURED_BIT : IPS_SEEN_REPLY_BIT,
-			&ct->status);
+	return test_bit(IPS_ASSURED_BIT, &ct->status) ||
+	       (test_bit(IPS_SEEN_REPLY_BIT, &ct->status) &&
+		!flyrep_proto_has_handshake(nf_ct_protonum(ct)));
 }
 
 bool flyrep_filter_pass(const struct flyrep_net *fn, const struct nf_conn *ct)

@@ -15,7 +15,7 @@ struct nf_conn;
 struct nlattr;
 
 /**
- * flyrep_filter_init - start with the default: every protocol the module knows
+ * flyrep_filter_init - start with the default: every protocol that conntrack tracks
  * @fn: the namespace
  */
 void flyrep_filter_init(struct flyrep_net *fn);

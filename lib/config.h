@@ -77,7 +77,7 @@ struct fr_config_zones {
 };
 
 struct fr_config_protos {
-	uint8_t *v; /* IPPROTO_* */
+	uint8_t *v; /* IPPROTO_* or FR_SCHEMA_PROTO_OTHER */
 	size_t n; /* never 0 */
 };
 

@@ -32,10 +32,12 @@
 const uint8_t fr_schema_protos[] = { IPPROTO_TCP,  IPPROTO_UDP,
 				     IPPROTO_ICMP, IPPROTO_ICMPV6,
 				     IPPROTO_SCTP, IPPROTO_DCCP,
-				     IPPROTO_GRE,  IPPROTO_UDPLITE };
+				     IPPROTO_GRE,  IPPROTO_UDPLITE,
+				     FR_SCHEMA_PROTO_OTHER };
 
 #define PROTO_NAMES \
-	"tcp", "udp", "icmp", "icmpv6", "sctp", "dccp", "gre", "udplite"
+	"tcp", "udp", "icmp", "icmpv6", "sctp", "dccp", "gre", "udplite", \
+		"other"
 
 static const struct fr_schema rows[] = {
 	{ "mode", FR_SCHEMA_CHOICE, REQUIRED, AT(mode),
@@ -178,9 +180,11 @@ static const struct fr_schema rows[] = {
 		  "one, once it was answered. all: from its first packet." },
 	{ "conntrack.accept", FR_SCHEMA_PROTOS, RELOADABLE,
 	  AT(conntrack.accept), RANGE(1, FR_CONFIG_PROTOS_MAX),
-	  .dflt = "[\"tcp\", \"udp\", \"icmp\", \"icmpv6\"]",
-	  .only = "tcp|udp|icmp|icmpv6", WORDS(PROTO_NAMES),
-	  .help = "Protocols." },
+	  .dflt = "[\"tcp\", \"udp\", \"icmp\", \"icmpv6\", \"sctp\", \"dccp\", \"gre\", "
+		  "\"udplite\", \"other\"]",
+	  WORDS(PROTO_NAMES),
+	  .help = "Protocols. other: all that have no name here, such as ESP, AH and OSPF; their "
+		  "flows are told apart by their addresses alone." },
 	{ "conntrack.ignore_networks", FR_SCHEMA_NETWORKS, RELOADABLE,
 	  AT(conntrack.ignore_networks), RANGE(0, FR_CONFIG_NETWORKS_MAX),
 	  .dflt = "[\"127.0.0.0/8\", \"::1/128\"]",

@@ -108,6 +108,9 @@ char *fr_schema_range(const struct fr_schema *row, char *buf, size_t len);
  */
 bool fr_schema_allows(const char *only, const char *text);
 
+/* In place of a number: every protocol that has no name, as in FLYREP_FILTER_A_PROTOS. */
+#define FR_SCHEMA_PROTO_OTHER 0
+
 /* Protocol numbers for FR_SCHEMA_PROTOS, in the order of the row's choices. */
 extern const uint8_t fr_schema_protos[];
 

@@ -168,7 +168,8 @@ enum flyrep_attr {
  * enum flyrep_filter_attr - what of conntrack is captured; absent = no limit
  * @FLYREP_FILTER_A_UNSPEC: invalid
  * @FLYREP_FILTER_A_PROTOS: array of u8, IPPROTO_*, at most
- *	FLYREP_FILTER_PROTOS_MAX
+ *	FLYREP_FILTER_PROTOS_MAX; 0 stands for every protocol other than TCP, UDP,
+ *	UDP-Lite, ICMP, ICMPv6, SCTP, DCCP and GRE
  * @FLYREP_FILTER_A_ASSURED: u8, 1: a flow counts once its handshake is done: IPS_ASSURED
  *	for TCP, SCTP and DCCP, IPS_SEEN_REPLY for the rest
  * @FLYREP_FILTER_A_IGNORE: array of struct flyrep_prefix, at most

@@ -102,8 +102,9 @@ static void the_least_there_can_be(void **state)
 	assert_int_equal(l.config.sync.max_lag_ms, 10000);
 	assert_int_equal(l.config.conntrack.min_state,
 			 FR_CONFIG_MIN_STATE_ASSURED);
-	assert_int_equal(l.config.conntrack.accept.n, 4);
+	assert_int_equal(l.config.conntrack.accept.n, 9);
 	assert_int_equal(l.config.conntrack.accept.v[3], IPPROTO_ICMPV6);
+	assert_int_equal(l.config.conntrack.accept.v[8], FR_SCHEMA_PROTO_OTHER);
 	assert_int_equal(l.config.conntrack.ignore_networks.n, 2);
 	assert_int_equal(l.config.conntrack.zones.n, 0);
 	assert_int_equal(l.config.conntrack.mark_mask, 0);
@@ -137,7 +138,7 @@ static const char everything[] =
 	"  sync {\n    mode = \"incremental\"\n    interval = \"250ms\"\n"
 	"    batch_size = 65536\n    max_lag = 90\n  }\n"
 	"  data = { conntrack = true, metrics = false, dhcp_leases = false, nft_sets = [] }\n"
-	"  conntrack {\n    min_state = \"all\"\n    accept = [\"udp\"]\n"
+	"  conntrack {\n    min_state = \"all\"\n    accept = [\"udp\", \"sctp\", \"other\"]\n"
 	"    ignore_networks = [\"10.0.0.0/8\", \"2001:db8::/32\", \"192.0.2.1\"]\n"
 	"    zones = [0, 65535]\n    mark = 16\n    mark_mask = \"0xFF\"\n"
 	"    hold = \"1h30m\"\n    orphan_grace = \"0s\"\n  }\n"
@@ -180,8 +181,10 @@ static void every_key_is_bound(void **state)
 	assert_int_equal(c->sync.batch_size, 65536);
 	assert_int_equal(c->sync.max_lag_ms, 90000);
 	assert_int_equal(c->conntrack.min_state, FR_CONFIG_MIN_STATE_ALL);
-	assert_int_equal(c->conntrack.accept.n, 1);
+	assert_int_equal(c->conntrack.accept.n, 3);
 	assert_int_equal(c->conntrack.accept.v[0], IPPROTO_UDP);
+	assert_int_equal(c->conntrack.accept.v[1], IPPROTO_SCTP);
+	assert_int_equal(c->conntrack.accept.v[2], FR_SCHEMA_PROTO_OTHER);
 	assert_int_equal(c->conntrack.ignore_networks.n, 3);
 	assert_int_equal(c->conntrack.ignore_networks.v[1].family, AF_INET6);
 	assert_int_equal(c->conntrack.ignore_networks.v[1].prefix_len, 32);
@@ -405,8 +408,7 @@ static const struct {
 	{ "mode = \"replica\"\nconntrack { accept = [] }",
 	  "f:3:22: conntrack.accept: out of range: 1 to 64 of them\n" },
 	{ "mode = \"replica\"\nconntrack { accept = [\"tcp\", \"sctp\", \"foo\", 3] }",
-	  "f:3:30: conntrack.accept: \"sctp\" is not supported yet\n"
-	  "f:3:38: conntrack.accept: \"foo\" is not one of tcp, udp, icmp, icmpv6, sctp, dccp, gre, udplite\n"
+	  "f:3:38: conntrack.accept: \"foo\" is not one of tcp, udp, icmp, icmpv6, sctp, dccp, gre, udplite, other\n"
 	  "f:3:45: conntrack.accept: expected a string, found a number\n" },
 	{ "mode = \"replica\"\nconntrack { ignore_networks = [\"10.0.0.1/8\", \"10.0.0.0/33\", \"x\", 1] }",
 	  "f:3:32: conntrack.ignore_networks: \"10.0.0.1/8\" has bits set behind its prefix\n"
