@@ -40,10 +40,16 @@ red() {
 	fresh
 }
 
+# spec FILE SCRIPT: the netlink family with one side changed by sed
+spec() {
+	cp -r "$root/docs" "$root/uapi" "$work/tree"
+	sed -i "$2" "$work/tree/$1"
+}
+
 user="// SPDX-License-Identifier: GPL-2.0-or-later"
 kernel="// SPDX-License-Identifier: GPL-2.0-only"
 
-echo "1..15"
+echo "1..20"
 fresh
 
 put lib/a.c <<<"$user
@@ -121,3 +127,18 @@ red includes "may include a stage's header (agent/ship.h)"
 put lib/cursor.h <<<'#include "hash.h"'
 put lib/hash.h <<<""
 red includes 'this file includes nothing of ours'
+
+spec uapi/flyrep.h 's/^\t__FLYREP_A_MAX/\tFLYREP_A_NEW,\n&/'
+red netlink 'FLYREP_A_NEW: 27 in the header, nothing here'
+
+spec uapi/flyrep.h 's/^\t__FLYREP_C_MAX/\tFLYREP_C_NEW,\n&/'
+red netlink 'enum flyrep_counter: FLYREP_C_NEW: 25 in the header, nothing here'
+
+spec uapi/flyrep_records.h 's/^\t__u32\(\t*\)mark;/\t__u16\1mark;/'
+red netlink 'struct flyrep_ct: mark: (112, 2) in the header, (112, 4) here'
+
+spec docs/netlink.yaml 's/value: 2000000/value: 3000000/'
+red netlink 'FLYREP_HOLD_MAX_S: 2000000 in the header, 3000000 here'
+
+spec docs/netlink.yaml '$ a\    -\n      name: more\n      doc: No such command.'
+red netlink 'FLYREP_CMD_MORE: nothing in the header, 10 here'
