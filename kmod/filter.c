@@ -37,11 +37,16 @@ static const u8 filter_named[] = {
 	IPPROTO_SCTP, IPPROTO_UDPLITE,
 };
 
-static const struct nla_policy filter_policy[FLYREP_FILTER_A_MAX + 1] = {
-	[FLYREP_FILTER_A_PROTOS]	= NLA_POLICY_MIN_LEN(1),
+/* A range, though a multiple would say more: it is all a policy can tell user space. */
+#define FILTER_ARRAY(elem, max) \
+	NLA_POLICY_RANGE(NLA_BINARY, sizeof(elem), (max) * sizeof(elem))
+
+const struct nla_policy flyrep_filter_policy[FLYREP_FILTER_A_MAX + 1] = {
+	[FLYREP_FILTER_A_PROTOS]	= FILTER_ARRAY(u8, FLYREP_FILTER_PROTOS_MAX),
 	[FLYREP_FILTER_A_ASSURED]	= NLA_POLICY_MAX(NLA_U8, 1),
-	[FLYREP_FILTER_A_IGNORE]	= NLA_POLICY_MIN_LEN(sizeof(struct flyrep_prefix)),
-	[FLYREP_FILTER_A_ZONES]		= NLA_POLICY_MIN_LEN(sizeof(u16)),
+	[FLYREP_FILTER_A_IGNORE]	= FILTER_ARRAY(struct flyrep_prefix,
+						       FLYREP_FILTER_IGNORE_MAX),
+	[FLYREP_FILTER_A_ZONES]		= FILTER_ARRAY(u16, FLYREP_FILTER_ZONES_MAX),
 	[FLYREP_FILTER_A_MARK]		= { .type = NLA_U32 },
 	[FLYREP_FILTER_A_MARK_MASK]	= { .type = NLA_U32 },
 };
@@ -69,17 +74,13 @@ void flyrep_filter_exit(struct flyrep_net *fn)
 }
 
 /* Length of an array attribute in elements; 0 with extack set if it is not one. */
-static unsigned int filter_array(const struct nlattr *attr, size_t elem_len, unsigned int max,
+static unsigned int filter_array(const struct nlattr *attr, size_t elem_len,
 				 struct netlink_ext_ack *extack)
 {
 	unsigned int len = nla_len(attr);
 
 	if (len % elem_len) {
 		NL_SET_ERR_MSG_ATTR(extack, attr, "length is not a multiple of the element");
-		return 0;
-	}
-	if (len / elem_len > max) {
-		NL_SET_ERR_MSG_ATTR(extack, attr, "too many elements");
 		return 0;
 	}
 	return len / elem_len;
@@ -139,25 +140,21 @@ struct flyrep_filter *flyrep_filter_parse(const struct nlattr *nest,
 	struct flyrep_filter *f;
 	int err;
 
-	err = nla_parse_nested(tb, FLYREP_FILTER_A_MAX, nest, filter_policy, extack);
+	err = nla_parse_nested(tb, FLYREP_FILTER_A_MAX, nest, flyrep_filter_policy, extack);
 	if (err)
 		return ERR_PTR(err);
 	if (!tb[FLYREP_FILTER_A_MARK] != !tb[FLYREP_FILTER_A_MARK_MASK]) {
 		NL_SET_ERR_MSG_ATTR(extack, nest, "mark and mask come together");
 		return ERR_PTR(-EINVAL);
 	}
-	if (tb[FLYREP_FILTER_A_PROTOS] &&
-	    !filter_array(tb[FLYREP_FILTER_A_PROTOS], 1, FLYREP_FILTER_PROTOS_MAX, extack))
-		return ERR_PTR(-EINVAL);
 	if (tb[FLYREP_FILTER_A_IGNORE]) {
 		n_ignore = filter_array(tb[FLYREP_FILTER_A_IGNORE], sizeof(struct flyrep_prefix),
-					FLYREP_FILTER_IGNORE_MAX, extack);
+					extack);
 		if (!n_ignore)
 			return ERR_PTR(-EINVAL);
 	}
 	if (tb[FLYREP_FILTER_A_ZONES]) {
-		n_zones = filter_array(tb[FLYREP_FILTER_A_ZONES], sizeof(u16),
-				       FLYREP_FILTER_ZONES_MAX, extack);
+		n_zones = filter_array(tb[FLYREP_FILTER_A_ZONES], sizeof(u16), extack);
 		if (!n_zones)
 			return ERR_PTR(-EINVAL);
 	}

@@ -7,12 +7,16 @@
 #define _FLYREP_FILTER_H
 
 #include <linux/types.h>
+#include <net/netlink.h>
+
+#include "flyrep.h"
 
 struct flyrep_filter;
 struct flyrep_net;
-struct netlink_ext_ack;
 struct nf_conn;
-struct nlattr;
+
+/* Of the nest: part of CONFIG's, so that user space can ask for it */
+extern const struct nla_policy flyrep_filter_policy[FLYREP_FILTER_A_MAX + 1];
 
 /**
  * flyrep_filter_init - start with the default: every protocol that conntrack tracks

@@ -50,7 +50,7 @@ static const struct nla_policy netlink_config_policy[FLYREP_A_MAX + 1] = {
 	[FLYREP_A_HOLD_S]	= NETLINK_RANGE(NLA_U32, hold_s),
 	[FLYREP_A_GRACE_S]	= NETLINK_RANGE(NLA_U32, grace_s),
 	[FLYREP_A_RING_ENTRIES]	= NETLINK_RANGE(NLA_U32, ring_entries),
-	[FLYREP_A_FILTER]	= { .type = NLA_NESTED },
+	[FLYREP_A_FILTER]	= NLA_POLICY_NESTED(flyrep_filter_policy),
 	[FLYREP_A_STANDBY]	= NLA_POLICY_MAX(NLA_U8, 1),
 	[FLYREP_A_LEARN_S]	= NETLINK_RANGE(NLA_U32, learn_s),
 };
