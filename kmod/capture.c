@@ -9,6 +9,7 @@
 #include "pernet.h"
 #include "reader.h"
 #include "ring.h"
+#include "trace.h"
 #include "window.h"
 
 #define CAPTURE_EVENTS_ALWAYS	1
@@ -22,6 +23,7 @@ static noinline void capture_overflow(struct flyrep_net *fn, struct flyrep_reade
 	clear_bit(FLYREP_CT_QUEUED_BIT, &ct->status);
 	flyrep_conntrack_read_key(&r, ct);
 	flyrep_buckets_mark(&fn->buckets, flyrep_conntrack_bucket(&r, fn));
+	trace_flyrep_overflow(fn, ct);
 	/* Never the last one: who raised the event has its own. */
 	nf_ct_put(ct);
 	flyrep_pernet_count(fn, FLYREP_C_RING_OVERFLOW, 1);
@@ -60,6 +62,7 @@ static void capture_queue(struct flyrep_net *fn, struct flyrep_reader *reader, s
 		capture_overflow(fn, reader, ct);
 		return;
 	}
+	trace_flyrep_push(fn, ct);
 	flyrep_pernet_count(fn, FLYREP_C_CAPTURE_QUEUED, 1);
 	if (ret)
 		flyrep_reader_wake(fn);
@@ -81,6 +84,7 @@ static noinline bool capture_held(struct flyrep_net *fn, unsigned int events,
 		return false;
 	}
 	if (events & (1 << IPCT_DESTROY)) {
+		trace_flyrep_lost(fn, ct);
 		flyrep_pernet_count(fn, FLYREP_C_HELD_LOST, 1);
 		return true;
 	}
@@ -91,6 +95,7 @@ static noinline bool capture_held(struct flyrep_net *fn, unsigned int events,
 	}
 	/* A packet: the flow runs through this node now. */
 	if (test_and_clear_bit(FLYREP_CT_REMOTE_BIT, &ct->status)) {
+		trace_flyrep_takeover(fn, ct);
 		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_TAKEOVER, 1);
 		flyrep_window_watch(fn);
 	}

@@ -11,6 +11,7 @@
 #include "pernet.h"
 #include "reader.h"
 #include "ring.h"
+#include "trace.h"
 
 #define DRAIN_BATCH 16
 
@@ -131,6 +132,7 @@ static int drain_records(struct flyrep_net *fn, struct flyrep_reader *reader,
 		return err;
 	n = drain_fill(fn, reader, cb, recs.data, recs.room);
 	flyrep_netlink_records_end(&recs, skb, n);
+	trace_flyrep_drain(fn, n, max_t(long, cb->args[DRAIN_BUDGET], 0));
 	flyrep_pernet_count(fn, FLYREP_C_DRAIN_RECORDS, n);
 	return 0;
 }
@@ -167,6 +169,7 @@ static int drain_last(struct flyrep_net *fn, struct flyrep_reader *reader,
 		if (bitmap && !n)
 			nlmsg_trim(skb, bitmap);
 	}
+	trace_flyrep_drained(fn, n);
 	nla_put_u32(skb, FLYREP_A_DIRTY, n);
 	genlmsg_end(skb, hdr);
 	return 0;

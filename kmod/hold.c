@@ -8,6 +8,7 @@
 #include "pernet.h"
 #include "proto.h"
 #include "reader.h"
+#include "trace.h"
 #include "walk.h"
 #include "window.h"
 
@@ -33,6 +34,7 @@ void flyrep_hold_take(const struct flyrep_net *fn, struct nf_conn *ct)
 	set_bit(FLYREP_CT_REMOTE_BIT, &ct->status);
 	flyrep_window_forget(ct);
 	flyrep_hold_extend(fn, ct);
+	trace_flyrep_hold(fn, ct);
 }
 
 struct hold_walk {
@@ -49,6 +51,7 @@ static void hold_visit_promote(struct nf_conn *ct, void *data)
 		return;
 	flyrep_window_forget(ct);
 	hold_set_timeout(ct, flyrep_proto_timeout(ct));
+	trace_flyrep_promote(hw->fn, ct);
 	hw->n++;
 }
 

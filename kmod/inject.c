@@ -16,6 +16,7 @@
 #include "pernet.h"
 #include "proto.h"
 #include "reader.h"
+#include "trace.h"
 #include "window.h"
 
 /* The status bits of a record that are ours to set; those of NAT follow from the tuples. */
@@ -198,6 +199,7 @@ static int inject_create(struct flyrep_net *fn, const struct inject_flow *f)
 		nf_conntrack_free(ct);
 		return err;
 	}
+	trace_flyrep_hold(fn, ct);
 	flyrep_capture_tell(fn, INJECT_EVENTS_NEW, ct);
 	nf_ct_put(ct);
 	return 0;
@@ -374,6 +376,7 @@ unsigned int flyrep_inject_apply(struct flyrep_net *fn, const struct flyrep_inje
 	for (i = 0; i < req->n; i++) {
 		memcpy(&r, req->data + (size_t)i * req->rec_len, sizeof(r));
 		err = inject_one(fn, &r, req->flags);
+		trace_flyrep_apply(fn, &r, err);
 		if (unlikely(err)) {
 			req->errors[n_errors].index = i;
 			req->errors[n_errors].error = err;

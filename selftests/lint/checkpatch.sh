@@ -18,6 +18,10 @@ uapi=(
 	PREFER_DEFINED_ATTRIBUTE_MACRO
 				# likewise
 )
+trace=(
+	PARENTHESIS_ALIGNMENT OPEN_ENDED_LINE
+				# events have a layout of their own
+)
 user=(
 	BIT_MACRO ARRAY_SIZE PREFER_DEFINED_ATTRIBUTE_MACRO PREFER_FALLTHROUGH
 				# macros of the kernel
@@ -64,7 +68,12 @@ cd "$work"
 
 shopt -s nullglob
 rc=0
-check kmod -- kmod/*.[ch] kmod/*/*.[ch] selftests/vm/fixtures/splat/*.c || rc=1
+kmod=()
+for f in kmod/*.[ch] kmod/*/*.[ch]; do
+	[ "$f" = kmod/trace.h ] || kmod+=("$f")
+done
+check kmod -- "${kmod[@]}" selftests/vm/fixtures/splat/*.c || rc=1
+check trace "${trace[@]}" -- kmod/trace.[h] || rc=1
 check uapi "${uapi[@]}" -- uapi/*.h || rc=1
 check user "${user[@]}" -- {lib,agent,cli}/*.[ch] agent/hooks/*.[ch] || rc=1
 check tests "${user[@]}" QUOTED_WHITESPACE_BEFORE_NEWLINE -- \
