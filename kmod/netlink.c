@@ -256,28 +256,29 @@ static int netlink_do_apply(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_reply(reply, info);
 }
 
-/* Reply with a number of objects. */
-static int netlink_reply_applied(struct genl_info *info, u32 n)
+/* Reply with the number of objects that @change changed. */
+static int netlink_change_all(struct genl_info *info, u32 (*change)(struct flyrep_net *fn))
 {
 	struct sk_buff *reply;
 	void *hdr;
 
-	reply = netlink_reply_new(info, nla_total_size(sizeof(n)), &hdr);
+	/* The memory first: who is told of an error must find nothing changed. */
+	reply = netlink_reply_new(info, nla_total_size(sizeof(u32)), &hdr);
 	if (!reply)
 		return -ENOMEM;
-	nla_put_u32(reply, FLYREP_A_APPLIED, n);
+	nla_put_u32(reply, FLYREP_A_APPLIED, change(flyrep_pernet(genl_info_net(info))));
 	genlmsg_end(reply, hdr);
 	return genlmsg_reply(reply, info);
 }
 
 static int netlink_do_promote(struct sk_buff *skb, struct genl_info *info)
 {
-	return netlink_reply_applied(info, flyrep_hold_promote(flyrep_pernet(genl_info_net(info))));
+	return netlink_change_all(info, flyrep_hold_promote);
 }
 
 static int netlink_do_demote(struct sk_buff *skb, struct genl_info *info)
 {
-	return netlink_reply_applied(info, flyrep_hold_demote(flyrep_pernet(genl_info_net(info))));
+	return netlink_change_all(info, flyrep_hold_demote);
 }
 
 static const struct genl_ops netlink_ops[] = {
