@@ -21,6 +21,15 @@ def text_of(path):
         return re.sub(r"/\*.*?\*/", " ", f.read(), flags=re.S)
 
 
+def plain(text):
+    """Without the anonymous structs inside a struct, and without the unions around what is left
+
+    A union of these ends with a member that spans it: that one the specification knows.
+    """
+    text = re.sub(r"\bstruct\s*\{[^{}]*\}[^;]*;", " ", text)
+    return re.sub(r"\bunion\s*\{([^{}]*)\}\s*;", r"\1", text)
+
+
 class Header:
     """Names only: enums {name: [entry]}, defines [name], structs {name: [member]}"""
 
@@ -31,7 +40,7 @@ class Header:
         self.defines = re.findall(r"^#define\s+(FLYREP_\w+)\s+\S", text, re.M)
         self.structs = {
             name: re.findall(r"(\w+)\s*(?:\[[^]]*\])?\s*;", body)
-            for name, body in re.findall(r"\bstruct\s+(\w+)\s*\{(.*?)\}", text, re.S)}
+            for name, body in re.findall(r"\bstruct\s+(\w+)\s*\{(.*?)\}", plain(text), re.S)}
 
     def program(self):
         lines = []
