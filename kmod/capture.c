@@ -47,6 +47,12 @@ static bool capture_is_queued(const struct nf_conn *ct, unsigned long status)
 	return test_bit(FLYREP_CT_QUEUED_BIT, &ct->status);
 }
 
+/* Apart, so that the path of every event saves no registers for it. */
+static noinline void capture_trace_push(const struct flyrep_net *fn, const struct nf_conn *ct)
+{
+	trace_flyrep_push(fn, ct);
+}
+
 /* Setting the bit is a full barrier too. Context: RCU read side, any */
 static void capture_queue(struct flyrep_net *fn, struct flyrep_reader *reader, struct nf_conn *ct)
 {
@@ -62,10 +68,11 @@ static void capture_queue(struct flyrep_net *fn, struct flyrep_reader *reader, s
 		capture_overflow(fn, reader, ct);
 		return;
 	}
-	trace_flyrep_push(fn, ct);
 	flyrep_pernet_count(fn, FLYREP_C_CAPTURE_QUEUED, 1);
 	if (ret)
 		flyrep_reader_wake(fn);
+	if (trace_flyrep_push_enabled())
+		capture_trace_push(fn, ct);
 }
 
 /*
@@ -128,7 +135,8 @@ static bool capture_wants(struct flyrep_net *fn, unsigned int events, const stru
 static void capture_event(struct flyrep_net *fn, unsigned int events,
 			  const struct nf_ct_event *item)
 {
-	unsigned long status = READ_ONCE(item->ct->status);
+	struct nf_conn *ct = item->ct;
+	unsigned long status = READ_ONCE(ct->status);
 	struct flyrep_reader *reader = rcu_dereference(fn->reader);
 	bool is_wanted;
 
@@ -143,14 +151,14 @@ static void capture_event(struct flyrep_net *fn, unsigned int events,
 			return;
 		is_wanted = true;
 	} else {
-		if (capture_is_queued(item->ct, status)) {
+		if (capture_is_queued(ct, status)) {
 			flyrep_pernet_count(fn, FLYREP_C_CAPTURE_COALESCED, 1);
 			return;
 		}
-		is_wanted = capture_wants(fn, events, item->ct);
+		is_wanted = capture_wants(fn, events, ct);
 	}
 	if (is_wanted)
-		capture_queue(fn, reader, item->ct);
+		capture_queue(fn, reader, ct);
 	else
 		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_FILTERED, 1);
 }
