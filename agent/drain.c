@@ -53,11 +53,10 @@ static void set_trouble(struct drain *d, const char *text)
 	snprintf(d->trouble, sizeof(d->trouble), "%s", text);
 }
 
-static void on_records(void *cookie, uint8_t table, const void *recs, uint16_t rec_len, size_t n)
+static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 {
 	struct drain *d = cookie;
 
-	(void)rec_len;
 	d->ops->records(d->cookie, table, recs, n);
 }
 
@@ -122,12 +121,10 @@ static void on_snap_begin(void *cookie, uint8_t table, uint64_t stamp, const uin
 	d->ops->snap_begin(d->cookie, stamp);
 }
 
-static void on_snap_records(void *cookie, uint8_t table, const void *recs, uint16_t rec_len,
-			    size_t n)
+static void on_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
 {
 	struct drain *d = cookie;
 
-	(void)rec_len;
 	d->ops->snap_records(d->cookie, table, recs, n);
 }
 

@@ -127,12 +127,12 @@ static uint64_t next_order(void *cookie)
 	return ++f->order;
 }
 
-static int inject(void *cookie, uint8_t table, const void *recs, uint16_t rec_len, size_t n,
+static int inject(void *cookie, uint8_t table, const void *recs, size_t n,
 		  void (*on_refused)(void *c, const void *rec, int error), void *c)
 {
 	struct flow *f = cookie;
 
-	return n ? inject_apply(f->inject, table, recs, rec_len, n, on_refused, c) : 0;
+	return n ? inject_apply(f->inject, table, recs, n, on_refused, c) : 0;
 }
 
 /* A standby hears of its kernel only what goes wrong there. */
@@ -519,10 +519,10 @@ static const struct ship_ops ship_ops = {
 	.wants = on_ship_wants,
 };
 
-static int link_inject(void *cookie, uint8_t table, const void *recs, uint16_t rec_len, size_t n,
+static int link_inject(void *cookie, uint8_t table, const void *recs, size_t n,
 		       void (*on_refused)(void *c, const void *rec, int error), void *c)
 {
-	return inject(((struct flow_link *)cookie)->flow, table, recs, rec_len, n, on_refused, c);
+	return inject(((struct flow_link *)cookie)->flow, table, recs, n, on_refused, c);
 }
 
 static uint64_t link_order(void *cookie)

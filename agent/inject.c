@@ -8,6 +8,7 @@
 
 #include "genl.h"
 #include "log.h"
+#include "records.h"
 
 struct inject {
 	struct fr_genl *genl;	/* opened at first need, closed when the module goes */
@@ -30,19 +31,17 @@ void inject_free(struct inject *i)
 
 struct request {
 	struct inject *inject;
-	const uint8_t *recs;
-	uint16_t rec_len;
 	void (*on_refused)(void *cookie, const void *rec, int error);
 	void *cookie;
 };
 
-static void on_error(void *cookie, size_t index, int error)
+static void on_error(void *cookie, const void *rec, int error)
 {
+	const struct flyrep_rec *head = rec;
 	struct request *r = cookie;
 	struct inject *i = r->inject;
-	const struct flyrep_rec *rec = (const void *)(r->recs + index * r->rec_len);
 
-	if (rec->op == FLYREP_OP_DELETE && error == -ENOENT)
+	if (head->op == FLYREP_OP_DELETE && error == -ENOENT)
 		return;
 	i->counts.refused++;
 	if (error == -ENOMEM || error == -ENFILE || error == -ENOSPC)
@@ -54,24 +53,22 @@ static void on_error(void *cookie, size_t index, int error)
 	r->on_refused(r->cookie, rec, error);
 }
 
-int inject_apply(struct inject *i, uint8_t table, const void *recs, uint16_t rec_len, size_t n,
+int inject_apply(struct inject *i, uint8_t table, const void *recs, size_t n,
 		 void (*on_refused)(void *cookie, const void *rec, int error), void *cookie)
 {
-	struct request r = { .inject = i, .recs = recs, .rec_len = rec_len,
-			     .on_refused = on_refused, .cookie = cookie };
-	size_t k;
+	struct request r = { .inject = i, .on_refused = on_refused, .cookie = cookie };
 	ssize_t rc;
 
 	if (!i->genl) {
 		rc = fr_genl_open(&i->genl);
 		if (rc < 0) {
 			i->genl = NULL;
-			for (k = 0; k < n; k++)
-				on_error(&r, k, rc);
+			for (; n; n--, recs = fr_record_next(fr_table_by_id(table), recs))
+				on_error(&r, recs, rc);
 			return rc;
 		}
 	}
-	rc = fr_genl_apply(i->genl, table, FLYREP_APPLY_F_FORCE, recs, rec_len, n, on_error, &r);
+	rc = fr_genl_apply(i->genl, table, FLYREP_APPLY_F_FORCE, recs, n, on_error, &r);
 	if (rc < 0) {
 		fr_genl_close(i->genl);
 		i->genl = NULL;

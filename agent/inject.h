@@ -35,7 +35,7 @@ void inject_free(struct inject *i);
  * Return: 0, or -ENOENT, -errno when the module is not there: @on_refused was
  *	called for those not applied.
  */
-int inject_apply(struct inject *i, uint8_t table, const void *recs, uint16_t rec_len, size_t n,
+int inject_apply(struct inject *i, uint8_t table, const void *recs, size_t n,
 		 void (*on_refused)(void *cookie, const void *rec, int error), void *cookie);
 
 const struct inject_counts *inject_counts(const struct inject *i);

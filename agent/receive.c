@@ -188,7 +188,7 @@ static int apply(struct receive *r, uint8_t *recs, size_t rec_len, size_t n, con
 	size_t i;
 	int rc;
 
-	rc = r->ops->inject(r->cookie, t->id, recs, rec_len, n, on_refused, r);
+	rc = r->ops->inject(r->cookie, t->id, recs, n, on_refused, r);
 	for (i = 0; i < n; i++) {
 		const struct flyrep_rec *rec = (const void *)(recs + i * rec_len);
 		unsigned int bucket;
@@ -220,7 +220,7 @@ static int on_batch(struct receive *r, const struct fr_frame_head *head, const u
 		return -EBADMSG;
 	}
 	fr_reader_init(&reader, payload, len);
-	if (t->decode(&reader, r->recs, FR_BATCH_MAX, &n) < 0) {
+	if (t->decode(&reader, r->recs, FR_BATCH_MAX * sizeof(*r->recs), FR_BATCH_MAX, &n) < 0) {
 		*why = "malformed";
 		return -EBADMSG;
 	}

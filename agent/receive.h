@@ -25,7 +25,7 @@ struct receive;
  * @audited: an AUDIT was compared: @n_groups differ
  */
 struct receive_ops {
-	int (*inject)(void *cookie, uint8_t table, const void *recs, uint16_t rec_len, size_t n,
+	int (*inject)(void *cookie, uint8_t table, const void *recs, size_t n,
 		      void (*on_refused)(void *c, const void *rec, int error), void *c);
 	uint64_t (*order)(void *cookie);
 	void (*check)(void *cookie);

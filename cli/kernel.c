@@ -228,15 +228,14 @@ static void print_record(const struct cli *cli, const json_t *rec)
 }
 
 static void on_records(void *cookie, uint8_t table, const void *recs,
-		       uint16_t rec_len, size_t n)
+		       size_t n)
 {
 	const struct fr_table *row = fr_table_by_id(table);
 	struct output *out = cookie;
-	const char *rec = recs;
 	size_t i;
 
-	for (i = 0; i < n; i++, rec += rec_len) {
-		json_t *value = row->to_json(rec);
+	for (i = 0; i < n; i++, recs = fr_record_next(row, recs)) {
+		json_t *value = row->to_json(recs);
 
 		out->n++;
 		if (out->list)

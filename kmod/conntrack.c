@@ -72,7 +72,7 @@ void flyrep_conntrack_read_state(struct flyrep_ct *r, const struct nf_conn *ct,
 	unsigned long status = READ_ONCE(ct->status);
 
 	r->rec.flags = status & FLYREP_CT_REMOTE ? FLYREP_REC_F_REMOTE : 0;
-	r->rec.reserved = 0;
+	r->rec.tail_len = 0;
 	r->rec.reserved2 = 0;
 	r->rec.id = hsiphash_2u32((unsigned long)ct, (unsigned long)ct >> 32, &fn->id_key);
 	conntrack_read_tuple(&r->reply, &ct->tuplehash[IP_CT_DIR_REPLY].tuple);
@@ -120,7 +120,7 @@ int flyrep_conntrack_check(const struct flyrep_ct *r)
 	const struct flyrep_rec *rec = &r->rec;
 
 	if (rec->op == FLYREP_OP_UNSPEC || rec->op >= __FLYREP_OP_MAX || rec->flags ||
-	    rec->reserved || rec->id || rec->stamp || rec->age_us || rec->reserved2)
+	    rec->tail_len || rec->id || rec->stamp || rec->age_us || rec->reserved2)
 		return -EINVAL;
 	if (!flyrep_conntrack_is_zero(r->reserved, sizeof(r->reserved)))
 		return -EINVAL;

@@ -36,6 +36,9 @@ struct flyrep_net;
 #define FLYREP_CT_SENT		BIT(FLYREP_CT_SENT_BIT)
 #define FLYREP_CT_DELETED	BIT(FLYREP_CT_DELETED_BIT)
 
+/* The longest record of a flow, with its tail */
+#define FLYREP_CONNTRACK_MAX_LEN sizeof(struct flyrep_ct)
+
 static inline u32 flyrep_conntrack_mark(const struct nf_conn *ct)
 {
 #ifdef CONFIG_NF_CONNTRACK_MARK

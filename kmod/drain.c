@@ -68,13 +68,15 @@ static u8 drain_decide(struct flyrep_net *fn, struct nf_conn *ct)
 	return was_sent ? FLYREP_OP_DELETE : FLYREP_OP_UNSPEC;
 }
 
-/* Context: process, RCU read side. Return: true if @r was written */
-static bool drain_one(struct flyrep_net *fn, struct flyrep_ct *r, struct nf_conn *ct, u64 age_ns)
+/* Context: process, RCU read side; @recs has room */
+static void drain_one(struct flyrep_net *fn, struct flyrep_netlink_records *recs,
+		      struct nf_conn *ct, u64 age_ns)
 {
+	struct flyrep_ct *r = recs->data + recs->len;
 	u8 op = drain_decide(fn, ct);
 
 	if (op == FLYREP_OP_UNSPEC)
-		return false;
+		return;
 	/*
 	 * Before the read, as a record must not look newer than it is; and after QUEUED was
 	 * cleared: should a snapshot beside us get a higher stamp and an older state, the
@@ -85,20 +87,24 @@ static bool drain_one(struct flyrep_net *fn, struct flyrep_ct *r, struct nf_conn
 	flyrep_conntrack_read_state(r, ct, fn);
 	r->rec.op = op;
 	r->rec.age_us = min_t(u64, div_u64(age_ns, NSEC_PER_USEC), U32_MAX);
-	return true;
+	recs->len += sizeof(*r);
+	recs->n++;
 }
 
-/* Context: process. Return: records written to @r, at most @room */
-static unsigned int drain_fill(struct flyrep_net *fn, struct flyrep_reader *reader,
-			       struct netlink_callback *cb, struct flyrep_ct *r, unsigned int room)
+/* Context: process */
+static void drain_fill(struct flyrep_net *fn, struct flyrep_reader *reader,
+		       struct netlink_callback *cb, struct flyrep_netlink_records *recs)
 {
 	struct flyrep_ring_slot slots[DRAIN_BATCH];
 	u64 now_ns = ktime_get_mono_fast_ns();
-	unsigned int done = 0, want, n, i;
+	unsigned int want, fit, n, i;
 
-	while (done < room && cb->args[DRAIN_BUDGET] > 0) {
+	while (cb->args[DRAIN_BUDGET] > 0) {
 		/* Whatever is popped has room. */
-		want = min3(room - done, DRAIN_BATCH + 0U, (unsigned int)cb->args[DRAIN_BUDGET]);
+		fit = (recs->room - recs->len) / FLYREP_CONNTRACK_MAX_LEN;
+		if (!fit)
+			break;
+		want = min3(fit, DRAIN_BATCH + 0U, (unsigned int)cb->args[DRAIN_BUDGET]);
 		n = flyrep_ring_pop(reader->ring, slots, want);
 		cb->args[DRAIN_BUDGET] -= n;
 		rcu_read_lock();
@@ -106,7 +112,7 @@ static unsigned int drain_fill(struct flyrep_net *fn, struct flyrep_reader *read
 			struct nf_conn *ct = slots[i].obj;
 			s64 age_ns = now_ns - slots[i].pushed_ns;
 
-			done += drain_one(fn, r + done, ct, max_t(s64, age_ns, 0));
+			drain_one(fn, recs, ct, max_t(s64, age_ns, 0));
 			nf_ct_put(ct);
 		}
 		rcu_read_unlock();
@@ -114,7 +120,6 @@ static unsigned int drain_fill(struct flyrep_net *fn, struct flyrep_reader *read
 			cb->args[DRAIN_BUDGET] = 0;
 		cond_resched();
 	}
-	return done;
 }
 
 /* Context: process. Return: 0 or -EMSGSIZE, nothing taken then */
@@ -122,18 +127,17 @@ static int drain_records(struct flyrep_net *fn, struct flyrep_reader *reader,
 			 struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct flyrep_netlink_records recs;
-	unsigned int n;
 	int err;
 
 	err = flyrep_netlink_records_begin(&recs, skb, cb, FLYREP_CMD_DRAIN,
 					   FLYREP_TABLE_CONNTRACK, sizeof(struct flyrep_ct),
-					   FLYREP_PHASE_UNSPEC);
+					   FLYREP_CONNTRACK_MAX_LEN, FLYREP_PHASE_UNSPEC);
 	if (err)
 		return err;
-	n = drain_fill(fn, reader, cb, recs.data, recs.room);
-	flyrep_netlink_records_end(&recs, skb, n);
-	trace_flyrep_drain(fn, n, max_t(long, cb->args[DRAIN_BUDGET], 0));
-	flyrep_pernet_count(fn, FLYREP_C_DRAIN_RECORDS, n);
+	drain_fill(fn, reader, cb, &recs);
+	flyrep_netlink_records_end(&recs, skb);
+	trace_flyrep_drain(fn, recs.n, max_t(long, cb->args[DRAIN_BUDGET], 0));
+	flyrep_pernet_count(fn, FLYREP_C_DRAIN_RECORDS, recs.n);
 	return 0;
 }
 

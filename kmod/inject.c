@@ -369,12 +369,14 @@ static void inject_count_error(struct flyrep_net *fn, int err)
 unsigned int flyrep_inject_apply(struct flyrep_net *fn, const struct flyrep_inject *req)
 {
 	unsigned int n_errors = 0, i;
+	const u8 *pos = req->data;
 	struct flyrep_ct r;
 	int err;
 
 	WRITE_ONCE(fn->is_touched, true);
 	for (i = 0; i < req->n; i++) {
-		memcpy(&r, req->data + (size_t)i * req->rec_len, sizeof(r));
+		memcpy(&r, pos, sizeof(r));
+		pos += req->rec_len + r.rec.tail_len;
 		err = inject_one(fn, &r, req->flags);
 		trace_flyrep_apply(fn, &r, err);
 		if (unlikely(err)) {

@@ -13,7 +13,8 @@ struct flyrep_net;
 /**
  * struct flyrep_inject - a request
  * @data: packed records, any alignment
- * @rec_len: of each, at least sizeof(struct flyrep_ct); surplus bytes are skipped
+ * @rec_len: of the fixed part of each, at least sizeof(struct flyrep_ct); surplus bytes
+ *	are skipped. Tails lie within the message
  * @n: how many
  * @flags: FLYREP_APPLY_F_*
  * @errors: room for @n answers

@@ -2,6 +2,7 @@
 #include "netlink.h"
 
 #include <linux/module.h>
+#include <asm/unaligned.h>
 #include <net/genetlink.h>
 #include <net/netfilter/nf_conntrack.h>
 
@@ -195,9 +196,19 @@ static int netlink_do_bind(struct sk_buff *skb, struct genl_info *info)
 				  info->extack);
 }
 
+/* The tail of a record anywhere in a message */
+static u16 netlink_tail_len(const void *rec)
+{
+	const struct flyrep_rec *head = rec;
+
+	return get_unaligned(&head->tail_len);
+}
+
 /* Return: number of records, or -EINVAL with extack set */
 static int netlink_count_records(struct genl_info *info)
 {
+	unsigned int left, len, n = 0;
+	const void *pos;
 	u16 rec_len;
 
 	if (!info->attrs[FLYREP_A_TABLE] || !info->attrs[FLYREP_A_REC_LEN] ||
@@ -206,13 +217,19 @@ static int netlink_count_records(struct genl_info *info)
 		return -EINVAL;
 	}
 	rec_len = nla_get_u16(info->attrs[FLYREP_A_REC_LEN]);
-	if (!nla_len(info->attrs[FLYREP_A_RECORDS]) ||
-	    nla_len(info->attrs[FLYREP_A_RECORDS]) % rec_len) {
+	pos = nla_data(info->attrs[FLYREP_A_RECORDS]);
+	left = nla_len(info->attrs[FLYREP_A_RECORDS]);
+	for (; left; left -= len, pos += len, n++) {
+		len = left < rec_len ? 0 : rec_len + netlink_tail_len(pos);
+		if (!len || len > left || len % sizeof(u64))
+			break;
+	}
+	if (!n || left) {
 		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[FLYREP_A_RECORDS],
-				    "RECORDS is not a multiple of REC_LEN");
+				    "RECORDS is not a row of whole records");
 		return -EINVAL;
 	}
-	return nla_len(info->attrs[FLYREP_A_RECORDS]) / rec_len;
+	return n;
 }
 
 static int netlink_do_apply(struct sk_buff *skb, struct genl_info *info)
@@ -354,11 +371,10 @@ int flyrep_netlink_send_wake(struct net *net, u32 portid)
 
 int flyrep_netlink_records_begin(struct flyrep_netlink_records *recs, struct sk_buff *skb,
 				 struct netlink_callback *cb, u8 cmd, u8 table, u16 rec_len,
-				 u8 phase)
+				 unsigned int max_len, u8 phase)
 {
 	int room;
 
-	recs->rec_len = rec_len;
 	recs->hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
 				&flyrep_netlink_family, NLM_F_MULTI, cmd);
 	if (!recs->hdr)
@@ -370,11 +386,14 @@ int flyrep_netlink_records_begin(struct flyrep_netlink_records *recs, struct sk_
 	/* The reader can use records in place if they are aligned. */
 	if ((skb->len + NLA_HDRLEN) % sizeof(u64) && !nla_reserve(skb, FLYREP_A_PAD, 0))
 		goto fail;
-	room = min_t(int, skb_tailroom(skb) - NLA_HDRLEN, FLYREP_RECORDS_MAX_LEN) / rec_len;
-	if (room <= 0)
+	room = min_t(int, skb_tailroom(skb) - NLA_HDRLEN, FLYREP_RECORDS_MAX_LEN);
+	room = round_down(room, (int)sizeof(u64));
+	if (room < (int)max_len)
 		goto fail;
 	recs->room = room;
-	recs->attr = nla_reserve(skb, FLYREP_A_RECORDS, room * rec_len);
+	recs->len = 0;
+	recs->n = 0;
+	recs->attr = nla_reserve(skb, FLYREP_A_RECORDS, room);
 	if (!recs->attr)
 		goto fail;
 	recs->data = nla_data(recs->attr);
@@ -385,14 +404,13 @@ fail:
 	return -EMSGSIZE;
 }
 
-void flyrep_netlink_records_end(const struct flyrep_netlink_records *recs, struct sk_buff *skb,
-				unsigned int n)
+void flyrep_netlink_records_end(const struct flyrep_netlink_records *recs, struct sk_buff *skb)
 {
-	if (!n) {
+	if (!recs->n) {
 		genlmsg_cancel(skb, recs->hdr);
 		return;
 	}
-	recs->attr->nla_len = nla_attr_size(n * recs->rec_len);
+	recs->attr->nla_len = nla_attr_size(recs->len);
 	nlmsg_trim(skb, (char *)recs->attr + NLA_ALIGN(recs->attr->nla_len));
 	genlmsg_end(skb, recs->hdr);
 }

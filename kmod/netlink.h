@@ -45,16 +45,19 @@ int flyrep_netlink_send_wake(struct net *net, u32 portid);
 
 /**
  * struct flyrep_netlink_records - one message of a dump, being filled with records
- * @data: where they go
- * @room: how many
+ * @data: where they go, 8-byte aligned
+ * @room: bytes there
+ * @len: bytes written, by who fills it
+ * @n: records written, likewise
  */
 struct flyrep_netlink_records {
 	void		*data;
 	unsigned int	room;
+	unsigned int	len;
+	unsigned int	n;
 	/* private: */
 	void		*hdr;
 	struct nlattr	*attr;
-	u16		rec_len;
 };
 
 /**
@@ -64,22 +67,21 @@ struct flyrep_netlink_records {
  * @cb: the dump
  * @cmd: enum flyrep_cmd
  * @table: enum flyrep_table
- * @rec_len: of one record
+ * @rec_len: of the fixed part of a record
+ * @max_len: of the longest record, with its tail
  * @phase: enum flyrep_phase, UNSPEC for none
  *
  * Context: process. Return: 0, or -EMSGSIZE without room for one record.
  */
 int flyrep_netlink_records_begin(struct flyrep_netlink_records *recs, struct sk_buff *skb,
 				 struct netlink_callback *cb, u8 cmd, u8 table, u16 rec_len,
-				 u8 phase);
+				 unsigned int max_len, u8 phase);
 
 /**
- * flyrep_netlink_records_end - finish it
- * @recs: begun
+ * flyrep_netlink_records_end - finish it; with no record, there is no message
+ * @recs: filled
  * @skb: as before
- * @n: records written; with none, there is no message
  */
-void flyrep_netlink_records_end(const struct flyrep_netlink_records *recs, struct sk_buff *skb,
-				unsigned int n);
+void flyrep_netlink_records_end(const struct flyrep_netlink_records *recs, struct sk_buff *skb);
 
 #endif

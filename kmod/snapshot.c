@@ -34,11 +34,9 @@ struct snapshot {
 
 /* What one message takes in */
 struct snapshot_fill {
-	struct flyrep_net	*fn;
-	const struct snapshot	*snap;
-	struct flyrep_ct	*recs;
-	unsigned int		n;
-	unsigned int		room;
+	struct flyrep_net		*fn;
+	const struct snapshot		*snap;
+	struct flyrep_netlink_records	recs;
 };
 
 int flyrep_snapshot_start(struct netlink_callback *cb)
@@ -99,11 +97,11 @@ static bool snapshot_is_mute(const struct nf_conn *ct)
 static int snapshot_visit(struct nf_conn *ct, void *data)
 {
 	struct snapshot_fill *fill = data;
-	struct flyrep_ct *r = fill->recs + fill->n;
+	struct flyrep_ct *r = fill->recs.data + fill->recs.len;
 
 	if (!snapshot_wants(fill->snap, fill->fn, ct))
 		return 0;
-	if (fill->n == fill->room)
+	if (fill->recs.room - fill->recs.len < FLYREP_CONNTRACK_MAX_LEN)
 		return -EMSGSIZE;
 	flyrep_conntrack_read_key(r, ct);
 	if (!fill->snap->is_all &&
@@ -122,7 +120,8 @@ static int snapshot_visit(struct nf_conn *ct, void *data)
 		r->rec.flags |= FLYREP_REC_F_MUTE;
 	r->rec.op = FLYREP_OP_UPDATE;
 	r->rec.age_us = 0;
-	fill->n++;
+	fill->recs.len += sizeof(*r);
+	fill->recs.n++;
 	return 0;
 }
 
@@ -133,7 +132,7 @@ static int snapshot_visit(struct nf_conn *ct, void *data)
  */
 static int snapshot_step(struct snapshot *snap, struct snapshot_fill *fill)
 {
-	unsigned int steps, n;
+	unsigned int steps, len, n;
 	int err;
 
 	if (!flyrep_walk_enter(&snap->walk)) {
@@ -145,11 +144,13 @@ static int snapshot_step(struct snapshot *snap, struct snapshot_fill *fill)
 		return 1;
 	}
 	for (steps = 0; steps < SNAPSHOT_STEP && snap->walk.chain < snap->walk.size; steps++) {
-		n = fill->n;
+		len = fill->recs.len;
+		n = fill->recs.n;
 		err = flyrep_walk_chain(&snap->walk, fill->fn->net, snapshot_visit, fill);
 		if (err) {
 			/* What was taken of this chain is taken again. */
-			fill->n = n;
+			fill->recs.len = len;
+			fill->recs.n = n;
 			if (err == -EMSGSIZE)
 				return err;
 		}
@@ -162,25 +163,22 @@ static int snapshot_data(struct flyrep_net *fn, struct snapshot *snap, struct sk
 			 struct netlink_callback *cb)
 {
 	struct snapshot_fill fill = { .fn = fn, .snap = snap };
-	struct flyrep_netlink_records recs;
 	int err;
 
-	err = flyrep_netlink_records_begin(&recs, skb, cb, FLYREP_CMD_SNAPSHOT,
+	err = flyrep_netlink_records_begin(&fill.recs, skb, cb, FLYREP_CMD_SNAPSHOT,
 					   FLYREP_TABLE_CONNTRACK, sizeof(struct flyrep_ct),
-					   FLYREP_PHASE_DATA);
+					   FLYREP_CONNTRACK_MAX_LEN, FLYREP_PHASE_DATA);
 	if (err)
 		return err;
-	fill.recs = recs.data;
-	fill.room = recs.room;
 	do {
 		rcu_read_lock();
 		err = snapshot_step(snap, &fill);
 		rcu_read_unlock();
 		cond_resched();
 	} while (!err);
-	flyrep_netlink_records_end(&recs, skb, fill.n);
-	flyrep_pernet_count(fn, FLYREP_C_SNAPSHOT_RECORDS, fill.n);
-	if (err == -EMSGSIZE && fill.n)
+	flyrep_netlink_records_end(&fill.recs, skb);
+	flyrep_pernet_count(fn, FLYREP_C_SNAPSHOT_RECORDS, fill.recs.n);
+	if (err == -EMSGSIZE && fill.recs.n)
 		return 0;
 	if (err < 0)
 		NL_SET_ERR_MSG(cb->extack, "a chain of the conntrack table does not fit a message");

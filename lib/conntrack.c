@@ -217,9 +217,11 @@ static inline const char *reject_ports(uint8_t proto,
 
 static inline const char *reject_key(const struct flyrep_ct *ct)
 {
-	if (ct->rec.reserved | ct->rec.reserved2 | ct->reserved[0] |
-	    ct->reserved[1] | ct->reserved[2])
+	if (ct->rec.reserved2 | ct->reserved[0] | ct->reserved[1] |
+	    ct->reserved[2])
 		return "reserved bytes are set";
+	if (ct->rec.tail_len)
+		return "it has a tail";
 	switch (ct->family) {
 	case AF_INET:
 		if (ct->proto == IPPROTO_ICMPV6)

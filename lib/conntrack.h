@@ -52,6 +52,6 @@ static inline uint8_t fr_conntrack_nibbles(const uint8_t pair[2], uint8_t mask)
 
 /* The row's column codec, in conntrack_columns.c. */
 int fr_conntrack_encode(struct fr_writer *w, const void *recs, size_t n);
-int fr_conntrack_decode(struct fr_reader *r, void *recs, size_t n_max, size_t *n);
+int fr_conntrack_decode(struct fr_reader *r, void *recs, size_t room, size_t n_max, size_t *n);
 
 #endif

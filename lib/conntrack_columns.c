@@ -430,8 +430,8 @@ static inline int get_record(const uint8_t *base, const struct pass *p,
 	return fr_conntrack_check(ct, &why) ? -EBADMSG : 0;
 }
 
-int fr_conntrack_decode(struct fr_reader *r, void *recs, size_t n_max,
-			size_t *n)
+int fr_conntrack_decode(struct fr_reader *r, void *recs, size_t room,
+			size_t n_max, size_t *n)
 {
 	const uint8_t *shape, *proto, *base;
 	struct flyrep_ct *ct = recs;
@@ -441,7 +441,7 @@ int fr_conntrack_decode(struct fr_reader *r, void *recs, size_t n_max,
 
 	*n = 0;
 	count = fr_get_varint(r);
-	if (r->bad || count > n_max)
+	if (r->bad || count > n_max || count > room / sizeof(*ct))
 		return -EBADMSG;
 	shape = fr_get_ref(r, count);
 	proto = r->pos; /* the first column, still to be bounded */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "genl_socket.h"
+#include "records.h"
 
 /* Any request but the records of APPLY: the largest is a bitmap of buckets or a full filter. */
 #define REQUEST_LEN 16384
@@ -195,10 +196,12 @@ int fr_genl_bind(struct fr_genl *g)
 
 /* One request of APPLY: @n records from @first on. */
 struct apply {
-	size_t first;
+	const struct fr_table *table;
+	const uint8_t *recs; /* of this request */
+	size_t len;
 	size_t n;
 	uint32_t applied;
-	void (*on_error)(void *cookie, size_t index, int error);
+	void (*on_error)(void *cookie, const void *rec, int error);
 	void *cookie;
 };
 
@@ -209,12 +212,28 @@ static void error_at(const struct nlattr *errors, size_t i,
 	       sizeof(*e));
 }
 
+/* Errors come in the order of their records: one walk finds all of them. */
+static void tell_errors(const struct apply *a, const struct nlattr *errors,
+			size_t n_errors)
+{
+	const void *rec = a->recs;
+	struct flyrep_error e;
+	size_t at = 0, i;
+
+	for (i = 0; i < n_errors; i++) {
+		error_at(errors, i, &e);
+		for (; at < e.index; at++)
+			rec = fr_record_next(a->table, rec);
+		a->on_error(a->cookie, rec, e.error);
+	}
+}
+
 static int apply_reply(const struct fr_genl_attrs *attrs, void *cookie)
 {
 	const struct nlattr *errors = attrs->by_type[FLYREP_A_ERRORS];
 	struct apply *a = cookie;
 	struct flyrep_error e;
-	size_t n_errors = 0, i;
+	size_t n_errors = 0, next = 0, i;
 
 	if (fr_genl_message_u32(attrs, FLYREP_A_APPLIED, &a->applied))
 		return -EPROTO;
@@ -227,65 +246,84 @@ static int apply_reply(const struct fr_genl_attrs *attrs, void *cookie)
 		return -EPROTO;
 	for (i = 0; i < n_errors; i++) {
 		error_at(errors, i, &e);
-		if (e.index >= a->n || e.error >= 0)
+		if (e.index < next || e.index >= a->n || e.error >= 0)
 			return -EPROTO;
+		next = (size_t)e.index + 1;
 	}
-	for (i = 0; a->on_error && i < n_errors; i++) {
-		error_at(errors, i, &e);
-		a->on_error(a->cookie, a->first + e.index, e.error);
-	}
+	if (a->on_error)
+		tell_errors(a, errors, n_errors);
 	return 0;
 }
 
-static int apply_request(struct fr_genl *g, uint8_t table, uint32_t flags,
-			 const void *recs, uint16_t rec_len, struct apply *a)
+static int apply_request(struct fr_genl *g, uint32_t flags, struct apply *a)
 {
 	static const char padding[MNL_ALIGNTO];
 	char buf[128] __attribute__((aligned(8)));
 	struct nlmsghdr *nlh =
 		fr_genl_socket_message(g, buf, FLYREP_CMD_APPLY, NLM_F_ACK);
-	size_t len = a->n * rec_len;
 	struct iovec tail[2] = {
-		{ .iov_base = (void *)recs, .iov_len = len },
+		{ .iov_base = (void *)a->recs, .iov_len = a->len },
 		{ .iov_base = (void *)padding,
-		  .iov_len = MNL_ALIGN(len) - len },
+		  .iov_len = MNL_ALIGN(a->len) - a->len },
 	};
 	struct nlattr *attr;
 
-	mnl_attr_put_u8(nlh, FLYREP_A_TABLE, table);
-	mnl_attr_put_u16(nlh, FLYREP_A_REC_LEN, rec_len);
+	mnl_attr_put_u8(nlh, FLYREP_A_TABLE, a->table->id);
+	mnl_attr_put_u16(nlh, FLYREP_A_REC_LEN, a->table->rec_len);
 	mnl_attr_put_u32(nlh, FLYREP_A_APPLY_FLAGS, flags);
 	/* The records stay where they are: only the attribute's head is written here. */
 	attr = mnl_nlmsg_get_payload_tail(nlh);
 	attr->nla_type = FLYREP_A_RECORDS;
-	attr->nla_len = (uint16_t)(MNL_ATTR_HDRLEN + len);
-	nlh->nlmsg_len += (uint32_t)(MNL_ATTR_HDRLEN + MNL_ALIGN(len));
+	attr->nla_len = (uint16_t)(MNL_ATTR_HDRLEN + a->len);
+	nlh->nlmsg_len += (uint32_t)(MNL_ATTR_HDRLEN + MNL_ALIGN(a->len));
 	return fr_genl_socket_request(g, nlh, tail, 2, apply_reply, a);
 }
 
+/* As many of the @n records behind those of the last request as one can carry. */
+static void apply_take(struct apply *a, size_t n)
+{
+	size_t len;
+
+	a->recs += a->len;
+	a->len = 0;
+	for (a->n = 0; a->n < n; a->n++) {
+		len = fr_record_len(a->table, a->recs + a->len);
+		if (a->len + len > FLYREP_RECORDS_MAX_LEN)
+			return;
+		a->len += len;
+	}
+}
+
 ssize_t fr_genl_apply(struct fr_genl *g, uint8_t table, uint32_t flags,
-		      const void *recs, uint16_t rec_len, size_t n,
-		      void (*on_error)(void *cookie, size_t index, int error),
+		      const void *recs, size_t n,
+		      void (*on_error)(void *cookie, const void *rec,
+				       int error),
 		      void *cookie)
 {
-	size_t n_max = rec_len ? FLYREP_RECORDS_MAX_LEN / rec_len : 0, i;
-	struct apply a = { .on_error = on_error, .cookie = cookie };
-	const uint8_t *pos = recs;
+	struct apply a = { .table = fr_table_by_id(table),
+			   .recs = recs,
+			   .on_error = on_error,
+			   .cookie = cookie };
 	ssize_t applied = 0;
 	int err = 0;
 
-	if (!n_max)
-		err = fr_genl_socket_fail(g, -EINVAL, NULL);
-	for (; a.first < n && !err; a.first += a.n) {
-		a.n = n - a.first < n_max ? n - a.first : n_max;
-		err = apply_request(g, table, flags, pos + a.first * rec_len,
-				    rec_len, &a);
+	if (!a.table)
+		return fr_genl_socket_fail(g, -EINVAL, "no such table");
+	for (; n; n -= a.n) {
+		apply_take(&a, n);
+		err = a.n ? apply_request(g, flags, &a) :
+			    fr_genl_socket_fail(g, -EMSGSIZE,
+						"a record is too long");
 		if (err)
 			break;
 		applied += a.applied;
 	}
-	for (i = a.first; err && on_error && i < n; i++)
-		on_error(cookie, i, err);
+	for (; err && on_error && n; n--) {
+		const void *rec = a.recs;
+
+		a.recs = fr_record_next(a.table, rec);
+		on_error(cookie, rec, err);
+	}
 	return err ? err : applied;
 }
 

@@ -85,24 +85,25 @@ int fr_genl_bind(struct fr_genl *g);
 
 /**
  * fr_genl_apply - inject records
- * @recs: @n packed records of @rec_len bytes; any number, split into requests here
+ * @table: enum flyrep_table, known to fr_table_by_id()
  * @flags: FLYREP_APPLY_F_*
- * @on_error: called for each record that was refused, with its position in @recs
+ * @recs: @n packed records; any number, split into requests here
+ * @on_error: called for each record that was refused, in their order; may be NULL
  * Return: number applied, or -errno when a request failed as a whole: then
  *	@on_error was called with that error for each record of it and of those not sent.
  */
 ssize_t fr_genl_apply(struct fr_genl *g, uint8_t table, uint32_t flags, const void *recs,
-		      uint16_t rec_len, size_t n,
-		      void (*on_error)(void *cookie, size_t index, int error), void *cookie);
+		      size_t n, void (*on_error)(void *cookie, const void *rec, int error),
+		      void *cookie);
 /* @n: objects changed. */
 int fr_genl_promote(struct fr_genl *g, uint32_t *n);
 int fr_genl_demote(struct fr_genl *g, uint32_t *n);
 
 /**
  * struct fr_genl_sink - what a dump hands out; any member may be NULL
- * @records: packed records of the size this program knows (fr_table.rec_len), aligned for their
- *	struct, valid during the call; several calls for one message are possible. Records of
- *	tables unknown here are left out
+ * @records: @n packed records, whose fixed part has the size this program knows
+ *	(fr_table.rec_len), aligned, valid during the call; several calls for one message are
+ *	possible. Records of tables unknown here are left out
  * @begin: a SNAPSHOT starts; @buckets is its bitmap, NULL for all
  * @end: a SNAPSHOT is complete: called last of all, when the kernel has confirmed the whole dump
  * @drained: a DRAIN is complete; @dirty buckets lost changes: @buckets is their bitmap
@@ -111,7 +112,7 @@ int fr_genl_demote(struct fr_genl *g, uint32_t *n);
  * @wake: there is something to drain
  */
 struct fr_genl_sink {
-	void (*records)(void *cookie, uint8_t table, const void *recs, uint16_t rec_len, size_t n);
+	void (*records)(void *cookie, uint8_t table, const void *recs, size_t n);
 	void (*begin)(void *cookie, uint8_t table, uint64_t stamp, const uint8_t *buckets);
 	void (*end)(void *cookie, uint8_t table, uint64_t stamp);
 	void (*drained)(void *cookie, uint64_t stamp, uint32_t dirty, const uint8_t *buckets);

@@ -9,7 +9,8 @@
 #include "genl_message.h"
 #include "records.h"
 
-#define SCRATCH_LEN 65536
+/* What an attribute can hold, and as much again for what its records may grow by */
+#define SCRATCH_LEN (2 * 65536)
 
 void fr_genl_dump_begin(struct fr_genl_dump *d, uint8_t cmd, uint8_t table,
 			uint32_t seq)
@@ -36,14 +37,19 @@ static int take_records(struct fr_genl_dump *d,
 	const struct fr_table *table;
 	const uint8_t *recs;
 	uint16_t src_len;
-	size_t n, chunk;
+	size_t len, chunk;
+	ssize_t n;
 	uint8_t id;
 
 	if (!attr || fr_genl_message_u8(attrs, FLYREP_A_TABLE, &id) ||
 	    fr_genl_message_u16(attrs, FLYREP_A_REC_LEN, &src_len))
 		return -EPROTO;
-	n = mnl_attr_get_payload_len(attr);
-	if (src_len < sizeof(struct flyrep_rec) || n % src_len)
+	recs = mnl_attr_get_payload(attr);
+	len = mnl_attr_get_payload_len(attr);
+	if (src_len < sizeof(struct flyrep_rec))
+		return -EPROTO;
+	n = fr_records_count(recs, len, src_len);
+	if (n < 0)
 		return -EPROTO;
 	if (d->cmd == FLYREP_CMD_SNAPSHOT && id != d->table)
 		return -EPROTO;
@@ -52,12 +58,10 @@ static int take_records(struct fr_genl_dump *d,
 	if (!table || !sink->records)
 		return 0;
 
-	n /= src_len;
-	recs = mnl_attr_get_payload(attr);
 	if (src_len == table->rec_len &&
 	    !((uintptr_t)recs % alignof(struct flyrep_rec))) {
 		if (n)
-			sink->records(cookie, id, recs, src_len, n);
+			sink->records(cookie, id, recs, (size_t)n);
 		return 0;
 	}
 	/* Another size, or aligned as netlink aligns: to four bytes only. */
@@ -65,12 +69,13 @@ static int take_records(struct fr_genl_dump *d,
 		d->scratch = malloc(SCRATCH_LEN);
 	if (!d->scratch)
 		return -ENOMEM;
-	for (; n; n -= chunk, recs += chunk * src_len) {
-		chunk = SCRATCH_LEN / table->rec_len;
-		if (chunk > n)
-			chunk = n;
-		fr_records_resize(table, d->scratch, recs, src_len, chunk);
-		sink->records(cookie, id, d->scratch, table->rec_len, chunk);
+	/* So many that they fit with the longest tails, and one at least. */
+	for (; n; n -= (ssize_t)chunk) {
+		chunk = (SCRATCH_LEN - len) / table->rec_len;
+		if (chunk > (size_t)n)
+			chunk = (size_t)n;
+		recs += fr_records_resize(table, d->scratch, recs, src_len, chunk);
+		sink->records(cookie, id, d->scratch, chunk);
 	}
 	return 0;
 }

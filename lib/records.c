@@ -2,6 +2,8 @@
 #include "records.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "conntrack.h"
@@ -31,21 +33,45 @@ const struct fr_table *fr_table_by_name(const char *name)
 	return NULL;
 }
 
-void fr_records_resize(const struct fr_table *table, void *dst, const void *src,
-		       size_t src_len, size_t n)
+static size_t tail_len(const uint8_t *rec)
+{
+	uint16_t len;
+
+	memcpy(&len, rec + offsetof(struct flyrep_rec, tail_len), sizeof(len));
+	return len;
+}
+
+ssize_t fr_records_count(const void *recs, size_t len, size_t rec_len)
+{
+	const uint8_t *pos = recs;
+	ssize_t n = 0;
+	size_t step;
+
+	for (; len; pos += step, len -= step, n++) {
+		if (len < rec_len)
+			return -EBADMSG;
+		step = rec_len + tail_len(pos);
+		if (step > len || step % 8)
+			return -EBADMSG;
+	}
+	return n;
+}
+
+size_t fr_records_resize(const struct fr_table *table, void *dst, const void *src,
+			 size_t src_len, size_t n)
 {
 	size_t rec_len = table->rec_len,
-	       common = src_len < rec_len ? src_len : rec_len;
+	       common = src_len < rec_len ? src_len : rec_len, tail;
 	const uint8_t *from = src;
 	uint8_t *to = dst;
 
-	if (src_len == rec_len) {
-		if (n)
-			memcpy(dst, src, n * rec_len);
-		return;
-	}
-	for (; n; n--, from += src_len, to += rec_len) {
+	for (; n; n--) {
+		tail = tail_len(from);
 		memcpy(to, from, common);
 		memset(to + common, 0, rec_len - common);
+		memcpy(to + rec_len, from + src_len, tail);
+		from += src_len + tail;
+		to += rec_len + tail;
 	}
+	return (size_t)(from - (const uint8_t *)src);
 }

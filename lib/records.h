@@ -3,6 +3,9 @@
  * The record table of user space: one row for each enum flyrep_table, with all
  * that the generic stages need to know of a kind. A row missing for a table id
  * fails the build.
+ *
+ * Records lie packed one behind the other, 8-byte aligned, each a fixed part of
+ * fr_table.rec_len bytes and its tail. fr_record_next() walks them.
  */
 #ifndef FR_RECORDS_H
 #define FR_RECORDS_H
@@ -10,6 +13,7 @@
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "cursor.h"
 #include "flyrep_records.h"
@@ -21,55 +25,82 @@
  * struct fr_table - one kind of record
  * @id: enum flyrep_table
  * @name: as in the configuration, CLI and API
- * @rec_len: size of the record struct, bytes
+ * @rec_len: size of the record struct: the fixed part, bytes
+ * @tail_max: longest tail, bytes
  * @key: write the canonical key (8-byte aligned buffer of FR_KEY_MAX_LEN);
  *	returns its length
- * @from_key: fill a zeroed record's key fields from a canonical key; -EINVAL if
- *	it is not one
+ * @from_key: make a record of @op UNSPEC from a canonical key; needs room for a
+ *	record (union fr_record). Bytes the key says nothing of are zero; -EINVAL if it is not one
  * @digest: 64-bit keyed digest of canonical key and of the value fields that
  *	both nodes must agree on (no timeout, age, id, stamp)
  * @check: 0, or -EINVAL with the reason in *why (static text): every field that
  *	the kernel's APPLY would refuse is refused here too
  * @encode: append @n records as columns (docs/protocol.md); -EINVAL on a record
  *	that @check refuses, -ENOSPC when the writer is full
- * @decode: read exactly the columns of one batch, at most @n_max records; never
- *	trusts a count before the bytes are there. Every record passes @check.
- *	Sets *n. -EBADMSG on anything else
+ * @decode: read exactly the columns of one batch, at most @n_max records of @room bytes
+ *	together; never trusts a count before the bytes are there. Every record
+ *	passes @check. Sets *n. -EBADMSG on anything else
  * @to_json: one record for a person, guide field names; new reference
  */
 struct fr_table {
 	uint8_t id;
 	const char *name;
 	uint16_t rec_len;
+	uint16_t tail_max;
 	unsigned int (*key)(uint8_t *key, const void *rec);
 	int (*from_key)(void *rec, const uint8_t *key, size_t key_len);
 	uint64_t (*digest)(const void *rec, const struct fr_siphash_key *hash_key);
 	int (*check)(const void *rec, const char **why);
 	int (*encode)(struct fr_writer *w, const void *recs, size_t n);
-	int (*decode)(struct fr_reader *r, void *recs, size_t n_max, size_t *n);
+	int (*decode)(struct fr_reader *r, void *recs, size_t room, size_t n_max,
+		      size_t *n);
 	json_t *(*to_json)(const void *rec);
 };
 
 /**
- * union fr_record - room for a record of any table
+ * union fr_record - room for a record of any table without a tail
  */
 union fr_record {
 	struct flyrep_rec rec;
 	struct flyrep_ct ct;
 };
 
+/* The bytes of one record, tail and all. */
+static inline size_t fr_record_len(const struct fr_table *table, const void *rec)
+{
+	return table->rec_len + (size_t)((const struct flyrep_rec *)rec)->tail_len;
+}
+
+/* The record behind this one. */
+static inline void *fr_record_next(const struct fr_table *table, const void *rec)
+{
+	return (uint8_t *)rec + fr_record_len(table, rec);
+}
+
 /* The row of a table id, or NULL. */
 const struct fr_table *fr_table_by_id(unsigned int id);
 const struct fr_table *fr_table_by_name(const char *name);
 
 /**
- * fr_records_resize - bring packed records of another size to ours
- * @dst: room for @n records of @table->rec_len
- * @src: @n records of @src_len bytes each
+ * fr_records_count - how many packed records some bytes hold
+ * @recs: any alignment
+ * @rec_len: of the fixed part of each, at least sizeof(struct flyrep_rec)
  *
- * Missing tail bytes become zero, surplus ones are dropped (the uapi rule).
+ * Return: the number; -EBADMSG unless they are whole records and nothing else.
  */
-void fr_records_resize(const struct fr_table *table, void *dst, const void *src,
-		       size_t src_len, size_t n);
+ssize_t fr_records_count(const void *recs, size_t len, size_t rec_len);
+
+/**
+ * fr_records_resize - bring packed records whose fixed part has another size to ours
+ * @dst: aligned; room for @n records of @table->rec_len and the tails of @src
+ * @src: @n whole records of @src_len bytes and a tail each, any alignment
+ *
+ * Bytes missing in the fixed part become zero, surplus ones are dropped (the uapi
+ * rule); tails stay.
+ *
+ * Return: bytes of @src that were read.
+ */
+size_t fr_records_resize(const struct fr_table *table, void *dst, const void *src,
+			 size_t src_len, size_t n);
 
 #endif

@@ -105,8 +105,8 @@ enum flyrep_cmd {
  * @FLYREP_A_READER: u32, netlink port of the reader, 0 for none
  * @FLYREP_A_RING_ENTRIES: u32, slots for each CPU; 0 in CONFIG: chosen by the module
  * @FLYREP_A_TABLE: u8, enum flyrep_table
- * @FLYREP_A_REC_LEN: u16, size of one record of RECORDS in bytes
- * @FLYREP_A_RECORDS: packed array of records
+ * @FLYREP_A_REC_LEN: u16, size of the fixed part of a record of RECORDS in bytes
+ * @FLYREP_A_RECORDS: packed records, each with its tail behind its fixed part
  * @FLYREP_A_STAMP: u64, see struct flyrep_rec
  * @FLYREP_A_DIRTY: u32, number of dirty buckets
  * @FLYREP_A_BUCKETS: bitmap of FLYREP_BUCKETS_LEN bytes: bucket b is bit b % 8 of

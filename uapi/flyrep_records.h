@@ -2,9 +2,10 @@
 /*
  * The record table: what a record of each kind looks like between kernel and
  * user space. Compiled on both sides. Table ids and fields are append-only;
- * a message names the size of its records (FLYREP_A_REC_LEN), so either side
- * may know fewer fields than the other: missing tail bytes read as zero,
- * surplus ones are skipped.
+ * a message names the size of the fixed part of its records (FLYREP_A_REC_LEN), so
+ * either side may know fewer fields than the other: missing bytes at its end read as
+ * zero, surplus ones are skipped. Behind the fixed part of each record lies its tail, if
+ * it has one.
  */
 #ifndef _UAPI_FLYREP_RECORDS_H
 #define _UAPI_FLYREP_RECORDS_H
@@ -58,7 +59,7 @@ enum flyrep_op {
  * struct flyrep_rec - head of every record, 24 bytes, host byte order
  * @op: enum flyrep_op
  * @flags: FLYREP_REC_F_*
- * @reserved: zero
+ * @tail_len: bytes that follow the fixed part of this record, a multiple of 8; 0: none
  * @id: identity of the object in this kernel: of two objects that had the same key
  *	one after the other the ids differ, as long as the end of the first is not
  *	drained yet. After that an id may come back. Zero on APPLY.
@@ -71,7 +72,7 @@ enum flyrep_op {
 struct flyrep_rec {
 	__u8	op;
 	__u8	flags;
-	__u16	reserved;
+	__u16	tail_len;
 	__u32	id;
 	__u64	stamp;
 	__u32	age_us;

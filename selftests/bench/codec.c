@@ -242,7 +242,7 @@ static int run_batch(struct bench *b, const struct kind *kind, struct result *r)
 		return -EPROTO;
 	at[3] = now_ns();
 	fr_reader_init(&rd, columns, columns_len);
-	if (t->decode(&rd, b->back, kind->n, &n_back) || n_back != kind->n)
+	if (t->decode(&rd, b->back, kind->n * t->rec_len, kind->n, &n_back) || n_back != kind->n)
 		return -EPROTO;
 	at[4] = now_ns();
 	for (i = 0; i < n_back; i++)

@@ -123,9 +123,9 @@ static void packets(struct packets *p, struct fr_genl *g, unsigned int n)
 
 static unsigned int count;
 
-static void on_records(void *cookie, uint8_t table, const void *recs, uint16_t rec_len, size_t n)
+static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 {
-	(void)cookie, (void)table, (void)recs, (void)rec_len;
+	(void)cookie, (void)table, (void)recs;
 	count += n;
 }
 
@@ -163,10 +163,11 @@ static double drain(struct fr_genl *g, unsigned int n)
 	return best;
 }
 
-static void on_error(void *cookie, size_t index, int error)
+static void on_error(void *cookie, const void *rec, int error)
 {
 	(void)cookie;
-	fprintf(stderr, "cost: record %zu: %s\n", index, strerror(-error));
+	(void)rec;
+	fprintf(stderr, "cost: a record was refused: %s\n", strerror(-error));
 	exit(2);
 }
 
@@ -178,8 +179,7 @@ static double apply(struct fr_genl *g, struct flyrep_ct *recs, unsigned int n, u
 	for (i = 0; i < n; i++)
 		recs[i].rec.op = op;
 	begin = now_ns();
-	MUST(fr_genl_apply(g, FLYREP_TABLE_CONNTRACK, 0, recs, sizeof(*recs), n, on_error,
-			   NULL) != (ssize_t)n);
+	MUST(fr_genl_apply(g, FLYREP_TABLE_CONNTRACK, 0, recs, n, on_error, NULL) != (ssize_t)n);
 	return (double)(now_ns() - begin) / n;
 }
 

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	int err;
 
 	fr_reader_init(&r, data, len);
-	err = t->decode(&r, recs, N_MAX, &n);
+	err = t->decode(&r, recs, sizeof(recs), N_MAX, &n);
 	must(err == 0 || err == -EBADMSG);
 	must(n <= N_MAX && (!err || !n));
 	if (err)
@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	/* The encoder leaves out what it can: never more than came in. */
 	must(fr_writer_len(&w) <= len - fr_reader_left(&r));
 	fr_reader_init(&r, buf, fr_writer_len(&w));
-	must(t->decode(&r, again, N_MAX, &n_again) == 0);
+	must(t->decode(&r, again, sizeof(again), N_MAX, &n_again) == 0);
 	must(n_again == n && !fr_reader_left(&r));
 	must(!memcmp(recs, again, n * sizeof(recs[0])));
 	return 0;

@@ -101,7 +101,7 @@ static void batch(const uint8_t *data, size_t len)
 
 	for (id = 1; id <= FLYREP_TABLE_MAX; id++) {
 		fr_reader_init(&r, data, len);
-		err = fr_table_by_id(id)->decode(&r, recs, N_MAX, &n);
+		err = fr_table_by_id(id)->decode(&r, recs, sizeof(recs), N_MAX, &n);
 		must(err == 0 || err == -EBADMSG);
 	}
 }

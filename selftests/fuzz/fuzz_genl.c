@@ -33,15 +33,16 @@ static void sum(struct heard *h, const uint8_t *bytes, size_t len)
 }
 
 static void on_records(void *cookie, uint8_t table, const void *recs,
-		       uint16_t rec_len, size_t n)
+		       size_t n)
 {
+	const struct fr_table *t = fr_table_by_id(table);
 	struct heard *h = cookie;
 
-	must(fr_table_by_id(table) && n);
-	must(rec_len == fr_table_by_id(table)->rec_len);
+	must(t && n);
 	must((uintptr_t)recs % 8 == 0);
 	must(!h->n_end && !h->n_drained);
-	sum(h, recs, n * rec_len);
+	for (; n; n--, recs = fr_record_next(t, recs))
+		sum(h, recs, fr_record_len(t, recs));
 }
 
 static void on_begin(void *cookie, uint8_t table, uint64_t stamp,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Records as the kernel hands them out: a size in the first byte, then records
- * of that size. What passes the check has a key that gives its key fields
+ * Records as the kernel hands them out: the size of the fixed part in the first byte, then
+ * records. What passes the check has a key that gives its key fields
  * back, a digest, a text, and travels as a batch of one.
  */
 #include <errno.h>
@@ -33,7 +33,7 @@ static void travel(const struct fr_table *t, const struct flyrep_ct *ct)
 	fr_writer_init(&w, buf, sizeof(buf));
 	must(t->encode(&w, ct, 1) == 0);
 	fr_reader_init(&r, buf, fr_writer_len(&w));
-	must(t->decode(&r, &back, 1, &n) == 0 && n == 1);
+	must(t->decode(&r, &back, sizeof(back), 1, &n) == 0 && n == 1);
 	must(back.rec.op == ct->rec.op);
 	if (ct->rec.op != FLYREP_OP_DELETE)
 		must(t->digest(&back, &hash_key) == t->digest(ct, &hash_key));
@@ -67,20 +67,23 @@ static void take(const struct fr_table *t, const struct flyrep_ct *ct)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static struct flyrep_ct recs[N_MAX];
+	static uint8_t recs[N_MAX * sizeof(struct flyrep_ct) + 65536] __attribute__((aligned(8)));
 	const struct fr_table *t = fr_table_by_id(FLYREP_TABLE_CONNTRACK);
 	struct flyrep_ct from_key = { 0 };
-	size_t src_len, n, i;
+	const void *rec = recs;
+	size_t src_len;
+	ssize_t n;
 
-	if (!len || !data[0])
+	if (!len || data[0] < sizeof(struct flyrep_rec) || len > 65536)
 		return 0;
 	src_len = data[0];
-	n = (len - 1) / src_len;
+	n = fr_records_count(data + 1, len - 1, src_len);
 	if (n > N_MAX)
-		n = N_MAX;
-	fr_records_resize(t, recs, data + 1, src_len, n);
-	for (i = 0; i < n; i++)
-		take(t, &recs[i]);
+		return 0;
+	if (n > 0)
+		must(fr_records_resize(t, recs, data + 1, src_len, n) == len - 1);
+	for (; n > 0; n--, rec = fr_record_next(t, rec))
+		take(t, rec);
 	/* Any bytes as a key: refused, or a key. */
 	if (t->from_key(&from_key, data + 1, len - 1) == 0)
 		must(len - 1 == 16 || len - 1 == 40);

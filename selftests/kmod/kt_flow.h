@@ -58,11 +58,11 @@ KT_UNUSED static void kt_recs_reset(struct kt_recs *k)
 	memset(k, 0, sizeof(*k));
 }
 
-static void kt_on_records(void *cookie, uint8_t table, const void *recs, uint16_t rec_len, size_t n)
+static void kt_on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 {
 	struct kt_recs *k = cookie;
 
-	if (table != FLYREP_TABLE_CONNTRACK || rec_len != sizeof(struct flyrep_ct))
+	if (table != FLYREP_TABLE_CONNTRACK)
 		abort();
 	if (k->n + n > k->cap) {
 		k->cap = (k->n + n) * 2;
@@ -272,11 +272,12 @@ KT_UNUSED static struct flyrep_ct kt_rec_from(const struct flyrep_ct *from, uint
 	return r;
 }
 
-static void kt_on_error(void *cookie, size_t index, int error)
+static void kt_on_error(void *cookie, const void *rec, int error)
 {
 	int *err = cookie;
 
-	if (!index || !*err)
+	(void)rec;
+	if (!*err)
 		*err = error;
 }
 
@@ -284,8 +285,7 @@ static void kt_on_error(void *cookie, size_t index, int error)
 KT_UNUSED static int kt_apply(struct fr_genl *g, struct flyrep_ct r, uint32_t flags)
 {
 	int err = 0;
-	ssize_t n = fr_genl_apply(g, FLYREP_TABLE_CONNTRACK, flags, &r, sizeof(r), 1, kt_on_error,
-				  &err);
+	ssize_t n = fr_genl_apply(g, FLYREP_TABLE_CONNTRACK, flags, &r, 1, kt_on_error, &err);
 
 	if (n < 0)
 		return n;

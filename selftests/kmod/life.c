@@ -286,7 +286,7 @@ TEST_F(life, snapshot_while_resized)
 		recs[i] = kt_rec(FLYREP_OP_INSERT, IPPROTO_UDP, "10.1.0.1", 1 + i, "10.2.0.1", 53);
 		recs[i].mark = i;
 	}
-	ASSERT_EQ((ssize_t)n, fr_genl_apply(self->g, FLYREP_TABLE_CONNTRACK, 0, recs, sizeof(*recs), n,
+	ASSERT_EQ((ssize_t)n, fr_genl_apply(self->g, FLYREP_TABLE_CONNTRACK, 0, recs, n,
 					    kt_on_error, &err));
 	self->load = load_start();
 	resizer = fork();

@@ -316,8 +316,9 @@ TEST_F(netlink, filter_refusals)
 TEST_F(netlink, apply_refusals)
 {
 	struct flyrep_ct r = kt_rec(FLYREP_OP_INSERT, IPPROTO_UDP, "10.1.0.1", 1, "10.2.0.1", 53);
-	char big[200] = {};
+	char big[200] __attribute__((aligned(8))) = {};
 	struct fr_genl_info info;
+	int i;
 
 	begin(self, FLYREP_CMD_APPLY, 0);
 	EXPECT_EQ(-EINVAL, call(self));
@@ -328,7 +329,19 @@ TEST_F(netlink, apply_refusals)
 	mnl_attr_put_u16(self->nlh, FLYREP_A_REC_LEN, sizeof(r));
 	mnl_attr_put(self->nlh, FLYREP_A_RECORDS, sizeof(r) - 1, &r);
 	EXPECT_EQ(-EINVAL, call(self));
-	EXPECT_STREQ("RECORDS is not a multiple of REC_LEN", self->text);
+	EXPECT_STREQ("RECORDS is not a row of whole records", self->text);
+
+	/* A tail that ends behind the message, and one that leaves the next record crooked */
+	for (i = 0; i < 2; i++) {
+		((struct flyrep_rec *)big)->tail_len = i ? 4 : 80;
+		begin(self, FLYREP_CMD_APPLY, 0);
+		mnl_attr_put_u8(self->nlh, FLYREP_A_TABLE, FLYREP_TABLE_CONNTRACK);
+		mnl_attr_put_u16(self->nlh, FLYREP_A_REC_LEN, sizeof(r));
+		mnl_attr_put(self->nlh, FLYREP_A_RECORDS, i ? 132 : 200, big);
+		EXPECT_EQ(-EINVAL, call(self));
+		EXPECT_STREQ("RECORDS is not a row of whole records", self->text);
+	}
+	memset(big, 0, sizeof(big));
 
 	/* Shorter than the key, longer than a message, of no table, of unknown flags */
 	begin(self, FLYREP_CMD_APPLY, 0);

@@ -126,7 +126,7 @@ static void a_flaw_is_refused_by_name(void **state)
 	static const struct flaw both[] = {
 		FLAW(rec.op, 0, "unknown operation"),
 		FLAW(rec.op, 4, "unknown operation"),
-		FLAW(rec.reserved, 1, "reserved bytes are set"),
+		FLAW(rec.tail_len, 8, "it has a tail"),
 		FLAW(rec.reserved2, 1, "reserved bytes are set"),
 		FLAW(reserved, 1, "reserved bytes are set"),
 		FLAW(reserved[2], 1, "reserved bytes are set"),
@@ -482,7 +482,7 @@ static int decode(const uint8_t *buf, size_t len, struct flyrep_ct *recs,
 	assert_non_null(exact);
 	memcpy(exact, buf, len);
 	fr_reader_init(&r, exact, len);
-	err = fr_conntrack_table.decode(&r, recs, n_max, n);
+	err = fr_conntrack_table.decode(&r, recs, n_max * sizeof(*recs), n_max, n);
 	if (!err)
 		assert_int_equal(fr_reader_left(&r), 0);
 	else

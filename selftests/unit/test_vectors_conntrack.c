@@ -473,7 +473,7 @@ static void columns_are_read_back(void **state)
 
 		fr_reader_init(&r, columns, len);
 		assert_int_equal(
-			fr_conntrack_table.decode(&r, recs, RECS_MAX, &n), 0);
+			fr_conntrack_table.decode(&r, recs, RECS_MAX * sizeof(struct flyrep_ct), RECS_MAX, &n), 0);
 		assert_int_equal(fr_reader_left(&r), 0);
 		for (j = 0; j < n; j++) {
 			char *json = value_next(&record, "record");

@@ -117,7 +117,7 @@ static int say_batch(FILE *out, const void *buf, size_t len)
 	int err;
 
 	fr_reader_init(&r, buf, len);
-	err = fr_conntrack_table.decode(&r, &ct, 1, &n);
+	err = fr_conntrack_table.decode(&r, &ct, sizeof(ct), 1, &n);
 	obj = fr_conntrack_table.to_json(&ct);
 	json_dumpf(obj, out, JSON_COMPACT);
 	json_decref(obj);
