@@ -60,13 +60,21 @@ static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 	d->ops->records(d->cookie, table, recs, n);
 }
 
-static void on_drained(void *cookie, uint64_t stamp, uint32_t dirty, const uint8_t *buckets)
+static void on_dirty(void *cookie, uint8_t table, uint32_t n, const uint8_t *buckets)
+{
+	static const uint8_t all[FLYREP_BUCKETS_LEN] = { [0 ... FLYREP_BUCKETS_LEN - 1] = 0xff };
+	struct drain *d = cookie;
+
+	(void)n;
+	if (table == FLYREP_TABLE_CONNTRACK)
+		d->ops->dirty(d->cookie, buckets ? buckets : all);
+}
+
+static void on_drained(void *cookie, uint64_t stamp)
 {
 	struct drain *d = cookie;
 
 	(void)stamp;
-	if (dirty && buckets)
-		d->ops->dirty(d->cookie, buckets);
 	d->ops->drained(d->cookie);
 }
 
@@ -80,6 +88,7 @@ static void on_wake(void *cookie)
 
 static const struct fr_genl_sink reader_sink = {
 	.records = on_records,
+	.dirty = on_dirty,
 	.drained = on_drained,
 	.wake = on_wake,
 };

@@ -15,11 +15,21 @@
 
 #define DRAIN_BATCH 16
 
+/* The head of a message and all that is small in it, in bytes */
+#define DRAIN_OVERHEAD 256
+
 /* cb->args */
 enum {
-	DRAIN_IS_RUNNING,
+	DRAIN_PHASE,
 	DRAIN_BUDGET,		/* slots this dump may still take: it ends, however busy */
-	DRAIN_IS_LAST,		/* only the last message is left to send */
+};
+
+/* What comes next */
+enum {
+	DRAIN_BEGIN,
+	DRAIN_RECORDS,
+	DRAIN_BUCKETS,
+	DRAIN_LAST,
 };
 
 int flyrep_drain_start(struct netlink_callback *cb)
@@ -141,67 +151,97 @@ static int drain_records(struct flyrep_net *fn, struct flyrep_reader *reader,
 	return 0;
 }
 
-/*
- * The last message. Arm, then look: whatever is pushed or marked after we looked rings.
- *
- * Context: process. Return: 0 or -EMSGSIZE, nothing done then
- */
-static int drain_last(struct flyrep_net *fn, struct flyrep_reader *reader,
-		      struct sk_buff *skb, struct netlink_callback *cb)
+/* Context: process. Return: the head of a message, or NULL without room for @len bytes more */
+static void *drain_message(struct sk_buff *skb, struct netlink_callback *cb, unsigned int len)
 {
-	struct nlattr *bitmap = NULL;
-	unsigned int n = 0;
+	/* Nothing may fail once something was taken. */
+	if (skb_tailroom(skb) < len + DRAIN_OVERHEAD)
+		return NULL;
+	return genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
+			   &flyrep_netlink_family, NLM_F_MULTI, FLYREP_CMD_DRAIN);
+}
+
+/* Context: process. Return: 0 or -EMSGSIZE, nothing taken then */
+static int drain_buckets(struct flyrep_net *fn, struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct nlattr *bitmap;
+	unsigned int n;
 	void *hdr;
 
-	/* Room for the bitmap, needed or not: nothing may fail after this. */
-	if (skb_tailroom(skb) < FLYREP_BUCKETS_LEN + 256)
+	if (!flyrep_buckets_count(&fn->buckets)) {
+		trace_flyrep_drained(fn, 0);
+		return 0;
+	}
+	hdr = drain_message(skb, cb, FLYREP_BUCKETS_LEN);
+	if (!hdr)
 		return -EMSGSIZE;
+	nla_put_u8(skb, FLYREP_A_TABLE, FLYREP_TABLE_CONNTRACK);
+	bitmap = nla_reserve(skb, FLYREP_A_BUCKETS, FLYREP_BUCKETS_LEN);
+	if (WARN_ON_ONCE(!bitmap))
+		return -EMSGSIZE;
+	n = flyrep_buckets_take(&fn->buckets, nla_data(bitmap));
+	trace_flyrep_drained(fn, n);
+	if (!n) {
+		genlmsg_cancel(skb, hdr);
+		return 0;
+	}
+	nla_put_u32(skb, FLYREP_A_DIRTY, n);
+	genlmsg_end(skb, hdr);
+	return 0;
+}
+
+/* Context: process. Return: 0 or -EMSGSIZE */
+static int drain_last(struct flyrep_net *fn, struct sk_buff *skb, struct netlink_callback *cb)
+{
+	void *hdr = drain_message(skb, cb, 0);
+
+	if (!hdr)
+		return -EMSGSIZE;
+	nla_put_u64_64bit(skb, FLYREP_A_STAMP, atomic64_read(&fn->stamp), FLYREP_A_PAD);
+	genlmsg_end(skb, hdr);
+	return 0;
+}
+
+/* From here on, whatever is pushed or marked rings. Context: process */
+static void drain_arm(struct flyrep_net *fn, struct flyrep_reader *reader)
+{
 	if (flyrep_ring_arm(reader->ring))
 		flyrep_reader_wake(fn);
 	/* Pairs with the atomic of flyrep_buckets_mark(), after which the flag is read. */
 	smp_mb();
-
-	hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
-			  &flyrep_netlink_family, NLM_F_MULTI, FLYREP_CMD_DRAIN);
-	if (WARN_ON_ONCE(!hdr))
-		return -EMSGSIZE;
-	nla_put_u64_64bit(skb, FLYREP_A_STAMP, atomic64_read(&fn->stamp), FLYREP_A_PAD);
-	if (flyrep_buckets_count(&fn->buckets)) {
-		bitmap = nla_reserve(skb, FLYREP_A_BUCKETS, FLYREP_BUCKETS_LEN);
-		if (!WARN_ON_ONCE(!bitmap))
-			n = flyrep_buckets_take(&fn->buckets, nla_data(bitmap));
-		if (bitmap && !n)
-			nlmsg_trim(skb, bitmap);
-	}
-	trace_flyrep_drained(fn, n);
-	nla_put_u32(skb, FLYREP_A_DIRTY, n);
-	genlmsg_end(skb, hdr);
-	return 0;
 }
 
 int flyrep_drain_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct flyrep_net *fn = flyrep_pernet(sock_net(cb->skb->sk));
 	struct flyrep_reader *reader = flyrep_reader_find(fn, NETLINK_CB(cb->skb).portid);
-	int err;
+	int err = 0;
 
 	if (!reader) {
 		NL_SET_ERR_MSG(cb->extack, "only the reader may drain: BIND first");
 		return -EPERM;
 	}
-	if (!cb->args[DRAIN_IS_RUNNING]) {
-		cb->args[DRAIN_IS_RUNNING] = 1;
+	switch (cb->args[DRAIN_PHASE]) {
+	case DRAIN_BEGIN:
 		cb->args[DRAIN_BUDGET] = flyrep_ring_capacity(reader->ring);
-	}
-	if (!cb->args[DRAIN_IS_LAST]) {
+		cb->args[DRAIN_PHASE] = DRAIN_RECORDS;
+		fallthrough;
+	case DRAIN_RECORDS:
 		err = drain_records(fn, reader, skb, cb);
+		if (err || cb->args[DRAIN_BUDGET] > 0)
+			return err ?: skb->len;
+		drain_arm(fn, reader);
+		cb->args[DRAIN_PHASE] = DRAIN_BUCKETS;
+		fallthrough;
+	case DRAIN_BUCKETS:
+		err = drain_buckets(fn, skb, cb);
 		if (err)
-			return err;
-		if (cb->args[DRAIN_BUDGET] > 0)
-			return skb->len;
-		cb->args[DRAIN_IS_LAST] = 1;
+			break;
+		cb->args[DRAIN_PHASE] = DRAIN_LAST;
+		fallthrough;
+	case DRAIN_LAST:
+		err = drain_last(fn, skb, cb);
 	}
-	err = drain_last(fn, reader, skb, cb);
 	/* With something in the message: the rest in the next one */
 	return err == -EMSGSIZE && skb->len ? skb->len : err;
 }

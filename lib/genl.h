@@ -106,16 +106,17 @@ int fr_genl_demote(struct fr_genl *g, uint32_t *n);
  *	possible. Records of tables unknown here are left out
  * @begin: a SNAPSHOT starts; @buckets is its bitmap, NULL for all
  * @end: a SNAPSHOT is complete: called last of all, when the kernel has confirmed the whole dump
- * @drained: a DRAIN is complete; @dirty buckets lost changes: @buckets is their bitmap
- *	(FLYREP_A_BUCKETS of the last message), NULL for none. It is handed over once: the
- *	module has forgotten it
+ * @dirty: @n buckets of a table lost changes; @buckets is their bitmap, NULL for all. It is
+ *	handed over once: the module has forgotten it
+ * @drained: a DRAIN is complete
  * @wake: there is something to drain
  */
 struct fr_genl_sink {
 	void (*records)(void *cookie, uint8_t table, const void *recs, size_t n);
 	void (*begin)(void *cookie, uint8_t table, uint64_t stamp, const uint8_t *buckets);
 	void (*end)(void *cookie, uint8_t table, uint64_t stamp);
-	void (*drained)(void *cookie, uint64_t stamp, uint32_t dirty, const uint8_t *buckets);
+	void (*dirty)(void *cookie, uint8_t table, uint32_t n, const uint8_t *buckets);
+	void (*drained)(void *cookie, uint64_t stamp);
 	void (*wake)(void *cookie);
 };
 

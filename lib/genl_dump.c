@@ -80,26 +80,40 @@ static int take_records(struct fr_genl_dump *d,
 	return 0;
 }
 
-static int take_drain(struct fr_genl_dump *d, const struct fr_genl_attrs *attrs,
+static int take_dirty(const struct fr_genl_attrs *attrs,
 		      const struct fr_genl_sink *sink, void *cookie)
 {
 	const uint8_t *buckets;
-	uint32_t dirty;
+	uint32_t n;
+	uint8_t id;
+
+	if (fr_genl_message_u8(attrs, FLYREP_A_TABLE, &id) ||
+	    fr_genl_message_u32(attrs, FLYREP_A_DIRTY, &n) || !n ||
+	    fr_genl_message_buckets(attrs, &buckets) ||
+	    (!buckets && n != FLYREP_BUCKETS))
+		return -EPROTO;
+	/* At once: the module has handed these buckets over, whatever happens next. */
+	if (fr_table_by_id(id) && sink->dirty)
+		sink->dirty(cookie, id, n, buckets);
+	return 0;
+}
+
+static int take_drain(struct fr_genl_dump *d, const struct fr_genl_attrs *attrs,
+		      const struct fr_genl_sink *sink, void *cookie)
+{
 	uint64_t stamp;
 
 	if (d->phase == FLYREP_PHASE_END)
 		return -EPROTO;
-	if (!attrs->by_type[FLYREP_A_STAMP])
+	if (attrs->by_type[FLYREP_A_RECORDS])
 		return take_records(d, attrs, sink, cookie);
-
-	if (fr_genl_message_u64(attrs, FLYREP_A_STAMP, &stamp) ||
-	    fr_genl_message_u32(attrs, FLYREP_A_DIRTY, &dirty) ||
-	    fr_genl_message_buckets(attrs, &buckets) || !dirty != !buckets)
+	if (attrs->by_type[FLYREP_A_DIRTY])
+		return take_dirty(attrs, sink, cookie);
+	if (fr_genl_message_u64(attrs, FLYREP_A_STAMP, &stamp))
 		return -EPROTO;
 	d->phase = FLYREP_PHASE_END;
-	/* At once: the module has handed these buckets over, whatever happens next. */
 	if (sink->drained)
-		sink->drained(cookie, stamp, dirty, buckets);
+		sink->drained(cookie, stamp);
 	return 0;
 }
 

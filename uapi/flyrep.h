@@ -66,9 +66,10 @@
  * @FLYREP_CMD_BIND: do. The socket becomes the reader. -EBUSY when there is one,
  *	-ENOKEY before a HASH_KEY was set, -ENOMEM
  * @FLYREP_CMD_DRAIN: dump, by the reader only (-EPERM). Messages of TABLE, REC_LEN,
- *	RECORDS; the last one holds STAMP and DIRTY instead and, where that is not 0,
- *	BUCKETS: taken, and clean from then on. If the reader never receives that message
- *	(its socket closed) nothing is lost: a new reader starts with all of them dirty
+ *	RECORDS; then one of TABLE, DIRTY, BUCKETS for each table with dirty buckets: taken, and
+ *	clean from then on. BUCKETS is absent if all of them are. The last one holds STAMP alone.
+ *	If the reader never receives these messages (its socket closed) nothing is lost: a new
+ *	reader starts with all of them dirty
  * @FLYREP_CMD_SNAPSHOT: dump. TABLE; BUCKETS, or none for all; ORIGIN. Messages of
  *	TABLE, PHASE: BEGIN with STAMP and, if not all, BUCKETS; DATA with REC_LEN,
  *	RECORDS; END with STAMP

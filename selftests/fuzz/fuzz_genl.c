@@ -66,16 +66,22 @@ static void on_end(void *cookie, uint8_t table, uint64_t stamp)
 	must(h->n_begin == 1 && !h->n_end++);
 }
 
-static void on_drained(void *cookie, uint64_t stamp, uint32_t dirty,
-		       const uint8_t *buckets)
+static void on_dirty(void *cookie, uint8_t table, uint32_t n,
+		     const uint8_t *buckets)
+{
+	struct heard *h = cookie;
+
+	must(fr_table_by_id(table) && n && !h->n_drained);
+	if (buckets)
+		sum(h, buckets, FLYREP_BUCKETS_LEN);
+}
+
+static void on_drained(void *cookie, uint64_t stamp)
 {
 	struct heard *h = cookie;
 
 	(void)stamp;
 	must(!h->n_drained++);
-	must(!dirty == !buckets);
-	if (buckets)
-		sum(h, buckets, FLYREP_BUCKETS_LEN);
 }
 
 static void on_wake(void *cookie)
@@ -86,7 +92,7 @@ static void on_wake(void *cookie)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static const struct fr_genl_sink sink = { on_records, on_begin, on_end,
-						  on_drained, on_wake };
+						  on_dirty, on_drained, on_wake };
 	struct fr_genl_dump d = { .family = 0x25 };
 	struct heard heard = { 0 };
 	const uint8_t *end = data + len;

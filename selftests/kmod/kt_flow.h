@@ -93,16 +93,24 @@ static void kt_on_end(void *cookie, uint8_t table, uint64_t stamp)
 	k->n_end++;
 }
 
-static void kt_on_drained(void *cookie, uint64_t stamp, uint32_t dirty, const uint8_t *buckets)
+static void kt_on_dirty(void *cookie, uint8_t table, uint32_t n, const uint8_t *buckets)
+{
+	struct kt_recs *k = cookie;
+
+	if (table != FLYREP_TABLE_CONNTRACK)
+		abort();
+	k->dirty = n;
+	k->has_buckets = buckets;
+	if (buckets)
+		memcpy(k->buckets, buckets, sizeof(k->buckets));
+}
+
+static void kt_on_drained(void *cookie, uint64_t stamp)
 {
 	struct kt_recs *k = cookie;
 
 	k->end = stamp;
-	k->dirty = dirty;
 	k->n_drained++;
-	k->has_buckets = buckets;
-	if (buckets)
-		memcpy(k->buckets, buckets, sizeof(k->buckets));
 }
 
 static void kt_on_wake(void *cookie)
@@ -112,7 +120,7 @@ static void kt_on_wake(void *cookie)
 
 static const struct fr_genl_sink kt_sink = {
 	.records = kt_on_records, .begin = kt_on_begin, .end = kt_on_end,
-	.drained = kt_on_drained, .wake = kt_on_wake,
+	.dirty = kt_on_dirty, .drained = kt_on_drained, .wake = kt_on_wake,
 };
 
 /* Read a dump to its end; 0 or -errno */
@@ -135,6 +143,8 @@ KT_UNUSED static int kt_drain(struct fr_genl *g, struct kt_recs *k)
 {
 	int rc = fr_genl_drain_start(g);
 
+	k->dirty = 0;
+	k->has_buckets = false;
 	return rc < 0 ? rc : kt_pump(g, k);
 }
 

@@ -77,16 +77,22 @@ static inline void drain_records(struct datagram *d, const void *recs,
 	put_records(d, recs, rec_len, n);
 }
 
-static inline void drain_end(struct datagram *d, uint64_t stamp, uint32_t dirty)
+static inline void drain_dirty(struct datagram *d, uint32_t n)
 {
 	static const uint8_t buckets[FLYREP_BUCKETS_LEN] = { 0x81 };
 
 	command(d, FLYREP_CMD_DRAIN, SEQ);
-	mnl_attr_put_u64(d->nlh, FLYREP_A_STAMP, stamp);
-	mnl_attr_put_u32(d->nlh, FLYREP_A_DIRTY, dirty);
-	if (dirty)
+	mnl_attr_put_u8(d->nlh, FLYREP_A_TABLE, FLYREP_TABLE_CONNTRACK);
+	mnl_attr_put_u32(d->nlh, FLYREP_A_DIRTY, n);
+	if (n != FLYREP_BUCKETS)
 		mnl_attr_put(d->nlh, FLYREP_A_BUCKETS, sizeof(buckets),
 			     buckets);
+}
+
+static inline void drain_end(struct datagram *d, uint64_t stamp)
+{
+	command(d, FLYREP_CMD_DRAIN, SEQ);
+	mnl_attr_put_u64(d->nlh, FLYREP_A_STAMP, stamp);
 }
 
 static inline void done(struct datagram *d, int err, const char *text)
@@ -160,16 +166,23 @@ static inline void on_end(void *cookie, uint8_t table, uint64_t stamp)
 	h->end_stamp = stamp;
 }
 
-static inline void on_drained(void *cookie, uint64_t stamp, uint32_t dirty,
-			      const uint8_t *buckets)
+static inline void on_dirty(void *cookie, uint8_t table, uint32_t n,
+			    const uint8_t *buckets)
+{
+	struct heard *h = cookie;
+
+	assert_int_equal(table, FLYREP_TABLE_CONNTRACK);
+	h->dirty = n;
+	h->has_buckets = buckets;
+	h->first_bucket = buckets ? buckets[0] : 0;
+}
+
+static inline void on_drained(void *cookie, uint64_t stamp)
 {
 	struct heard *h = cookie;
 
 	h->n_drained++;
 	h->drained_stamp = stamp;
-	h->dirty = dirty;
-	h->has_buckets = buckets;
-	h->first_bucket = buckets ? buckets[0] : 0;
 }
 
 static inline void on_wake(void *cookie)
@@ -180,7 +193,7 @@ static inline void on_wake(void *cookie)
 }
 
 static const struct fr_genl_sink sink = { on_records, on_begin, on_end,
-					  on_drained, on_wake };
+					  on_dirty, on_drained, on_wake };
 
 /* A dump of @cmd to which datagrams are given one by one. */
 struct dump {

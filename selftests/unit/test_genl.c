@@ -22,7 +22,8 @@ static void a_drain_hands_out_all(void **state)
 	assert_int_equal(dump_take(&u, &d, 0), 1);
 	assert_int_equal(u.heard->n, 300);
 	assert_memory_equal(u.heard->recs, recs, sizeof(recs));
-	drain_end(&d, 555, 2);
+	drain_dirty(&d, 2);
+	drain_end(&d, 555);
 	done(&d, 0, NULL);
 	assert_int_equal(dump_take(&u, &d, 0), 0);
 	assert_int_equal(u.d.cmd, FLYREP_CMD_UNSPEC);
@@ -30,6 +31,15 @@ static void a_drain_hands_out_all(void **state)
 	assert_int_equal(u.heard->drained_stamp, 555);
 	assert_int_equal(u.heard->dirty, 2);
 	assert_int_equal(u.heard->first_bucket, 0x81);
+
+	/* All of them need no bitmap. */
+	fr_genl_dump_begin(&u.d, FLYREP_CMD_DRAIN, 0, SEQ);
+	drain_dirty(&d, FLYREP_BUCKETS);
+	drain_end(&d, 556);
+	done(&d, 0, NULL);
+	assert_int_equal(dump_take(&u, &d, 0), 0);
+	assert_int_equal(u.heard->dirty, FLYREP_BUCKETS);
+	assert_false(u.heard->has_buckets);
 	dump_free(&u);
 }
 
@@ -273,7 +283,8 @@ static int write_seeds(void)
 	fill(recs, 3);
 	drain_records(&d, recs, sizeof(recs[0]), 3);
 	drain_records(&d, recs, 64, 6);
-	drain_end(&d, 9, 1);
+	drain_dirty(&d, 1);
+	drain_end(&d, 9);
 	done(&d, 0, NULL);
 	bad = seed("drain", FLYREP_CMD_DRAIN, &d);
 

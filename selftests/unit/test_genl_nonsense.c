@@ -60,21 +60,21 @@ static void nothing_at_all(struct datagram *d)
 
 static void after_its_end(struct datagram *d)
 {
-	drain_end(d, 1, 0);
-	drain_end(d, 1, 0);
+	drain_end(d, 1);
+	drain_end(d, 1);
 }
 
 static void dirty_without_buckets(struct datagram *d)
 {
 	command(d, FLYREP_CMD_DRAIN, SEQ);
-	mnl_attr_put_u64(d->nlh, FLYREP_A_STAMP, 1);
+	mnl_attr_put_u8(d->nlh, FLYREP_A_TABLE, FLYREP_TABLE_CONNTRACK);
 	mnl_attr_put_u32(d->nlh, FLYREP_A_DIRTY, 1);
 }
 
 static void short_buckets(struct datagram *d)
 {
 	command(d, FLYREP_CMD_DRAIN, SEQ);
-	mnl_attr_put_u64(d->nlh, FLYREP_A_STAMP, 1);
+	mnl_attr_put_u8(d->nlh, FLYREP_A_TABLE, FLYREP_TABLE_CONNTRACK);
 	mnl_attr_put_u32(d->nlh, FLYREP_A_DIRTY, 1);
 	mnl_attr_put_u32(d->nlh, FLYREP_A_BUCKETS, 1);
 }
@@ -111,28 +111,28 @@ static void another_family(struct datagram *d)
 
 static void an_attribute_too_long(struct datagram *d)
 {
-	drain_end(d, 1, 0);
+	drain_end(d, 1);
 	((struct nlattr *)mnl_nlmsg_get_payload_offset(d->nlh, GENL_HDRLEN))
 		->nla_len = 60000;
 }
 
 static void an_attribute_too_short(struct datagram *d)
 {
-	drain_end(d, 1, 0);
+	drain_end(d, 1);
 	((struct nlattr *)mnl_nlmsg_get_payload_offset(d->nlh, GENL_HDRLEN))
 		->nla_len = 3;
 }
 
 static void a_message_too_long(struct datagram *d)
 {
-	drain_end(d, 1, 0);
+	drain_end(d, 1);
 	message_end(d);
 	((struct nlmsghdr *)d->buf)->nlmsg_len = UINT32_MAX;
 }
 
 static void a_message_too_short(struct datagram *d)
 {
-	drain_end(d, 1, 0);
+	drain_end(d, 1);
 	message_end(d);
 	((struct nlmsghdr *)d->buf)->nlmsg_len = 15;
 }
