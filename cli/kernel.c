@@ -2,6 +2,8 @@
 /* flyrep kernel: straight to the module, no agent needed */
 #include "kernel.h"
 
+#include "items.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -12,6 +14,7 @@
 #include "genl.h"
 #include "records.h"
 #include "style.h"
+#include "units.h"
 
 /* By enum flyrep_counter; a counter without a name does not build. */
 static const char *const counter_names[] = {
@@ -40,6 +43,10 @@ static const char *const counter_names[] = {
 	[FLYREP_C_DEMOTED] = "demoted",
 	[FLYREP_C_ORPHANED] = "orphaned",
 	[FLYREP_C_STRICT] = "strict",
+	[FLYREP_C_ITEM_PUT] = "item_put",
+	[FLYREP_C_ITEM_DELETED] = "item_deleted",
+	[FLYREP_C_ITEM_EXPIRED] = "item_expired",
+	[FLYREP_C_ITEM_REFUSED] = "item_refused",
 };
 
 _Static_assert(sizeof(counter_names) / sizeof(counter_names[0]) ==
@@ -51,7 +58,7 @@ static const char *const capture_names[] = {
 	[FLYREP_CAPTURE_CHAIN] = "chain",
 };
 
-static int fail(const struct cli *cli, struct fr_genl *g, int err)
+int kernel_fail(const struct cli *cli, struct fr_genl *g, int err)
 {
 	int rc = CLI_FAILED;
 
@@ -63,7 +70,7 @@ static int fail(const struct cli *cli, struct fr_genl *g, int err)
 			 g ? fr_genl_error(g) : strerror(-err));
 }
 
-static int open_kernel(const struct cli *cli, struct fr_genl **g)
+int kernel_open(const struct cli *cli, struct fr_genl **g)
 {
 	int err = fr_genl_open(g);
 
@@ -71,7 +78,7 @@ static int open_kernel(const struct cli *cli, struct fr_genl **g)
 		return cli_error(cli, CLI_UNREACHABLE,
 				 "kernel: the module is not loaded "
 				 "(modprobe flyrep)");
-	return err ? fail(cli, NULL, err) : CLI_OK;
+	return err ? kernel_fail(cli, NULL, err) : CLI_OK;
 }
 
 static void show_json(const json_t *value)
@@ -80,31 +87,55 @@ static void show_json(const json_t *value)
 	putchar('\n');
 }
 
+static json_t *usage_to_json(const struct flyrep_usage *u)
+{
+	const struct fr_table *t = fr_table_by_id(u->table);
+
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "table",
+			 t ? t->name : "unknown", "entries",
+			 (json_int_t)u->entries, "held", (json_int_t)u->held,
+			 "max_entries", (json_int_t)u->max_entries, "bytes",
+			 (json_int_t)u->bytes, "max_bytes",
+			 (json_int_t)u->max_bytes);
+}
+
+static void print_usage(const struct flyrep_usage *u)
+{
+	const struct fr_table *t = fr_table_by_id(u->table);
+	char bytes[FR_UNITS_TEXT_LEN], max[FR_UNITS_TEXT_LEN];
+
+	printf("%s %u of %u (%u held), %s of %s\n", t ? t->name : "unknown",
+	       u->entries, u->max_entries, u->held,
+	       fr_units_format_bytes(u->bytes, bytes),
+	       fr_units_format_bytes(u->max_bytes, max));
+}
+
 static json_t *info_to_json(const struct fr_genl_info *info)
 {
 	const char *capture = info->capture < sizeof(capture_names) /
 						      sizeof(capture_names[0]) ?
 				      capture_names[info->capture] :
 				      "unknown";
-	json_t *counters = json_object();
+	json_t *counters = json_object(), *items = json_array();
 	size_t i;
 
 	for (i = 0; i < info->n_counters && i < __FLYREP_C_MAX; i++)
 		json_object_set_new(
 			counters, counter_names[i],
 			json_integer((json_int_t)info->counters[i]));
-	return json_pack("{s:s, s:i, s:s, s:I, s:b, s:I, s:I, s:I, s:I, s:I, "
-			 "s:I, s:I, s:o}",
-			 "version", info->version, "abi", (int)info->abi,
-			 "capture", capture, "reader", (json_int_t)info->reader,
-			 "standby", info->standby, "ring_entries",
-			 (json_int_t)info->ring_entries, "dirty",
-			 (json_int_t)info->dirty, "hold_s",
-			 (json_int_t)info->hold_s, "grace_s",
-			 (json_int_t)info->grace_s, "learn_s",
-			 (json_int_t)info->learn_s, "flows",
-			 (json_int_t)info->ct_count, "flows_max",
-			 (json_int_t)info->ct_max, "counters", counters);
+	for (i = 0; i < info->n_items; i++)
+		json_array_append_new(items, usage_to_json(&info->items[i]));
+	return json_pack(
+		"{s:s, s:i, s:s, s:I, s:b, s:I, s:I, s:I, s:I, s:I, "
+		"s:I, s:I, s:o, s:o}",
+		"version", info->version, "abi", (int)info->abi, "capture",
+		capture, "reader", (json_int_t)info->reader, "standby",
+		info->standby, "ring_entries", (json_int_t)info->ring_entries,
+		"dirty", (json_int_t)info->dirty, "hold_s",
+		(json_int_t)info->hold_s, "grace_s", (json_int_t)info->grace_s,
+		"learn_s", (json_int_t)info->learn_s, "flows",
+		(json_int_t)info->ct_count, "flows_max",
+		(json_int_t)info->ct_max, "counters", counters, "items", items);
 }
 
 static void print_status(const struct cli *cli, const struct fr_genl_info *info)
@@ -121,20 +152,24 @@ static void print_status(const struct cli *cli, const struct fr_genl_info *info)
 	       "hold %u s, grace %u s, learn %u s\n",
 	       info->ct_count, info->ct_max, info->ring_entries, info->dirty,
 	       info->hold_s, info->grace_s, info->learn_s);
+	for (i = 0; i < info->n_items; i++)
+		if (info->items[i].entries || cli->verbose)
+			print_usage(&info->items[i]);
 	for (i = 0; i < info->n_counters && i < __FLYREP_C_MAX; i++)
 		if (info->counters[i] || cli->verbose)
 			printf("  %-20s %llu\n", counter_names[i],
 			       (unsigned long long)info->counters[i]);
 }
 
-static int status(struct cli *cli, struct fr_genl *g)
+static int status(struct cli *cli, struct fr_genl *g, const struct fr_table *t)
 {
 	struct fr_genl_info info;
 	int err = fr_genl_info(g, &info);
 	json_t *value;
 
+	(void)t;
 	if (err)
-		return fail(cli, g, err);
+		return kernel_fail(cli, g, err);
 	if (cli->json) {
 		value = info_to_json(&info);
 		show_json(value);
@@ -195,17 +230,13 @@ static void print_tuple(const json_t *tuple)
 		printf(" id %lld", (long long)json_integer_value(id));
 }
 
-static void print_record(const struct cli *cli, const json_t *rec)
+static void print_flow(const json_t *rec)
 {
 	const json_t *reply = json_object_get(rec, "reply"), *status, *item;
 	static const char *const states[] = { "tcp_state", "sctp_state",
 					      "dccp_state" };
-	bool is_gone = !strcmp(text_of(rec, "op"), "delete");
 	size_t i;
 
-	style_print(cli, is_gone ? STYLE_BAD : STYLE_GOOD, "%-6s",
-		    text_of(rec, "op"));
-	printf(" %-6s ", text_of(rec, "origin"));
 	print_proto(json_object_get(rec, "proto"));
 	print_tuple(json_object_get(rec, "original"));
 	if (reply) {
@@ -224,11 +255,26 @@ static void print_record(const struct cli *cli, const json_t *rec)
 	if (reply)
 		printf("  %lld s", (long long)json_integer_value(
 					   json_object_get(rec, "timeout_s")));
+}
+
+static void print_record(const struct cli *cli, const struct fr_table *row,
+			 const json_t *rec)
+{
+	bool is_gone = !strcmp(text_of(rec, "op"), "delete");
+
+	style_print(cli, is_gone ? STYLE_BAD : STYLE_GOOD, "%-6s",
+		    text_of(rec, "op"));
+	printf(" %-6s ", text_of(rec, "origin"));
+	if (row->id == FLYREP_TABLE_CONNTRACK) {
+		print_flow(rec);
+	} else {
+		printf("%s ", row->name);
+		item_print(row->id, rec);
+	}
 	putchar('\n');
 }
 
-static void on_records(void *cookie, uint8_t table, const void *recs,
-		       size_t n)
+static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 {
 	const struct fr_table *row = fr_table_by_id(table);
 	struct output *out = cookie;
@@ -243,7 +289,7 @@ static void on_records(void *cookie, uint8_t table, const void *recs,
 		else if (out->cli->json)
 			show_json(value);
 		else
-			print_record(out->cli, value);
+			print_record(out->cli, row, value);
 		json_decref(value);
 	}
 }
@@ -270,31 +316,32 @@ static int wait_for(struct fr_genl *g, int timeout_ms)
 }
 
 /* Read a dump to its end. */
-static int pump(struct fr_genl *g, struct output *out)
+int kernel_pump(struct fr_genl *g, const struct fr_genl_sink *to, void *cookie)
 {
 	int rc;
 
 	do {
-		rc = fr_genl_pump(g, &sink, out);
+		rc = fr_genl_pump(g, to, cookie);
 		if (rc == -EAGAIN && wait_for(g, 10000))
 			return -ETIMEDOUT;
 	} while (rc == 1 || rc == -EAGAIN);
 	return rc;
 }
 
-static int snapshot(struct cli *cli, struct fr_genl *g)
+static int snapshot(struct cli *cli, struct fr_genl *g,
+		    const struct fr_table *t)
 {
-	struct fr_genl_snapshot req = { .table = FLYREP_TABLE_CONNTRACK };
+	struct fr_genl_snapshot req = { .table = t->id };
 	struct output out = { .cli = cli,
 			      .list = cli->json ? json_array() : NULL };
 	int err = fr_genl_snapshot_start(g, &req);
 
 	if (!err)
-		err = pump(g, &out);
+		err = kernel_pump(g, &sink, &out);
 	if (!err && out.list)
 		show_json(out.list);
 	json_decref(out.list);
-	return err ? fail(cli, g, err) : CLI_OK;
+	return err ? kernel_fail(cli, g, err) : CLI_OK;
 }
 
 static volatile sig_atomic_t is_stopped;
@@ -319,25 +366,26 @@ static int bind_reader(struct fr_genl *g)
 	return err ? err : fr_genl_bind(g);
 }
 
-static int events(struct cli *cli, struct fr_genl *g)
+static int events(struct cli *cli, struct fr_genl *g, const struct fr_table *t)
 {
 	struct sigaction stop = { .sa_handler = on_stop };
 	struct output out = { .cli = cli };
 	int err = bind_reader(g);
 
+	(void)t;
 	if (err == -EBUSY)
 		return cli_error(cli, CLI_FAILED,
 				 "kernel: there is a reader already, "
 				 "most likely flyrepd");
 	if (err)
-		return fail(cli, g, err);
+		return kernel_fail(cli, g, err);
 	/* Without SA_RESTART: poll comes back. */
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	while (!err && !is_stopped) {
 		err = fr_genl_drain_start(g);
 		if (!err)
-			err = pump(g, &out);
+			err = kernel_pump(g, &sink, &out);
 		if (fflush(stdout))
 			return CLI_FAILED;
 		/* A WAKE may have come during the drain. */
@@ -349,12 +397,13 @@ static int events(struct cli *cli, struct fr_genl *g)
 		}
 		out.is_woken = false;
 	}
-	return err ? fail(cli, g, err) : CLI_OK;
+	return err ? kernel_fail(cli, g, err) : CLI_OK;
 }
 
 static const struct {
 	const char *name;
-	int (*run)(struct cli *cli, struct fr_genl *g);
+	int (*run)(struct cli *cli, struct fr_genl *g,
+		   const struct fr_table *t);
 } subs[] = {
 	{ "status", status },
 	{ "events", events },
@@ -363,20 +412,26 @@ static const struct {
 
 int kernel_run(struct cli *cli, int argc, char **argv)
 {
+	const struct fr_table *t = fr_table_by_id(FLYREP_TABLE_CONNTRACK);
 	const char *name = argc > 1 ? argv[1] : "status";
 	struct fr_genl *g;
 	size_t i;
 	int rc;
 
-	if (argc > 2)
+	if (argc > (strcmp(name, "snapshot") ? 2 : 3))
 		return cli_usage(cli, "kernel", "too many arguments");
+	if (argc == 3)
+		t = fr_table_by_name(argv[2]);
+	if (!t)
+		return cli_usage(cli, "kernel", "there is no table \"%s\"",
+				 argv[2]);
 	for (i = 0; i < sizeof(subs) / sizeof(subs[0]); i++) {
 		if (strcmp(subs[i].name, name))
 			continue;
-		rc = open_kernel(cli, &g);
+		rc = kernel_open(cli, &g);
 		if (rc)
 			return rc;
-		rc = subs[i].run(cli, g);
+		rc = subs[i].run(cli, g, t);
 		fr_genl_close(g);
 		return rc;
 	}

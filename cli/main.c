@@ -4,6 +4,7 @@
 
 #include "config.h"
 #include "help.h"
+#include "items.h"
 #include "kernel.h"
 #include "options.h"
 #include "units.h"
@@ -27,6 +28,13 @@ static const struct cli_flag lag_flags[] = {
 static const struct cli_flag validate_flags[] = {
 	{ "deep", 0, NULL, false,
 	  "compare record by record with the kernels, not only digests" },
+	{ 0 },
+};
+
+static const struct cli_flag item_flags[] = {
+	{ "expires", 0, "DURATION", false, "add: it ends by itself after this" },
+	{ "force", 0, NULL, false,
+	  "also where a peer owns it, or another has the address" },
 	{ 0 },
 };
 
@@ -54,10 +62,18 @@ static const struct cli_verb verbs[] = {
 	  "check a configuration, show what it comes to, list all keys",
 	  "check show schema", scdoc_flags, config_run, false,
 	  "flyrep config check /etc/flyrep/flyrep.hcl" },
-	{ "kernel", "status|events|snapshot",
+	{ "kernel", "status|events|snapshot [TABLE]",
 	  "the kernel module itself, without the agent",
 	  "status events snapshot", NULL, kernel_run, true,
 	  "flyrep kernel status" },
+	{ "lease", "add|del|list [FIELD=VALUE]...",
+	  "leases of addresses and prefixes, in the kernel",
+	  "add del list", item_flags, lease_run, true,
+	  "flyrep lease add scope=lan client=00:1b:21:3c:4d:5e ip=192.0.2.7 --expires 1h" },
+	{ "record", "add|del|list TABLE [FIELD=VALUE]...",
+	  "records of dns, learning, config and metric, in the kernel",
+	  "add del list", item_flags, record_run, true,
+	  "flyrep record list dns view=lan" },
 	{ "completion", "bash", "completion for the shell", "bash", NULL,
 	  completion_run, false, ". <(flyrep completion bash)" },
 	{ "help", "[COMMAND]", "this, or more about one command", NULL,

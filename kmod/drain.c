@@ -7,6 +7,7 @@
 
 #include "conntrack.h"
 #include "filter.h"
+#include "item.h"
 #include "netlink.h"
 #include "pernet.h"
 #include "reader.h"
@@ -21,13 +22,14 @@
 /* cb->args */
 enum {
 	DRAIN_PHASE,
-	DRAIN_BUDGET,		/* slots this dump may still take: it ends, however busy */
+	DRAIN_BUDGET,		/* objects this dump may still take: it ends, however busy */
 };
 
 /* What comes next */
 enum {
 	DRAIN_BEGIN,
 	DRAIN_RECORDS,
+	DRAIN_ITEMS,
 	DRAIN_BUCKETS,
 	DRAIN_LAST,
 };
@@ -151,6 +153,29 @@ static int drain_records(struct flyrep_net *fn, struct flyrep_reader *reader,
 	return 0;
 }
 
+/* Context: process. Return: 0 or -EMSGSIZE, nothing taken then */
+static int drain_items(struct flyrep_net *fn, struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct flyrep_netlink_records recs;
+	u8 table = flyrep_item_changed(fn);
+	int err;
+
+	if (!table) {
+		cb->args[DRAIN_BUDGET] = 0;
+		return 0;
+	}
+	err = flyrep_netlink_records_begin(&recs, skb, cb, FLYREP_CMD_DRAIN, table,
+					   sizeof(struct flyrep_item), FLYREP_ITEM_MAX_LEN,
+					   FLYREP_PHASE_UNSPEC);
+	if (err)
+		return err;
+	flyrep_item_drain(fn, &recs, table, &cb->args[DRAIN_BUDGET]);
+	flyrep_netlink_records_end(&recs, skb);
+	trace_flyrep_drain(fn, recs.n, max_t(long, cb->args[DRAIN_BUDGET], 0));
+	flyrep_pernet_count(fn, FLYREP_C_DRAIN_RECORDS, recs.n);
+	return 0;
+}
+
 /* Context: process. Return: the head of a message, or NULL without room for @len bytes more */
 static void *drain_message(struct sk_buff *skb, struct netlink_callback *cb, unsigned int len)
 {
@@ -159,6 +184,26 @@ static void *drain_message(struct sk_buff *skb, struct netlink_callback *cb, uns
 		return NULL;
 	return genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
 			   &flyrep_netlink_family, NLM_F_MULTI, FLYREP_CMD_DRAIN);
+}
+
+/* A table of items is dirty as a whole. Context: process. Return: 0 or -EMSGSIZE */
+static int drain_dirty(struct flyrep_net *fn, struct sk_buff *skb, struct netlink_callback *cb)
+{
+	u8 table = 0;
+	void *hdr;
+
+	while (skb_tailroom(skb) >= DRAIN_OVERHEAD) {
+		table = flyrep_item_take_dirty(fn, table);
+		if (!table)
+			return 0;
+		hdr = drain_message(skb, cb, 0);
+		if (WARN_ON_ONCE(!hdr))
+			return -EMSGSIZE;
+		nla_put_u8(skb, FLYREP_A_TABLE, table);
+		nla_put_u32(skb, FLYREP_A_DIRTY, FLYREP_BUCKETS);
+		genlmsg_end(skb, hdr);
+	}
+	return -EMSGSIZE;
 }
 
 /* Context: process. Return: 0 or -EMSGSIZE, nothing taken then */
@@ -207,6 +252,8 @@ static void drain_arm(struct flyrep_net *fn, struct flyrep_reader *reader)
 {
 	if (flyrep_ring_arm(reader->ring))
 		flyrep_reader_wake(fn);
+	else if (flyrep_item_changed(fn))
+		flyrep_reader_ring(fn);
 	/* Pairs with the atomic of flyrep_buckets_mark(), after which the flag is read. */
 	smp_mb();
 }
@@ -230,11 +277,19 @@ int flyrep_drain_dump(struct sk_buff *skb, struct netlink_callback *cb)
 		err = drain_records(fn, reader, skb, cb);
 		if (err || cb->args[DRAIN_BUDGET] > 0)
 			return err ?: skb->len;
+		cb->args[DRAIN_BUDGET] = READ_ONCE(fn->items.n_changed);
+		cb->args[DRAIN_PHASE] = DRAIN_ITEMS;
+		fallthrough;
+	case DRAIN_ITEMS:
+		while (!err && cb->args[DRAIN_BUDGET] > 0)
+			err = drain_items(fn, skb, cb);
+		if (err)
+			break;
 		drain_arm(fn, reader);
 		cb->args[DRAIN_PHASE] = DRAIN_BUCKETS;
 		fallthrough;
 	case DRAIN_BUCKETS:
-		err = drain_buckets(fn, skb, cb);
+		err = drain_buckets(fn, skb, cb) ?: drain_dirty(fn, skb, cb);
 		if (err)
 			break;
 		cb->args[DRAIN_PHASE] = DRAIN_LAST;

@@ -63,6 +63,7 @@ u32 flyrep_hold_promote(struct flyrep_net *fn)
 	fn->is_touched = true;
 	WRITE_ONCE(fn->is_standby, false);
 	flyrep_walk_all(fn->net, hold_visit_promote, &hw);
+	hw.n += flyrep_item_promote(fn);
 	flyrep_window_watch(fn);
 	/* Local flows were not captured until now. */
 	synchronize_rcu();
@@ -91,6 +92,7 @@ u32 flyrep_hold_demote(struct flyrep_net *fn)
 	fn->is_touched = true;
 	WRITE_ONCE(fn->is_standby, true);
 	flyrep_walk_all(fn->net, hold_visit_demote, &hw);
+	hw.n += flyrep_item_demote(fn);
 	if (!rcu_access_pointer(fn->reader))
 		flyrep_hold_on_release(fn);
 	mutex_unlock(&fn->lock);
@@ -119,13 +121,15 @@ static void hold_on_guard(struct work_struct *work)
 	struct hold_walk hw = { .fn = fn };
 
 	mutex_lock(&fn->lock);
-	if (!rcu_access_pointer(fn->reader))
+	if (!rcu_access_pointer(fn->reader)) {
 		flyrep_walk_all(fn->net, hold_visit_orphan, &hw);
+		hw.n += flyrep_item_orphan(fn);
+	}
 	mutex_unlock(&fn->lock);
 	if (!hw.n)
 		return;
 	flyrep_pernet_count(fn, FLYREP_C_ORPHANED, hw.n);
-	pr_notice("flyrep: no reader for %u s: %u held flows expire like any other now\n",
+	pr_notice("flyrep: no reader for %u s: %u held objects expire like any other now\n",
 		  READ_ONCE(fn->grace_s), hw.n);
 }
 

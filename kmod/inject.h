@@ -12,14 +12,16 @@ struct flyrep_net;
 
 /**
  * struct flyrep_inject - a request
+ * @table: enum flyrep_table
  * @data: packed records, any alignment
- * @rec_len: of the fixed part of each, at least sizeof(struct flyrep_ct); surplus bytes
+ * @rec_len: of the fixed part of each, at least that of a record of @table; surplus bytes
  *	are skipped. Tails lie within the message
  * @n: how many
  * @flags: FLYREP_APPLY_F_*
  * @errors: room for @n answers
  */
 struct flyrep_inject {
+	u8			table;
 	const void		*data;
 	unsigned int		rec_len;
 	unsigned int		n;
@@ -28,7 +30,7 @@ struct flyrep_inject {
 };
 
 /**
- * flyrep_inject_apply - apply records, one by one
+ * flyrep_inject_apply - apply records of flows, one by one
  * @fn: the namespace
  * @req: the request
  *

@@ -2,7 +2,6 @@
 #include "netlink.h"
 
 #include <linux/module.h>
-#include <asm/unaligned.h>
 #include <net/genetlink.h>
 #include <net/netfilter/nf_conntrack.h>
 
@@ -13,6 +12,7 @@
 #include "filter.h"
 #include "hold.h"
 #include "inject.h"
+#include "item.h"
 #include "pernet.h"
 #include "reader.h"
 #include "ring.h"
@@ -39,7 +39,7 @@ static const struct netlink_range_validation netlink_ring_entries = {
 };
 
 static const struct netlink_range_validation netlink_rec_len = {
-	.min = sizeof(struct flyrep_ct), .max = FLYREP_RECORDS_MAX_LEN,
+	.min = sizeof(struct flyrep_item), .max = FLYREP_RECORDS_MAX_LEN,
 };
 
 #define NETLINK_RANGE(type, name) \
@@ -54,6 +54,8 @@ static const struct nla_policy netlink_config_policy[FLYREP_A_MAX + 1] = {
 	[FLYREP_A_FILTER]	= NLA_POLICY_NESTED(flyrep_filter_policy),
 	[FLYREP_A_STANDBY]	= NLA_POLICY_MAX(NLA_U8, 1),
 	[FLYREP_A_LEARN_S]	= NETLINK_RANGE(NLA_U32, learn_s),
+	[FLYREP_A_LIMITS]	= { .type = NLA_BINARY,
+				    .len = FLYREP_TABLE_MAX * sizeof(struct flyrep_limit) },
 };
 
 static const struct nla_policy netlink_snapshot_policy[FLYREP_A_MAX + 1] = {
@@ -67,7 +69,8 @@ static const struct nla_policy netlink_apply_policy[FLYREP_A_MAX + 1] = {
 	[FLYREP_A_TABLE]	= NLA_POLICY_RANGE(NLA_U8, 1, FLYREP_TABLE_MAX),
 	[FLYREP_A_REC_LEN]	= NETLINK_RANGE(NLA_U16, rec_len),
 	[FLYREP_A_RECORDS]	= { .type = NLA_BINARY, .len = FLYREP_RECORDS_MAX_LEN },
-	[FLYREP_A_APPLY_FLAGS]	= NLA_POLICY_MASK(NLA_U32, FLYREP_APPLY_F_FORCE),
+	[FLYREP_A_APPLY_FLAGS]	= NLA_POLICY_MASK(NLA_U32, FLYREP_APPLY_F_FORCE |
+						  FLYREP_APPLY_F_LOCAL),
 };
 
 /* Context: process. Return: a reply of the same command, header in place, or NULL */
@@ -86,6 +89,7 @@ static struct sk_buff *netlink_reply_new(struct genl_info *info, size_t len, voi
 
 static int netlink_put_info(struct sk_buff *skb, struct flyrep_net *fn)
 {
+	struct flyrep_usage usage[FLYREP_TABLE_MAX - 1];
 	const struct flyrep_reader *reader;
 	u64 counters[__FLYREP_C_MAX];
 	u32 entries, portid;
@@ -96,6 +100,7 @@ static int netlink_put_info(struct sk_buff *skb, struct flyrep_net *fn)
 	entries = reader ? flyrep_ring_entries(reader->ring) : READ_ONCE(fn->ring_entries);
 	rcu_read_unlock();
 	flyrep_pernet_sum(fn, counters);
+	flyrep_item_usage(fn, usage);
 
 	if (nla_put_u32(skb, FLYREP_A_ABI, FLYREP_GENL_VERSION) ||
 	    nla_put_string(skb, FLYREP_A_VERSION, THIS_MODULE->version) ||
@@ -109,7 +114,8 @@ static int netlink_put_info(struct sk_buff *skb, struct flyrep_net *fn)
 	    nla_put_u32(skb, FLYREP_A_CT_MAX, READ_ONCE(nf_conntrack_max)) ||
 	    nla_put_u32(skb, FLYREP_A_LEARN_S, READ_ONCE(fn->learn_s)) ||
 	    nla_put_u8(skb, FLYREP_A_STANDBY, READ_ONCE(fn->is_standby)) ||
-	    nla_put_64bit(skb, FLYREP_A_COUNTERS, sizeof(counters), counters, FLYREP_A_PAD))
+	    nla_put_64bit(skb, FLYREP_A_COUNTERS, sizeof(counters), counters, FLYREP_A_PAD) ||
+	    nla_put_64bit(skb, FLYREP_A_ITEMS, sizeof(usage), usage, FLYREP_A_PAD))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -160,6 +166,8 @@ static int netlink_config(struct flyrep_net *fn, struct genl_info *info,
 		is_news |= fn->is_standby && !is_standby;
 		WRITE_ONCE(fn->is_standby, is_standby);
 	}
+	if (attrs[FLYREP_A_LIMITS])
+		flyrep_item_set_limits(fn, attrs[FLYREP_A_LIMITS]);
 	if (attrs[FLYREP_A_HASH_KEY])
 		flyrep_buckets_set_key(&fn->buckets, nla_data(attrs[FLYREP_A_HASH_KEY]));
 	flyrep_filter_replace(fn, filter);
@@ -177,6 +185,11 @@ static int netlink_do_config(struct sk_buff *skb, struct genl_info *info)
 	struct flyrep_filter *filter = NULL;
 	int err;
 
+	if (info->attrs[FLYREP_A_LIMITS]) {
+		err = flyrep_item_check_limits(info->attrs[FLYREP_A_LIMITS], info->extack);
+		if (err)
+			return err;
+	}
 	if (info->attrs[FLYREP_A_FILTER]) {
 		filter = flyrep_filter_parse(info->attrs[FLYREP_A_FILTER], info->extack);
 		if (IS_ERR(filter))
@@ -200,8 +213,10 @@ static int netlink_do_bind(struct sk_buff *skb, struct genl_info *info)
 static u16 netlink_tail_len(const void *rec)
 {
 	const struct flyrep_rec *head = rec;
+	u16 len;
 
-	return get_unaligned(&head->tail_len);
+	memcpy(&len, &head->tail_len, sizeof(len));
+	return len;
 }
 
 /* Return: number of records, or -EINVAL with extack set */
@@ -217,6 +232,12 @@ static int netlink_count_records(struct genl_info *info)
 		return -EINVAL;
 	}
 	rec_len = nla_get_u16(info->attrs[FLYREP_A_REC_LEN]);
+	if (!flyrep_item_has_table(nla_get_u8(info->attrs[FLYREP_A_TABLE])) &&
+	    rec_len < sizeof(struct flyrep_ct)) {
+		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[FLYREP_A_REC_LEN],
+				    "REC_LEN is shorter than a record of TABLE");
+		return -EINVAL;
+	}
 	pos = nla_data(info->attrs[FLYREP_A_RECORDS]);
 	left = nla_len(info->attrs[FLYREP_A_RECORDS]);
 	for (; left; left -= len, pos += len, n++) {
@@ -244,6 +265,12 @@ static int netlink_do_apply(struct sk_buff *skb, struct genl_info *info)
 	n = netlink_count_records(info);
 	if (n < 0)
 		return n;
+	req.table = nla_get_u8(info->attrs[FLYREP_A_TABLE]);
+	req.flags = flags ? nla_get_u32(flags) : 0;
+	if ((req.flags & FLYREP_APPLY_F_LOCAL) && !flyrep_item_has_table(req.table)) {
+		NL_SET_ERR_MSG_ATTR(info->extack, flags, "only items can be applied as local");
+		return -EINVAL;
+	}
 	/* All memory first: a record that was applied must be answered for. */
 	reply = netlink_reply_new(info, nla_total_size(sizeof(u32)) +
 				  nla_total_size(n * sizeof(struct flyrep_error)), &hdr);
@@ -258,9 +285,9 @@ static int netlink_do_apply(struct sk_buff *skb, struct genl_info *info)
 	req.data = nla_data(info->attrs[FLYREP_A_RECORDS]);
 	req.rec_len = nla_get_u16(info->attrs[FLYREP_A_REC_LEN]);
 	req.n = n;
-	req.flags = flags ? nla_get_u32(flags) : 0;
 	req.errors = nla_data(errors);
-	n_errors = flyrep_inject_apply(fn, &req);
+	n_errors = flyrep_item_has_table(req.table) ? flyrep_item_apply(fn, &req) :
+						      flyrep_inject_apply(fn, &req);
 
 	if (n_errors) {
 		errors->nla_len = nla_attr_size(n_errors * sizeof(struct flyrep_error));

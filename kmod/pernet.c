@@ -46,6 +46,7 @@ static int __net_init pernet_net_init(struct net *net)
 	flyrep_reader_init(fn);
 	flyrep_hold_init(fn);
 	flyrep_window_init(fn);
+	flyrep_item_init(fn);
 	flyrep_capture_init(fn);
 	return 0;
 }
@@ -70,6 +71,7 @@ static void __net_exit pernet_net_exit(struct net *net)
 {
 	struct flyrep_net *fn = flyrep_pernet(net);
 
+	flyrep_item_exit(fn);
 	flyrep_filter_exit(fn);
 	flyrep_buckets_exit(&fn->buckets);
 	free_percpu(fn->counters);

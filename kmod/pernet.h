@@ -17,6 +17,7 @@
 
 #include "buckets.h"
 #include "flyrep.h"
+#include "item.h"
 
 struct flyrep_filter;
 struct flyrep_reader;
@@ -51,6 +52,7 @@ struct flyrep_counters {
  * @wake_retry: sends it again when there was no room
  * @guard: gives held flows a normal life when no reader came back
  * @learn: makes flows strict whose windows are known again
+ * @items: the tables that are kept here
  */
 struct flyrep_net {
 	const struct nf_ct_event_notifier *saved;
@@ -76,6 +78,7 @@ struct flyrep_net {
 	struct delayed_work		wake_retry;
 	struct delayed_work		guard;
 	struct delayed_work		learn;
+	struct flyrep_items		items;
 };
 
 extern unsigned int flyrep_pernet_id;

@@ -108,6 +108,7 @@ static void reader_drop(struct flyrep_net *fn)
 	synchronize_rcu();
 	tasklet_kill(&fn->wake);
 	cancel_delayed_work_sync(&fn->wake_retry);
+	flyrep_item_forget(fn);
 	reader_free(reader);
 }
 
@@ -147,9 +148,7 @@ static int reader_bind(struct flyrep_net *fn, u32 portid, struct netlink_ext_ack
 	 * tell of is in the table, and the marks cover it.
 	 */
 	synchronize_rcu();
-	flyrep_buckets_mark_all(&fn->buckets);
-	if (flyrep_ring_disarm(reader->ring))
-		flyrep_reader_wake(fn);
+	flyrep_reader_dirty(fn);
 	return 0;
 }
 
@@ -204,6 +203,17 @@ void flyrep_reader_wake(struct flyrep_net *fn)
 	tasklet_schedule(&fn->wake);
 }
 
+void flyrep_reader_ring(struct flyrep_net *fn)
+{
+	const struct flyrep_reader *reader;
+
+	rcu_read_lock();
+	reader = rcu_dereference(fn->reader);
+	if (reader && flyrep_ring_disarm(reader->ring))
+		flyrep_reader_wake(fn);
+	rcu_read_unlock();
+}
+
 void flyrep_reader_dirty(struct flyrep_net *fn)
 {
 	struct flyrep_reader *reader;
@@ -212,6 +222,7 @@ void flyrep_reader_dirty(struct flyrep_net *fn)
 	if (!reader)
 		return;
 	flyrep_buckets_mark_all(&fn->buckets);
+	flyrep_item_dirty(fn);
 	if (flyrep_ring_disarm(reader->ring))
 		flyrep_reader_wake(fn);
 }

@@ -83,6 +83,14 @@ u32 flyrep_reader_portid(struct flyrep_net *fn);
 void flyrep_reader_wake(struct flyrep_net *fn);
 
 /**
+ * flyrep_reader_ring - there is something new to drain: send WAKE if the reader waits for it
+ * @fn: the namespace
+ *
+ * Context: any.
+ */
+void flyrep_reader_ring(struct flyrep_net *fn);
+
+/**
  * flyrep_reader_dirty - every bucket is dirty: tell the reader
  * @fn: the namespace; fn->lock held
  *

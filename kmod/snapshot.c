@@ -9,6 +9,7 @@
 #include "compat/compat.h"
 #include "conntrack.h"
 #include "filter.h"
+#include "item.h"
 #include "netlink.h"
 #include "pernet.h"
 #include "walk.h"
@@ -18,14 +19,20 @@
 
 /**
  * struct snapshot - one dump, in cb->args[0]
- * @walk: where it stands
+ * @walk: where it stands in the flows
+ * @cursor: or in the items
+ * @table: enum flyrep_table
  * @phase: of the next message
  * @origin: enum flyrep_origin
  * @is_all: no @buckets
  * @buckets: which
  */
 struct snapshot {
-	struct flyrep_walk	walk;
+	union {
+		struct flyrep_walk		walk;
+		struct flyrep_item_cursor	cursor;
+	};
+	u8			table;
 	u8			phase;
 	u8			origin;
 	bool			is_all;
@@ -66,6 +73,7 @@ static int snapshot_open(struct flyrep_net *fn, struct netlink_callback *cb)
 	snap = kvzalloc(sizeof(*snap), GFP_KERNEL_ACCOUNT);
 	if (!snap)
 		return -ENOMEM;
+	snap->table = nla_get_u8(attrs[FLYREP_A_TABLE]);
 	snap->phase = FLYREP_PHASE_BEGIN;
 	snap->is_all = !attrs[FLYREP_A_BUCKETS];
 	if (!snap->is_all)
@@ -159,8 +167,8 @@ static int snapshot_step(struct snapshot *snap, struct snapshot_fill *fill)
 }
 
 /* Context: process. Return: 0: go on, 1: the end was reached, -errno */
-static int snapshot_data(struct flyrep_net *fn, struct snapshot *snap, struct sk_buff *skb,
-			 struct netlink_callback *cb)
+static int snapshot_flows(struct flyrep_net *fn, struct snapshot *snap, struct sk_buff *skb,
+			  struct netlink_callback *cb)
 {
 	struct snapshot_fill fill = { .fn = fn, .snap = snap };
 	int err;
@@ -185,6 +193,36 @@ static int snapshot_data(struct flyrep_net *fn, struct snapshot *snap, struct sk
 	return err;
 }
 
+/* Context: process. Return: 0: go on, 1: the end was reached, -EMSGSIZE */
+static int snapshot_items(struct flyrep_net *fn, struct snapshot *snap, struct sk_buff *skb,
+			  struct netlink_callback *cb)
+{
+	struct flyrep_netlink_records recs;
+	int err;
+
+	err = flyrep_netlink_records_begin(&recs, skb, cb, FLYREP_CMD_SNAPSHOT, snap->table,
+					   sizeof(struct flyrep_item), FLYREP_ITEM_MAX_LEN,
+					   FLYREP_PHASE_DATA);
+	if (err)
+		return err;
+	do {
+		err = flyrep_item_snapshot(fn, &recs, snap->table, &snap->cursor, snap->origin,
+					   snap->is_all ? NULL : snap->buckets);
+		cond_resched();
+	} while (!err && recs.room - recs.len >= FLYREP_ITEM_MAX_LEN);
+	flyrep_netlink_records_end(&recs, skb);
+	flyrep_pernet_count(fn, FLYREP_C_SNAPSHOT_RECORDS, recs.n);
+	return err;
+}
+
+/* Context: process. Return: 0: go on, 1: the end was reached, -errno */
+static int snapshot_data(struct flyrep_net *fn, struct snapshot *snap, struct sk_buff *skb,
+			 struct netlink_callback *cb)
+{
+	return flyrep_item_has_table(snap->table) ? snapshot_items(fn, snap, skb, cb) :
+						    snapshot_flows(fn, snap, skb, cb);
+}
+
 /* BEGIN or END. Context: process. Return: 0 or -EMSGSIZE */
 static int snapshot_mark(struct flyrep_net *fn, const struct snapshot *snap, struct sk_buff *skb,
 			 struct netlink_callback *cb, u8 phase)
@@ -195,7 +233,7 @@ static int snapshot_mark(struct flyrep_net *fn, const struct snapshot *snap, str
 			  &flyrep_netlink_family, NLM_F_MULTI, FLYREP_CMD_SNAPSHOT);
 	if (!hdr)
 		return -EMSGSIZE;
-	if (nla_put_u8(skb, FLYREP_A_TABLE, FLYREP_TABLE_CONNTRACK) ||
+	if (nla_put_u8(skb, FLYREP_A_TABLE, snap->table) ||
 	    nla_put_u8(skb, FLYREP_A_PHASE, phase) ||
 	    nla_put_u64_64bit(skb, FLYREP_A_STAMP, atomic64_read(&fn->stamp), FLYREP_A_PAD) ||
 	    (phase == FLYREP_PHASE_BEGIN && !snap->is_all &&
@@ -227,6 +265,8 @@ int flyrep_snapshot_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	}
 	if (snap->phase != FLYREP_PHASE_END) {
 		err = snapshot_data(fn, snap, skb, cb);
+		if (err == -EMSGSIZE && skb->len)
+			return skb->len;
 		if (err <= 0)
 			return err ?: skb->len;
 		snap->phase = FLYREP_PHASE_END;

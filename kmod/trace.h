@@ -124,6 +124,28 @@ TRACE_EVENT(flyrep_drained,
 	TP_printk("netns=%u dirty=%u", __entry->netns, __entry->n_dirty)
 );
 
+/* An item was put, deleted, ended at its time (-ETIME), or the record of it was refused. */
+TRACE_EVENT(flyrep_item,
+	TP_PROTO(const struct flyrep_net *fn, u8 table, u8 op, int error),
+	TP_ARGS(fn, table, op, error),
+	TP_STRUCT__entry(
+		__field(u32, netns)
+		__field(int, error)
+		__field(u8, table)
+		__field(u8, op)
+	),
+	TP_fast_assign(
+		__entry->netns = fn->net->ns.inum;
+		__entry->error = error;
+		__entry->table = table;
+		__entry->op = op;
+	),
+	TP_printk("netns=%u table=%u op=%s error=%d", __entry->netns, __entry->table,
+		  __print_symbolic(__entry->op, { FLYREP_OP_INSERT, "INSERT" },
+				   { FLYREP_OP_UPDATE, "UPDATE" }, { FLYREP_OP_DELETE, "DELETE" }),
+		  __entry->error)
+);
+
 /* One record of APPLY, as it was asked for, valid or not, and what came of it. */
 TRACE_EVENT(flyrep_apply,
 	TP_PROTO(const struct flyrep_net *fn, const struct flyrep_ct *r, int error),

@@ -71,6 +71,22 @@ static int info_counters(const struct fr_genl_attrs *attrs,
 	return 0;
 }
 
+static int info_items(const struct fr_genl_attrs *attrs,
+		      struct fr_genl_info *info)
+{
+	const struct nlattr *attr = attrs->by_type[FLYREP_A_ITEMS];
+	size_t len = attr ? mnl_attr_get_payload_len(attr) : 0;
+
+	if (len % sizeof(info->items[0]))
+		return -EPROTO;
+	if (len > sizeof(info->items))
+		len = sizeof(info->items);
+	if (len)
+		memcpy(info->items, mnl_attr_get_payload(attr), len);
+	info->n_items = len / sizeof(info->items[0]);
+	return 0;
+}
+
 static int info_reply(const struct fr_genl_attrs *attrs, void *cookie)
 {
 	struct fr_genl_info *info = cookie;
@@ -106,7 +122,9 @@ static int info_reply(const struct fr_genl_attrs *attrs, void *cookie)
 		len = sizeof(info->version) - 1;
 	memcpy(info->version, mnl_attr_get_payload(version), len);
 	info->version[len] = 0;
-	return info_counters(attrs, info);
+	return info_counters(attrs, info) || info_items(attrs, info) ?
+		       -EPROTO :
+		       0;
 }
 
 int fr_genl_info(struct fr_genl *g, struct fr_genl_info *info)
@@ -167,6 +185,8 @@ int fr_genl_config(struct fr_genl *g, const struct fr_genl_config *c)
 	};
 	size_t i;
 
+	if (c->n_limits > FLYREP_TABLE_MAX)
+		return fr_genl_socket_fail(g, -E2BIG, "too many limits");
 	if (c->hash_key)
 		mnl_attr_put(nlh, FLYREP_A_HASH_KEY, FLYREP_HASH_KEY_LEN,
 			     c->hash_key);
@@ -182,6 +202,9 @@ int fr_genl_config(struct fr_genl *g, const struct fr_genl_config *c)
 	if (c->filter && !put_filter(nlh, sizeof(buf), c->filter))
 		return fr_genl_socket_fail(g, -E2BIG,
 					   "the filter is too large");
+	if (c->n_limits)
+		mnl_attr_put(nlh, FLYREP_A_LIMITS,
+			     c->n_limits * sizeof(c->limits[0]), c->limits);
 	return fr_genl_socket_request(g, nlh, NULL, 0, NULL, NULL);
 }
 

@@ -45,6 +45,8 @@ struct fr_genl_info {
 	bool standby;
 	size_t n_counters;		/* those the module knows, at most FLYREP_C_MAX + 1 */
 	uint64_t counters[__FLYREP_C_MAX];
+	size_t n_items;			/* tables of items that the module has */
+	struct flyrep_usage items[FLYREP_TABLE_MAX];
 };
 
 int fr_genl_info(struct fr_genl *g, struct fr_genl_info *info);
@@ -75,6 +77,8 @@ struct fr_genl_config {
 	int64_t ring_entries;
 	int standby;
 	const struct fr_genl_filter *filter;
+	const struct flyrep_limit *limits;
+	size_t n_limits;		/* at most FLYREP_TABLE_MAX */
 };
 
 #define FR_GENL_CONFIG_KEEP \

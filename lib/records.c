@@ -7,12 +7,18 @@
 #include <string.h>
 
 #include "conntrack.h"
+#include "item.h"
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Indexed by enum flyrep_table; a new id without its row here stops the build. */
 static const struct fr_table *const tables[] = {
 	[FLYREP_TABLE_CONNTRACK] = &fr_conntrack_table,
+	[FLYREP_TABLE_LEASE] = &fr_lease_table,
+	[FLYREP_TABLE_DNS] = &fr_dns_table,
+	[FLYREP_TABLE_LEARNING] = &fr_learning_table,
+	[FLYREP_TABLE_CONFIG] = &fr_config_table,
+	[FLYREP_TABLE_METRIC] = &fr_metric_table,
 };
 
 static_assert(N_OF(tables) == __FLYREP_TABLE_MAX, "a table id has no row");

@@ -19,7 +19,7 @@
 #include "flyrep_records.h"
 #include "siphash.h"
 
-#define FR_KEY_MAX_LEN 40	/* longest canonical key of any table, bytes */
+#define FR_KEY_MAX_LEN 1024 /* longest canonical key of any table, bytes */
 
 /**
  * struct fr_table - one kind of record

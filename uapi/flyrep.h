@@ -39,6 +39,13 @@
  *   after it became local its windows, once known, are learnt anew, and when they are known
  *   again it is tracked strictly.
  *
+ * Items
+ *   Leases and records of other kinds (struct flyrep_item) live in the module itself, so they
+ *   outlive the agent. APPLY with FLYREP_APPLY_F_LOCAL writes this node's own: such a
+ *   change, and the end of an item at its time, is captured like that of a flow. Without it
+ *   the item is held for a peer, and ends when its owner says so or, after PROMOTE or the
+ *   grace period, at its time.
+ *
  * All integers are in host byte order unless their type says otherwise.
  */
 #ifndef _UAPI_FLYREP_H
@@ -57,11 +64,11 @@
  * enum flyrep_cmd - commands
  * @FLYREP_CMD_UNSPEC: invalid
  * @FLYREP_CMD_INFO: do. Reply: ABI, VERSION, CAPTURE, READER, RING_ENTRIES,
- *	DIRTY, HOLD_S, GRACE_S, LEARN_S, CT_COUNT, CT_MAX, COUNTERS, STANDBY
+ *	DIRTY, HOLD_S, GRACE_S, LEARN_S, CT_COUNT, CT_MAX, COUNTERS, STANDBY, ITEMS
  * @FLYREP_CMD_CONFIG: do. Any of HASH_KEY, HOLD_S, GRACE_S, LEARN_S, RING_ENTRIES,
- *	FILTER, STANDBY. What is absent stays; a FILTER replaces the whole one. -EBUSY when another
- *	socket is the reader. A new HASH_KEY or FILTER and the end of STANDBY mark all
- *	buckets dirty.
+ *	FILTER, STANDBY, LIMITS. What is absent stays; a FILTER replaces the whole one.
+ *	-EBUSY when another socket is the reader. A new HASH_KEY or FILTER and the end of
+ *	STANDBY mark all buckets dirty.
  *	RING_ENTRIES takes effect at the next BIND.
  * @FLYREP_CMD_BIND: do. The socket becomes the reader. -EBUSY when there is one,
  *	-ENOKEY before a HASH_KEY was set, -ENOMEM
@@ -129,6 +136,8 @@ enum flyrep_cmd {
  *	objects still are
  * @FLYREP_A_LEARN_S: u32, 1 .. 3600, how long a TCP flow that became local is tracked
  *	liberally before its windows are looked at, seconds
+ * @FLYREP_A_LIMITS: array of struct flyrep_limit
+ * @FLYREP_A_ITEMS: array of struct flyrep_usage, one for each table of items
  */
 enum flyrep_attr {
 	FLYREP_A_UNSPEC,
@@ -158,6 +167,8 @@ enum flyrep_attr {
 	FLYREP_A_FILTER,
 	FLYREP_A_STANDBY,
 	FLYREP_A_LEARN_S,
+	FLYREP_A_LIMITS,
+	FLYREP_A_ITEMS,
 	__FLYREP_A_MAX
 };
 
@@ -238,10 +249,50 @@ enum flyrep_origin {
 };
 
 /*
- * FLYREP_A_APPLY_FLAGS. Without FORCE, a record whose key is held by a local
- * object is refused with -EBUSY.
+ * FLYREP_A_APPLY_FLAGS. LOCAL: items only: they are this node's own. Without FORCE, a record
+ * whose key belongs to the other side (a local object; with LOCAL: a held one) is refused with
+ * -EBUSY, and an item whose address another one claims with -EEXIST; with it that other one
+ * is deleted.
  */
 #define FLYREP_APPLY_F_FORCE	0x01
+#define FLYREP_APPLY_F_LOCAL	0x02
+
+/**
+ * struct flyrep_limit - how much one table of items may hold; what is there stays
+ * @table: enum flyrep_table
+ * @reserved: zero
+ * @max_entries: 1 .. FLYREP_LIMIT_MAX_ENTRIES
+ * @max_bytes: of keys and values, 1 .. FLYREP_LIMIT_MAX_BYTES
+ */
+struct flyrep_limit {
+	__u8	table;
+	__u8	reserved[3];
+	__u32	max_entries;
+	__u64	max_bytes;
+};
+
+#define FLYREP_LIMIT_MAX_ENTRIES	16777216
+#define FLYREP_LIMIT_MAX_BYTES		1073741824
+
+/**
+ * struct flyrep_usage - how much one table of items holds
+ * @table: enum flyrep_table
+ * @reserved: zero
+ * @entries: items
+ * @held: of these: held for a peer
+ * @max_entries: limit
+ * @bytes: of keys and values
+ * @max_bytes: limit
+ */
+struct flyrep_usage {
+	__u8	table;
+	__u8	reserved[3];
+	__u32	entries;
+	__u32	held;
+	__u32	max_entries;
+	__u64	bytes;
+	__u64	max_bytes;
+};
 
 /**
  * struct flyrep_error - one record that APPLY refused
@@ -250,7 +301,9 @@ enum flyrep_origin {
  *	port is taken, or the key by the answers of another flow; -ENOMEM; -ENFILE table full;
  *	-ENOSPC too many flows in one chain of the table; -EINVAL bad record;
  *	-ENOENT nothing to delete; -EPROTONOSUPPORT no protocol, or one that this kernel
- *	does not track so closely
+ *	does not track so closely. Items: -EBUSY, -EINVAL, -ENOENT, -ENOMEM as above; -ENFILE as
+ *	many entries as the limit allows; -EDQUOT as many bytes; -EEXIST another item has the
+ *	address; -ETIME it has ended already
  */
 struct flyrep_error {
 	__u32	index;
@@ -287,6 +340,10 @@ enum flyrep_counter {
 	FLYREP_C_DEMOTED,
 	FLYREP_C_ORPHANED,		/* held objects given a normal timeout by the guard */
 	FLYREP_C_STRICT,		/* flows that changed hands, tracked strictly again */
+	FLYREP_C_ITEM_PUT,		/* items created or changed */
+	FLYREP_C_ITEM_DELETED,
+	FLYREP_C_ITEM_EXPIRED,
+	FLYREP_C_ITEM_REFUSED,		/* records answered with an error */
 	__FLYREP_C_MAX
 };
 

@@ -22,10 +22,20 @@
  * enum flyrep_table - every kind of state that moves; ids never change
  * @FLYREP_TABLE_UNSPEC: not a table
  * @FLYREP_TABLE_CONNTRACK: flows, struct flyrep_ct
+ * @FLYREP_TABLE_LEASE: leased addresses and prefixes, struct flyrep_item, as all that follow
+ * @FLYREP_TABLE_DNS: resource records
+ * @FLYREP_TABLE_LEARNING: what was seen on the network
+ * @FLYREP_TABLE_CONFIG: pieces of configuration
+ * @FLYREP_TABLE_METRIC: saved counters
  */
 enum flyrep_table {
 	FLYREP_TABLE_UNSPEC,
 	FLYREP_TABLE_CONNTRACK,
+	FLYREP_TABLE_LEASE,
+	FLYREP_TABLE_DNS,
+	FLYREP_TABLE_LEARNING,
+	FLYREP_TABLE_CONFIG,
+	FLYREP_TABLE_METRIC,
 	__FLYREP_TABLE_MAX
 };
 
@@ -226,6 +236,36 @@ static inline unsigned int flyrep_ct_key(__u8 *key, const struct flyrep_ct *ct)
 	memcpy(key + 8 + n, ct->orig.dst.byte, n);
 	return 8 + 2 * n;
 }
+
+/**
+ * struct flyrep_item - an item of a table that the module keeps, 40 bytes and a tail
+ * @rec: head
+ * @key_len: bytes of the key, 1 .. FLYREP_ITEM_KEY_MAX_LEN
+ * @value_len: bytes of the value, at most FLYREP_ITEM_VALUE_MAX_LEN; DELETE: 0
+ * @reserved: zero
+ * @expires_ms: when it ends, milliseconds since 1970; 0: never; DELETE: 0
+ *
+ * The tail is the key, the value, and zero bytes up to a multiple of 8. Key and value are
+ * rows of fields: each two bytes of length, high one first, and so many bytes. Which fields
+ * they are is user space's business, but for FLYREP_TABLE_LEASE: no two items of it share both
+ * the first field of the key (the scope) and the first of the value (the address). An item whose
+ * value has no field, or an empty first one, claims no address.
+ *
+ * The key, as it is, is the canonical key.
+ */
+struct flyrep_item {
+	struct flyrep_rec	rec;
+	__u16			key_len;
+	__u16			value_len;
+	__u32			reserved;
+	__u64			expires_ms;
+};
+
+#define FLYREP_ITEM_KEY_MAX_LEN		1024
+#define FLYREP_ITEM_VALUE_MAX_LEN	24576
+
+/* Bytes of the tail of an item */
+#define FLYREP_ITEM_TAIL_LEN(key_len, value_len) (((key_len) + (value_len) + 7u) & ~7u)
 
 /*
  * Buckets: where a change could not be recorded one by one, the bucket of its

@@ -124,6 +124,9 @@ static bool is_documented_of_record(int err)
 	case -EINVAL:
 	case -ENOENT:
 	case -EPROTONOSUPPORT:
+	case -EDQUOT:
+	case -EEXIST:
+	case -ETIME:
 		return true;
 	default:
 		return false;
@@ -283,6 +286,7 @@ TEST_F_TIMEOUT(fuzz, random_requests, 4000)
 	static const enum flyrep_counter deep[] = {
 		FLYREP_C_CAPTURE_QUEUED, FLYREP_C_CAPTURE_TAKEOVER, FLYREP_C_DRAIN_RECORDS,
 		FLYREP_C_INJECT_INSERTED, FLYREP_C_INJECT_REPLACED, FLYREP_C_INJECT_DELETED,
+		FLYREP_C_ITEM_PUT, FLYREP_C_ITEM_DELETED, FLYREP_C_ITEM_EXPIRED,
 	};
 	static struct kt_message m;
 	struct fr_genl_info info;

@@ -270,6 +270,63 @@ static void kt_put_records(struct kt_random *r, struct kt_message *m)
 		kt_random_record(r, (struct flyrep_ct *)(p + i * rec_len));
 }
 
+/* Items of few keys and addresses, so that they meet */
+static void kt_put_items(struct kt_random *r, struct kt_message *m)
+{
+	struct flyrep_item *items[8];
+	struct nlattr *attr;
+	uint8_t *p, *tail;
+	size_t n = 1 + kt_below(r, 8), i, len = 0;
+
+	kt_put_number(r, m, FLYREP_A_TABLE, 1, kt_value(r, FLYREP_TABLE_LEASE, FLYREP_TABLE_MAX));
+	kt_put_number(r, m, FLYREP_A_REC_LEN, 2, sizeof(struct flyrep_item));
+	if (kt_chance(r, 70))
+		kt_put_number(r, m, FLYREP_A_APPLY_FLAGS, 4, kt_value(r, 0, 3));
+	attr = (struct nlattr *)(m->buf + m->len);
+	p = kt_reserve(m, FLYREP_A_RECORDS, n * (sizeof(*items[0]) + 16));
+	for (i = 0; p && i < n; i++) {
+		items[i] = (void *)(p + len);
+		memset(items[i], 0, sizeof(*items[i]) + 16);
+		items[i]->rec.op = kt_chance(r, 98) ? 1 + kt_below(r, 3) : kt_random(r);
+		items[i]->rec.tail_len = 16;
+		items[i]->key_len = 4 + kt_below(r, 2);
+		if (items[i]->rec.op != FLYREP_OP_DELETE || kt_chance(r, 2)) {
+			items[i]->value_len = kt_chance(r, 90) ? 5 : kt_below(r, 30);
+			if (kt_chance(r, 50))
+				items[i]->expires_ms = time(NULL) * 1000ull + kt_below(r, 3000);
+		}
+		if (kt_chance(r, 98))
+			items[i]->rec.tail_len = FLYREP_ITEM_TAIL_LEN(items[i]->key_len,
+								      items[i]->value_len);
+		tail = (uint8_t *)(items[i] + 1);
+		tail[1] = items[i]->key_len - 2;
+		tail[2] = kt_below(r, 4);
+		tail[items[i]->key_len + 1] = 3;
+		if (items[i]->value_len)
+			tail[items[i]->key_len + 2] = kt_below(r, 4);
+		else
+			tail[items[i]->key_len + 1] = 0;
+		if (kt_chance(r, 2))
+			kt_noise(r, tail, 16);
+		len += sizeof(*items[i]) + (items[i]->rec.tail_len < 16 ? items[i]->rec.tail_len : 16);
+	}
+	/* What was reserved in vain is no record. */
+	if (p) {
+		attr->nla_len = NLA_HDRLEN + len;
+		m->len = p + NLA_ALIGN(len) - m->buf;
+	}
+}
+
+static void kt_put_limits(struct kt_random *r, struct kt_message *m)
+{
+	struct flyrep_limit l = { .table = kt_value(r, FLYREP_TABLE_LEASE, FLYREP_TABLE_MAX),
+				  .max_entries = kt_value(r, 1, 8), .max_bytes = kt_value(r, 1, 100) };
+	uint8_t *p = kt_reserve(m, FLYREP_A_LIMITS, sizeof(l) - kt_chance(r, 2));
+
+	if (p)
+		memcpy(p, &l, sizeof(l) - 1);
+}
+
 static void kt_put_config(struct kt_random *r, struct kt_message *m)
 {
 	if (kt_chance(r, 20))
@@ -286,12 +343,14 @@ static void kt_put_config(struct kt_random *r, struct kt_message *m)
 		kt_put_number(r, m, FLYREP_A_STANDBY, 1, kt_value(r, 0, 1));
 	if (kt_chance(r, 40))
 		kt_put_filter(r, m);
+	if (kt_chance(r, 20))
+		kt_put_limits(r, m);
 }
 
 static void kt_put_snapshot(struct kt_random *r, struct kt_message *m)
 {
 	if (kt_chance(r, 97))
-		kt_put_number(r, m, FLYREP_A_TABLE, 1, kt_value(r, 1, 1));
+		kt_put_number(r, m, FLYREP_A_TABLE, 1, kt_value(r, 1, FLYREP_TABLE_MAX));
 	if (kt_chance(r, 40))
 		kt_put_noise(r, m, FLYREP_A_BUCKETS, FLYREP_BUCKETS_LEN);
 	if (kt_chance(r, 50))
@@ -351,7 +410,10 @@ KT_UNUSED static uint8_t kt_random_message(struct kt_random *r, struct kt_messag
 			 (kt_chance(r, 80) ? NLM_F_ACK : 0));
 	ghdr->version = kt_chance(r, 98) ? FLYREP_GENL_VERSION : kt_random(r);
 	if (cmd == FLYREP_CMD_APPLY)
-		kt_put_records(r, m);
+		if (kt_chance(r, 30))
+			kt_put_items(r, m);
+		else
+			kt_put_records(r, m);
 	else if (cmd == FLYREP_CMD_CONFIG)
 		kt_put_config(r, m);
 	else if (cmd == FLYREP_CMD_SNAPSHOT)

@@ -32,7 +32,8 @@ complain() {
 # nothing when it is not ours
 home() {
 	local file=$1 header=$2 room=${1%%/*} d
-	for d in "$(dirname "$file")" "$room" uapi kmod lib agent cli; do
+	# shellcheck disable=SC2086
+	for d in "$(dirname "$file")" "$room" ${may[$room]} uapi kmod lib agent cli; do
 		if [ -e "$d/$header" ]; then
 			realpath --relative-to=. "$d/$header"
 			return

@@ -1,0 +1,711 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "item.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "address.h"
+
+#define N_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static_assert(sizeof(struct flyrep_item) == 40, "layout");
+static_assert(FLYREP_ITEM_KEY_MAX_LEN <= FR_KEY_MAX_LEN, "a key does not fit");
+
+/* clang-format off */
+/* Append only: a field of a value that a node does not know is carried along. */
+static const struct fr_item_field lease_fields[] = {
+	{ "scope", FR_ITEM_STRING, true, true },
+	{ "client", FR_ITEM_HEX, true, true },
+	{ "iaid", FR_ITEM_NUMBER, true, false },
+	{ "ip", FR_ITEM_NET, false, false },
+	{ "state", FR_ITEM_STRING, false, false },
+	{ "hostname", FR_ITEM_STRING, false, false },
+	{ "interface", FR_ITEM_STRING, false, false },
+	{ "zone", FR_ITEM_STRING, false, false },
+	{ "start", FR_ITEM_TIME, false, false },
+	{ "vendor", FR_ITEM_STRING, false, false },
+	{ 0 },
+};
+
+static const struct fr_item_field dns_fields[] = {
+	{ "view", FR_ITEM_STRING, true, false },
+	{ "name", FR_ITEM_STRING, true, true },
+	{ "type", FR_ITEM_STRING, true, true },
+	{ "rdata", FR_ITEM_STRING, true, true },
+	{ "ttl", FR_ITEM_NUMBER, false, false },
+	{ "priority", FR_ITEM_NUMBER, false, false },
+	{ "source", FR_ITEM_STRING, false, false },
+	{ 0 },
+};
+
+static const struct fr_item_field learning_fields[] = {
+	{ "src_mac", FR_ITEM_HEX, true, true },
+	{ "protocol", FR_ITEM_STRING, true, true },
+	{ "dst_port", FR_ITEM_NUMBER, true, false },
+	{ "policy", FR_ITEM_STRING, false, false },
+	{ "state", FR_ITEM_STRING, false, false },
+	{ "first_seen", FR_ITEM_TIME, false, false },
+	{ "last_seen", FR_ITEM_TIME, false, false },
+	{ "count", FR_ITEM_NUMBER, false, false },
+	{ "hints", FR_ITEM_STRING, false, false },
+	{ 0 },
+};
+
+static const struct fr_item_field config_fields[] = {
+	{ "path", FR_ITEM_STRING, true, true },
+	{ "sha256", FR_ITEM_HEX, false, false },
+	{ "schema_version", FR_ITEM_STRING, false, false },
+	{ "author", FR_ITEM_STRING, false, false },
+	{ "applied_at", FR_ITEM_TIME, false, false },
+	{ "bytes", FR_ITEM_BYTES, false, false },
+	{ 0 },
+};
+
+static const struct fr_item_field metric_fields[] = {
+	{ "node_id", FR_ITEM_STRING, true, true },
+	{ "kind", FR_ITEM_STRING, true, true },
+	{ "name", FR_ITEM_STRING, true, true },
+	{ "saved_at", FR_ITEM_TIME, false, false },
+	{ "counters", FR_ITEM_STRING, false, false },
+	{ 0 },
+};
+
+/* clang-format on */
+
+static_assert(N_OF(lease_fields) - 1 <= FR_ITEM_FIELDS_MAX, "too many fields");
+
+static const struct {
+	const struct fr_table *row;
+	const struct fr_item_field *fields;
+} kinds[] = {
+	[FLYREP_TABLE_LEASE] = { &fr_lease_table, lease_fields },
+	[FLYREP_TABLE_DNS] = { &fr_dns_table, dns_fields },
+	[FLYREP_TABLE_LEARNING] = { &fr_learning_table, learning_fields },
+	[FLYREP_TABLE_CONFIG] = { &fr_config_table, config_fields },
+	[FLYREP_TABLE_METRIC] = { &fr_metric_table, metric_fields },
+};
+
+const struct fr_item_field *fr_item_fields(unsigned int table)
+{
+	return table < N_OF(kinds) ? kinds[table].fields : NULL;
+}
+
+static const uint8_t *item_key(const struct flyrep_item *it)
+{
+	return (const uint8_t *)(it + 1);
+}
+
+static const uint8_t *item_value(const struct flyrep_item *it)
+{
+	return item_key(it) + it->key_len;
+}
+
+/* --- fields ------------------------------------------------------------- */
+
+/* A place in a row of fields. */
+struct row {
+	const uint8_t *pos;
+	const uint8_t *end;
+};
+
+/* The next field; false at the end. The row is whole, see is_row(). */
+static bool row_next(struct row *r, const uint8_t **field, size_t *len)
+{
+	if (r->pos == r->end)
+		return false;
+	*len = (size_t)(r->pos[0] << 8 | r->pos[1]);
+	*field = r->pos + 2;
+	r->pos += 2 + *len;
+	return true;
+}
+
+static bool is_row(const uint8_t *pos, size_t left)
+{
+	size_t len;
+
+	for (; left; pos += len, left -= len) {
+		if (left < 2)
+			return false;
+		len = 2 + (size_t)(pos[0] << 8 | pos[1]);
+		if (len > left)
+			return false;
+	}
+	return true;
+}
+
+/* UTF-8 as RFC 3629 has it, without NUL. */
+static bool is_text(const uint8_t *s, size_t len)
+{
+	static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
+	size_t i, n, k;
+	uint32_t c;
+
+	for (i = 0; i < len; i += n + 1) {
+		n = s[i] < 0x80		  ? 0 :
+		    (s[i] & 0xe0) == 0xc0 ? 1 :
+		    (s[i] & 0xf0) == 0xe0 ? 2 :
+		    (s[i] & 0xf8) == 0xf0 ? 3 :
+					    4;
+		if (n == 4 || !s[i] || i + n >= len)
+			return false;
+		c = n ? s[i] & (0x3fu >> n) : s[i];
+		for (k = 1; k <= n; k++) {
+			if ((s[i + k] & 0xc0) != 0x80)
+				return false;
+			c = c << 6 | (s[i + k] & 0x3f);
+		}
+		if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+			return false;
+	}
+	return true;
+}
+
+static bool is_net(const uint8_t *field, size_t len)
+{
+	return (len == 5 && field[4] <= 32) || (len == 17 && field[16] <= 128);
+}
+
+static bool is_good(const struct fr_item_field *f, const uint8_t *field,
+		    size_t len)
+{
+	if (!len)
+		return !f->is_needed;
+	switch (f->type) {
+	case FR_ITEM_STRING:
+		return is_text(field, len);
+	case FR_ITEM_NUMBER:
+	case FR_ITEM_TIME:
+		return len == 1 || (len <= 8 && field[0]);
+	case FR_ITEM_NET:
+		return is_net(field, len);
+	default:
+		return true;
+	}
+}
+
+static uint64_t get_number(const uint8_t *field, size_t len)
+{
+	uint64_t n = 0;
+
+	while (len--)
+		n = n << 8 | *field++;
+	return n;
+}
+
+/* --- from text ---------------------------------------------------------- */
+
+static int put_number(struct fr_writer *w, const char *text)
+{
+	uint8_t bytes[8];
+	uint64_t n;
+	char *end;
+	int i;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || *end || errno)
+		return -EINVAL;
+	for (i = 7; i >= 0; i--, n >>= 8)
+		bytes[i] = n & 0xff;
+	for (i = 0; i < 7 && !bytes[i]; i++)
+		;
+	fr_put_bytes(w, bytes + i, (size_t)(8 - i));
+	return 0;
+}
+
+static int nibble(char c)
+{
+	const char *digits = "0123456789abcdef";
+	const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* "00:1b:21", "00-1b-21" or "001b21" */
+static int put_hex(struct fr_writer *w, const char *text)
+{
+	if (!*text)
+		return -EINVAL;
+	while (*text) {
+		int high = nibble(text[0]),
+		    low = high < 0 ? -1 : nibble(text[1]);
+
+		if (low < 0)
+			return -EINVAL;
+		fr_put_u8(w, (uint8_t)(high << 4 | low));
+		text += 2;
+		if ((*text == ':' || *text == '-') && text[1])
+			text++;
+	}
+	return 0;
+}
+
+static int put_net(struct fr_writer *w, const char *text)
+{
+	struct fr_network net;
+
+	if (fr_network_parse(text, &net))
+		return -EINVAL;
+	fr_put_bytes(w, net.addr, net.family == AF_INET ? 4 : 16);
+	fr_put_u8(w, net.prefix_len);
+	return 0;
+}
+
+static int put_text(struct fr_writer *w, const char *text)
+{
+	if (!is_text((const uint8_t *)text, strlen(text)))
+		return -EINVAL;
+	fr_put_bytes(w, text, strlen(text));
+	return 0;
+}
+
+static int put_bytes(struct fr_writer *w, const char *text)
+{
+	return strncmp(text, "hex:", 4) ? put_text(w, text) :
+					  put_hex(w, text + 4);
+}
+
+static int put_field(struct fr_writer *w, const struct fr_item_field *f,
+		     const char *text)
+{
+	switch (f->type) {
+	case FR_ITEM_NUMBER:
+	case FR_ITEM_TIME:
+		return put_number(w, text);
+	case FR_ITEM_HEX:
+		return put_hex(w, text);
+	case FR_ITEM_NET:
+		return put_net(w, text);
+	case FR_ITEM_BYTES:
+		return put_bytes(w, text);
+	default:
+		return put_text(w, text);
+	}
+}
+
+static const char *const flaws[] = {
+	[FR_ITEM_STRING] = "not text in UTF-8",
+	[FR_ITEM_NUMBER] = "not a number",
+	[FR_ITEM_TIME] = "not seconds since 1970",
+	[FR_ITEM_HEX] = "not bytes in hexadecimal, as in 00:1b:21:3c:4d:5e",
+	[FR_ITEM_NET] = "not an address or a prefix without host bits",
+	[FR_ITEM_BYTES] = "not text in UTF-8, or hex: and digits",
+};
+
+static int refuse(char **why, const struct fr_item_field *f, const char *what)
+{
+	if (asprintf(why, "%s: %s", f->name, what) >= 0)
+		return -EINVAL;
+	*why = NULL;
+	return -ENOMEM;
+}
+
+/* The fields of the key or of the value, behind what is there. */
+static int put_row(struct fr_writer *w, const struct fr_item_field *fields,
+		   bool is_key, const char *const *texts, char **why)
+{
+	const struct fr_item_field *f;
+	size_t i, at, len;
+
+	for (i = 0; fields[i].name; i++) {
+		f = &fields[i];
+		if (f->is_key != is_key)
+			continue;
+		if (f->is_needed && (!texts[i] || !*texts[i]))
+			return refuse(why, f, "missing");
+		at = fr_writer_len(w);
+		fr_put_be16(w, 0);
+		if (texts[i] && *texts[i] && put_field(w, f, texts[i]))
+			return refuse(why, f, flaws[f->type]);
+		if (w->bad)
+			return refuse(why, f, "too long");
+		len = fr_writer_len(w) - at - 2;
+		w->start[at] = (uint8_t)(len >> 8);
+		w->start[at + 1] = (uint8_t)len;
+	}
+	return 0;
+}
+
+ssize_t fr_item_make(void *rec, unsigned int table, uint8_t op,
+		     const char *const *texts, uint64_t expires_ms, char **why)
+{
+	const struct fr_item_field *fields = fr_item_fields(table);
+	struct flyrep_item *it = rec;
+	uint8_t *tail = (uint8_t *)(it + 1);
+	struct fr_writer w;
+	int err;
+
+	*why = NULL;
+	memset(it, 0, sizeof(*it));
+	fr_writer_init(&w, tail, FLYREP_ITEM_KEY_MAX_LEN);
+	err = put_row(&w, fields, true, texts, why);
+	if (err)
+		return err;
+	it->key_len = (uint16_t)fr_writer_len(&w);
+	if (op != FLYREP_OP_DELETE) {
+		fr_writer_init(&w, tail + it->key_len,
+			       FLYREP_ITEM_VALUE_MAX_LEN);
+		err = put_row(&w, fields, false, texts, why);
+		if (err)
+			return err;
+		it->value_len = (uint16_t)fr_writer_len(&w);
+		it->expires_ms = expires_ms;
+	}
+	it->rec.op = op;
+	it->rec.tail_len =
+		(uint16_t)FLYREP_ITEM_TAIL_LEN(it->key_len, it->value_len);
+	memset(tail + it->key_len + it->value_len, 0,
+	       (size_t)it->rec.tail_len - it->key_len - it->value_len);
+	return (ssize_t)sizeof(*it) + it->rec.tail_len;
+}
+
+/* --- the row ------------------------------------------------------------ */
+
+static const char *flaw_of_row(const struct fr_item_field *fields, bool is_key,
+			       const uint8_t *row, size_t row_len)
+{
+	struct row r = { row, row + row_len };
+	const uint8_t *field;
+	size_t len;
+
+	if (!is_row(row, row_len))
+		return "its fields do not fill it";
+	for (; fields->name; fields++) {
+		if (fields->is_key != is_key)
+			continue;
+		if (!row_next(&r, &field, &len)) {
+			/* An older node knows fewer fields of a value. */
+			if (is_key || fields->is_needed)
+				return "a field is missing";
+			return NULL;
+		}
+		if (!is_good(fields, field, len))
+			return "a field is malformed";
+	}
+	return is_key && r.pos != r.end ? "a field too many" : NULL;
+}
+
+static const char *flaw(const struct fr_item_field *fields,
+			const struct flyrep_item *it)
+{
+	const uint8_t *key = item_key(it);
+	const char *why;
+	size_t i;
+
+	if (it->rec.op == FLYREP_OP_UNSPEC || it->rec.op >= __FLYREP_OP_MAX)
+		return "no such operation";
+	if (it->reserved | it->rec.reserved2)
+		return "reserved bytes are set";
+	if (!it->key_len || it->key_len > FLYREP_ITEM_KEY_MAX_LEN ||
+	    it->value_len > FLYREP_ITEM_VALUE_MAX_LEN ||
+	    it->rec.tail_len !=
+		    FLYREP_ITEM_TAIL_LEN(it->key_len, it->value_len))
+		return "its length is wrong";
+	if (it->rec.op == FLYREP_OP_DELETE && (it->value_len || it->expires_ms))
+		return "a delete has a value";
+	for (i = (size_t)it->key_len + it->value_len; i < it->rec.tail_len; i++)
+		if (key[i])
+			return "padding is set";
+	why = flaw_of_row(fields, true, key, it->key_len);
+	if (why || it->rec.op == FLYREP_OP_DELETE)
+		return why;
+	return flaw_of_row(fields, false, item_value(it), it->value_len);
+}
+
+static int item_check(unsigned int table, const void *rec, const char **why)
+{
+	*why = flaw(fr_item_fields(table), rec);
+	return *why ? -EINVAL : 0;
+}
+
+static unsigned int item_key_copy(uint8_t *key, const void *rec)
+{
+	const struct flyrep_item *it = rec;
+
+	memcpy(key, item_key(it), it->key_len);
+	return it->key_len;
+}
+
+static int item_from_key(unsigned int table, void *rec, const uint8_t *key,
+			 size_t key_len)
+{
+	struct flyrep_item *it = rec;
+	size_t tail_len;
+
+	if (!key_len || key_len > FLYREP_ITEM_KEY_MAX_LEN ||
+	    flaw_of_row(fr_item_fields(table), true, key, key_len))
+		return -EINVAL;
+	tail_len = FLYREP_ITEM_TAIL_LEN(key_len, 0);
+	memset(it, 0, sizeof(*it) + tail_len);
+	it->key_len = (uint16_t)key_len;
+	it->rec.tail_len = (uint16_t)tail_len;
+	memcpy(it + 1, key, key_len);
+	return 0;
+}
+
+/* docs/protocol.md: length of the key, key, value, end. */
+static uint64_t item_digest(const void *rec,
+			    const struct fr_siphash_key *hash_key)
+{
+	const struct flyrep_item *it = rec;
+	size_t len = (size_t)it->key_len + it->value_len;
+	uint8_t buf[2 + FLYREP_ITEM_KEY_MAX_LEN + FLYREP_ITEM_VALUE_MAX_LEN + 8];
+	struct fr_writer w;
+
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_put_be16(&w, it->key_len);
+	fr_put_bytes(&w, item_key(it), len);
+	fr_put_be64(&w, it->expires_ms);
+	return fr_siphash(buf, fr_writer_len(&w), hash_key);
+}
+
+static const struct flyrep_item *next_item(const struct flyrep_item *it)
+{
+	return (const void *)((const uint8_t *)(it + 1) + it->rec.tail_len);
+}
+
+static int item_encode(unsigned int table, struct fr_writer *w,
+		       const void *recs, size_t n)
+{
+	const struct flyrep_item *it = recs;
+	const char *why;
+	size_t i;
+
+	fr_put_varint(w, n);
+	for (i = 0; i < n; i++, it = next_item(it)) {
+		if (item_check(table, it, &why)) {
+			w->bad = true;
+			return -EINVAL;
+		}
+		fr_put_u8(w, it->rec.op);
+		fr_put_varint(w, it->key_len);
+		if (it->rec.op == FLYREP_OP_DELETE)
+			continue;
+		fr_put_varint(w, it->value_len);
+		fr_put_varint(w, it->expires_ms);
+	}
+	for (i = 0, it = recs; i < n; i++, it = next_item(it))
+		fr_put_bytes(w, item_key(it),
+			     (size_t)it->key_len + it->value_len);
+	return w->bad ? -ENOSPC : 0;
+}
+
+/* The head of an item; its bytes follow those of all heads. */
+static int get_head(struct fr_reader *r, struct flyrep_item *it)
+{
+	uint64_t key_len, value_len = 0;
+
+	memset(it, 0, sizeof(*it));
+	it->rec.op = fr_get_u8(r);
+	key_len = fr_get_varint(r);
+	if (it->rec.op != FLYREP_OP_DELETE) {
+		value_len = fr_get_varint(r);
+		it->expires_ms = fr_get_varint(r);
+	}
+	if (r->bad || key_len > FLYREP_ITEM_KEY_MAX_LEN ||
+	    value_len > FLYREP_ITEM_VALUE_MAX_LEN)
+		return -EBADMSG;
+	it->key_len = (uint16_t)key_len;
+	it->value_len = (uint16_t)value_len;
+	it->rec.tail_len = (uint16_t)FLYREP_ITEM_TAIL_LEN(key_len, value_len);
+	return 0;
+}
+
+static int item_decode(unsigned int table, struct fr_reader *r, void *recs,
+		       size_t room, size_t n_max, size_t *n)
+{
+	struct fr_reader heads, bytes;
+	uint8_t *pos = recs;
+	uint64_t count, i;
+	const char *why;
+
+	*n = 0;
+	count = fr_get_varint(r);
+	if (r->bad || count > n_max)
+		return -EBADMSG;
+	heads = *r;
+	for (i = 0; i < count; i++) {
+		struct flyrep_item skipped;
+
+		if (get_head(r, &skipped))
+			return -EBADMSG;
+	}
+	bytes = *r;
+	for (i = 0; i < count; i++) {
+		struct flyrep_item *it = (struct flyrep_item *)pos;
+		size_t len;
+
+		if (room < sizeof(*it))
+			return -EBADMSG;
+		get_head(&heads, it);
+		len = (size_t)it->key_len + it->value_len;
+		if (room < sizeof(*it) + it->rec.tail_len)
+			return -EBADMSG;
+		pos += sizeof(*it) + it->rec.tail_len;
+		room -= sizeof(*it) + it->rec.tail_len;
+		memset(pos - it->rec.tail_len, 0, it->rec.tail_len);
+		fr_get_bytes(&bytes, it + 1, len);
+		if (bytes.bad || item_check(table, it, &why))
+			return -EBADMSG;
+	}
+	*r = bytes;
+	*n = count;
+	return 0;
+}
+
+/* --- for people --------------------------------------------------------- */
+
+static json_t *hex_to_json(const char *prefix, const uint8_t *field, size_t len,
+			   const char *between)
+{
+	size_t step = 2 + strlen(between), i;
+	char *text = malloc(strlen(prefix) + len * step + 1), *to;
+	json_t *value;
+
+	if (!text)
+		return NULL;
+	to = stpcpy(text, prefix);
+	for (i = 0; i < len; i++)
+		to += sprintf(to, "%s%02x", i ? between : "", field[i]);
+	value = json_string(text);
+	free(text);
+	return value;
+}
+
+static json_t *net_to_json(const uint8_t *field, size_t len)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+	int full = len == 5 ? 32 : 128;
+
+	inet_ntop(len == 5 ? AF_INET : AF_INET6, field, text, sizeof(text));
+	return field[len - 1] == full ?
+		       json_string(text) :
+		       json_sprintf("%s/%u", text, field[len - 1]);
+}
+
+static json_t *field_to_json(const struct fr_item_field *f,
+			     const uint8_t *field, size_t len)
+{
+	/* What no check has seen is shown as what it is. */
+	if (!is_good(f, field, len))
+		return hex_to_json("hex:", field, len, "");
+	switch (f->type) {
+	case FR_ITEM_NUMBER:
+	case FR_ITEM_TIME:
+		return json_integer((json_int_t)get_number(field, len));
+	case FR_ITEM_HEX:
+		return hex_to_json("", field, len, ":");
+	case FR_ITEM_NET:
+		return net_to_json(field, len);
+	case FR_ITEM_BYTES:
+		if (!is_text(field, len))
+			return hex_to_json("hex:", field, len, "");
+		/* fall through */
+	default:
+		return json_stringn((const char *)field, len);
+	}
+}
+
+static void row_to_json(json_t *obj, const struct fr_item_field *fields,
+			bool is_key, const uint8_t *row, size_t row_len)
+{
+	struct row r = { row, row + row_len };
+	const uint8_t *field;
+	size_t len;
+
+	if (!is_row(row, row_len)) {
+		json_object_set_new(obj, is_key ? "key" : "value",
+				    hex_to_json("hex:", row, row_len, ""));
+		return;
+	}
+	for (; fields->name; fields++) {
+		if (fields->is_key != is_key)
+			continue;
+		if (!row_next(&r, &field, &len))
+			return;
+		if (len)
+			json_object_set_new(obj, fields->name,
+					    field_to_json(fields, field, len));
+	}
+}
+
+static json_t *item_to_json(const struct fr_table *row, const void *rec)
+{
+	static const char *const op_names[] = { "unknown", "insert", "update",
+						"delete" };
+	const struct fr_item_field *fields = fr_item_fields(row->id);
+	const struct flyrep_item *it = rec;
+	size_t key_len = it->key_len, value_len = it->value_len;
+	json_t *obj;
+
+	obj = json_pack(
+		"{s:s, s:s, s:s, s:I, s:I, s:I}", "table", row->name, "op",
+		op_names[it->rec.op < N_OF(op_names) ? it->rec.op : 0],
+		"origin",
+		it->rec.flags & FLYREP_REC_F_REMOTE ? "remote" : "local", "id",
+		(json_int_t)it->rec.id, "stamp", (json_int_t)it->rec.stamp,
+		"age_us", (json_int_t)it->rec.age_us);
+	/* Never behind the record, whatever it says. */
+	if (key_len > it->rec.tail_len)
+		key_len = it->rec.tail_len;
+	if (value_len > it->rec.tail_len - key_len)
+		value_len = it->rec.tail_len - key_len;
+	row_to_json(obj, fields, true, item_key(it), key_len);
+	if (it->rec.op == FLYREP_OP_DELETE)
+		return obj;
+	row_to_json(obj, fields, false, item_key(it) + key_len, value_len);
+	if (it->expires_ms)
+		json_object_set_new(obj, "expires_ms",
+				    json_integer((json_int_t)it->expires_ms));
+	return obj;
+}
+
+/* One row: the functions that need to know which table it is, and the row itself */
+#define ROW(table, id_, name_)                                                 \
+	static int table##_check(const void *rec, const char **why)            \
+	{                                                                      \
+		return item_check(fr_##table##_table.id, rec, why);            \
+	}                                                                      \
+	static int table##_from_key(void *rec, const uint8_t *key, size_t len) \
+	{                                                                      \
+		return item_from_key(fr_##table##_table.id, rec, key, len);    \
+	}                                                                      \
+	static int table##_encode(struct fr_writer *w, const void *recs,       \
+				  size_t n)                                    \
+	{                                                                      \
+		return item_encode(fr_##table##_table.id, w, recs, n);         \
+	}                                                                      \
+	static int table##_decode(struct fr_reader *r, void *recs,             \
+				  size_t room, size_t n_max, size_t *n)        \
+	{                                                                      \
+		return item_decode(fr_##table##_table.id, r, recs, room,       \
+				   n_max, n);                                  \
+	}                                                                      \
+	static json_t *table##_to_json(const void *rec)                        \
+	{                                                                      \
+		return item_to_json(&fr_##table##_table, rec);                 \
+	}                                                                      \
+	const struct fr_table fr_##table##_table = {                           \
+		.id = id_,                                                     \
+		.name = name_,                                                 \
+		.rec_len = sizeof(struct flyrep_item),                         \
+		.tail_max = FR_ITEM_ROOM - sizeof(struct flyrep_item),         \
+		.key = item_key_copy,                                          \
+		.from_key = table##_from_key,                                  \
+		.digest = item_digest,                                         \
+		.check = table##_check,                                        \
+		.encode = table##_encode,                                      \
+		.decode = table##_decode,                                      \
+		.to_json = table##_to_json,                                    \
+	}
+
+ROW(lease, FLYREP_TABLE_LEASE, "lease");
+ROW(dns, FLYREP_TABLE_DNS, "dns");
+ROW(learning, FLYREP_TABLE_LEARNING, "learning");
+ROW(config, FLYREP_TABLE_CONFIG, "config");
+ROW(metric, FLYREP_TABLE_METRIC, "metric");

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * item - the record table's rows for the tables that the module keeps: leases, DNS,
+ * learning, configuration, metrics (struct flyrep_item)
+ *
+ * All of them are one list of fields in item.c. The kernel keeps the fields of key and value as
+ * bytes (see flyrep_records.h); here they have a name, a type and a text.
+ */
+#ifndef FR_ITEM_H
+#define FR_ITEM_H
+
+#include <stdbool.h>
+
+#include "records.h"
+
+extern const struct fr_table fr_lease_table, fr_dns_table, fr_learning_table,
+	fr_config_table, fr_metric_table;
+
+/**
+ * enum fr_item_type - what the bytes of a field are; an empty field says nothing
+ * @FR_ITEM_STRING: UTF-8 text without NUL
+ * @FR_ITEM_NUMBER: big-endian, as few bytes as it takes, at least one, at most 8
+ * @FR_ITEM_TIME: the same, seconds since 1970
+ * @FR_ITEM_HEX: bytes; as text "00:1b:21:3c"
+ * @FR_ITEM_NET: an address of 4 or 16 bytes and the length of the prefix; as text
+ *	"192.0.2.7" or "2001:db8::/56"
+ * @FR_ITEM_BYTES: bytes; as text itself where it is UTF-8, else "hex:" and digits
+ */
+enum fr_item_type {
+	FR_ITEM_STRING,
+	FR_ITEM_NUMBER,
+	FR_ITEM_TIME,
+	FR_ITEM_HEX,
+	FR_ITEM_NET,
+	FR_ITEM_BYTES,
+};
+
+/**
+ * struct fr_item_field - one field
+ * @name: as in the CLI and in JSON
+ * @type: enum fr_item_type
+ * @is_key: of the key; key fields come first
+ * @is_needed: must not be empty
+ */
+struct fr_item_field {
+	const char *name;
+	uint8_t type;
+	bool is_key;
+	bool is_needed;
+};
+
+/* The fields of a table of items, ending with one without a name; NULL: no such table. */
+const struct fr_item_field *fr_item_fields(unsigned int table);
+
+#define FR_ITEM_FIELDS_MAX 16
+
+/* Room for any item */
+#define FR_ITEM_ROOM                                   \
+	(sizeof(struct flyrep_item) +                  \
+	 FLYREP_ITEM_TAIL_LEN(FLYREP_ITEM_KEY_MAX_LEN, \
+			      FLYREP_ITEM_VALUE_MAX_LEN))
+
+/**
+ * fr_item_make() - a record from texts
+ * @rec: FR_ITEM_ROOM bytes, 8-byte aligned; all of the record is written
+ * @table: enum flyrep_table
+ * @op: enum flyrep_op; with DELETE only the key's texts are read
+ * @texts: one for each field in their order, NULL for an empty one
+ * @expires_ms: as in struct flyrep_item
+ * @why: what is wrong, to be freed
+ *
+ * Return: bytes written; -EINVAL with *@why set, -ENOMEM without.
+ */
+ssize_t fr_item_make(void *rec, unsigned int table, uint8_t op,
+		     const char *const *texts, uint64_t expires_ms, char **why);
+
+#endif
