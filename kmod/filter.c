@@ -236,10 +236,8 @@ static bool filter_is_assured(const struct nf_conn *ct)
 bool flyrep_filter_pass(const struct flyrep_net *fn, const struct nf_conn *ct)
 {
 	const struct flyrep_filter *f = rcu_dereference(fn->filter);
-	u16 family = nf_ct_l3num(ct);
 
-	if (!test_bit(nf_ct_protonum(ct), f->protos) ||
-	    (family != AF_INET && family != AF_INET6))
+	if (!test_bit(nf_ct_protonum(ct), f->protos))
 		return false;
 	if (f->is_assured && !filter_is_assured(ct))
 		return false;

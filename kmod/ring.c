@@ -18,7 +18,7 @@ struct ring_cpu {
 
 struct flyrep_ring {
 	struct ring_cpu __percpu *cpu;
-	unsigned int		n_entries;
+	unsigned int		mask;	/* of the slots of a CPU: as many, less one */
 	unsigned int		cursor;	/* CPU to pop next; the consumer's */
 	int			armed;
 };
@@ -33,7 +33,7 @@ struct flyrep_ring *flyrep_ring_new(unsigned int n_entries)
 	ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
 	if (!ring)
 		return NULL;
-	ring->n_entries = n_entries;
+	ring->mask = n_entries - 1;
 	ring->armed = 1;
 	ring->cursor = cpumask_first(cpu_possible_mask);
 	ring->cpu = alloc_percpu_gfp(struct ring_cpu, GFP_KERNEL_ACCOUNT);
@@ -75,12 +75,12 @@ void flyrep_ring_free(struct flyrep_ring *ring)
 
 unsigned int flyrep_ring_entries(const struct flyrep_ring *ring)
 {
-	return ring->n_entries;
+	return ring->mask + 1;
 }
 
 unsigned int flyrep_ring_capacity(const struct flyrep_ring *ring)
 {
-	return ring->n_entries * num_possible_cpus();
+	return flyrep_ring_entries(ring) * num_possible_cpus();
 }
 
 int flyrep_ring_push(struct flyrep_ring *ring, void *obj)
@@ -92,8 +92,8 @@ int flyrep_ring_push(struct flyrep_ring *ring, void *obj)
 	int ret = -ENOBUFS;
 
 	raw_spin_lock_irqsave(&rc->lock, flags);
-	if (likely(rc->head - rc->tail < ring->n_entries)) {
-		slot = &rc->slots[rc->head++ & (ring->n_entries - 1)];
+	if (likely(rc->head - rc->tail <= ring->mask)) {
+		slot = &rc->slots[rc->head++ & ring->mask];
 		slot->obj = obj;
 		slot->pushed_ns = ktime_get_mono_fast_ns();
 		/*
@@ -121,7 +121,7 @@ static unsigned int ring_pop_cpu(struct flyrep_ring *ring, int cpu,
 	raw_spin_lock_irq(&rc->lock);
 	n = min(n, rc->head - rc->tail);
 	for (i = 0; i < n; i++)
-		slots[i] = rc->slots[rc->tail++ & (ring->n_entries - 1)];
+		slots[i] = rc->slots[rc->tail++ & ring->mask];
 	raw_spin_unlock_irq(&rc->lock);
 	return n;
 }
