@@ -17,10 +17,20 @@
  *   snapshot a record from the table to user space
  *   insert   APPLY of a new flow; insert_nat: with source NAT; update_held: of one that is there
  *   delete   APPLY of its end
+ *   ctnetlink, ctnetlink_nat  the same flows through ctnetlink, a hundred in a send(), which is the
+ *            kernel's own way; "ratio" is how many times dearer that is than insert, and
+ *            "at_least" how many it should be
+ *   item     APPLY of a new lease; item_update: with another address; item_drain: to user space
+ *
+ * A line with "bytes" tells the memory of the kernel for one object of a kind: a held flow, a
+ * lease, a slot of the ring.
  */
 #include "../kmod/kt_flow.h"
 
 #include <getopt.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/random.h>
 #include <sys/ioctl.h>
 
@@ -29,6 +39,7 @@
 #define PACKET_ROUNDS	4
 #define TURNS		3	/* with and without the module */
 #define SLICE		100	/* packets between two looks at the clock */
+#define BATCH		100	/* messages to ctnetlink in one send() */
 
 static int64_t now_ns(void)
 {
@@ -198,6 +209,139 @@ static struct flyrep_ct *records(unsigned int n, bool nat)
 	return recs;
 }
 
+/* --- the same through ctnetlink --- */
+
+static void put_tuple(struct nlmsghdr *nlh, uint16_t type, const struct flyrep_ct_tuple *t,
+		      uint8_t proto)
+{
+	struct nlattr *tuple = mnl_attr_nest_start(nlh, type), *part;
+
+	part = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
+	mnl_attr_put(nlh, CTA_IP_V4_SRC, 4, t->src.byte);
+	mnl_attr_put(nlh, CTA_IP_V4_DST, 4, t->dst.byte);
+	mnl_attr_nest_end(nlh, part);
+	part = mnl_attr_nest_start(nlh, CTA_TUPLE_PROTO);
+	mnl_attr_put_u8(nlh, CTA_PROTO_NUM, proto);
+	mnl_attr_put_u16(nlh, CTA_PROTO_SRC_PORT, t->sport);
+	mnl_attr_put_u16(nlh, CTA_PROTO_DST_PORT, t->dport);
+	mnl_attr_nest_end(nlh, part);
+	mnl_attr_nest_end(nlh, tuple);
+}
+
+/* Source NAT to where the replies go */
+static void put_nat(struct nlmsghdr *nlh, const struct flyrep_ct *r)
+{
+	struct nlattr *nat = mnl_attr_nest_start(nlh, CTA_NAT_SRC), *port;
+
+	mnl_attr_put(nlh, CTA_NAT_V4_MINIP, 4, r->reply.dst.byte);
+	mnl_attr_put(nlh, CTA_NAT_V4_MAXIP, 4, r->reply.dst.byte);
+	port = mnl_attr_nest_start(nlh, CTA_NAT_PROTO);
+	mnl_attr_put_u16(nlh, CTA_PROTONAT_PORT_MIN, r->reply.dport);
+	mnl_attr_put_u16(nlh, CTA_PROTONAT_PORT_MAX, r->reply.dport);
+	mnl_attr_nest_end(nlh, port);
+	mnl_attr_nest_end(nlh, nat);
+}
+
+static void put_flow(char *buf, const struct flyrep_ct *r, bool nat)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct flyrep_ct_tuple natural = { .src = r->orig.dst, .dst = r->orig.src,
+					   .sport = r->orig.dport, .dport = r->orig.sport };
+	struct nf_ct_tcp_flags flags = { .mask = FLYREP_CT_TCP_FLAGS_MASK };
+	struct nlattr *info, *tcp;
+	struct nfgenmsg *nfg;
+	int i;
+
+	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL;
+	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
+	nfg->nfgen_family = AF_INET;
+	nfg->version = NFNETLINK_V0;
+	put_tuple(nlh, CTA_TUPLE_ORIG, &r->orig, r->proto);
+	put_tuple(nlh, CTA_TUPLE_REPLY, &natural, r->proto);
+	mnl_attr_put_u32(nlh, CTA_STATUS, htonl(IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED));
+	mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(3600));
+	mnl_attr_put_u32(nlh, CTA_MARK, htonl(r->mark));
+	if (r->proto == IPPROTO_TCP) {
+		info = mnl_attr_nest_start(nlh, CTA_PROTOINFO);
+		tcp = mnl_attr_nest_start(nlh, CTA_PROTOINFO_TCP);
+		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_STATE, r->tcp_state);
+		for (i = 0; i < 2; i++) {
+			flags.flags = r->tcp_flags[i];
+			mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL + i,
+					r->tcp_scale[i]);
+			mnl_attr_put(nlh, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL + i, sizeof(flags),
+				     &flags);
+		}
+		mnl_attr_nest_end(nlh, tcp);
+		mnl_attr_nest_end(nlh, info);
+	}
+	if (nat)
+		put_nat(nlh, r);
+}
+
+static double ctnetlink(const struct flyrep_ct *recs, unsigned int n, bool nat)
+{
+	static char buf[BATCH * 512];
+	struct mnl_socket *nl = mnl_socket_open(NETLINK_NETFILTER);
+	struct mnl_nlmsg_batch *batch;
+	int64_t begin, took;
+	unsigned int i, k;
+
+	MUST(!nl || mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID));
+	begin = now_ns();
+	for (i = 0; i < n; i += k) {
+		batch = mnl_nlmsg_batch_start(buf, sizeof(buf) - 512);
+		for (k = 0; k < BATCH && i + k < n; k++) {
+			put_flow(mnl_nlmsg_batch_current(batch), recs + i + k, nat);
+			mnl_nlmsg_batch_next(batch);
+		}
+		MUST(mnl_socket_sendto(nl, mnl_nlmsg_batch_head(batch),
+				       mnl_nlmsg_batch_size(batch)) < 0);
+		mnl_nlmsg_batch_stop(batch);
+	}
+	took = now_ns() - begin;
+	mnl_socket_close(nl);
+	MUST(kt_number("conntrack -C") < (long)n);
+	return (double)took / n;
+}
+
+/* --- memory and items --- */
+
+/* Bytes of the kernel's slabs and vmalloc in use */
+static long memory(void)
+{
+	return kt_number("awk '/^(Slab|VmallocUsed|Percpu):/ { n += $2 } END { print n * 1024 }' "
+			 "/proc/meminfo");
+}
+
+static double put_items(struct fr_genl *g, unsigned int n, uint8_t net)
+{
+	size_t each = sizeof(struct flyrep_item) + 32, i;
+	uint8_t *recs = calloc(n, each);
+	int64_t begin;
+
+	for (i = 0; i < n; i++) {
+		struct flyrep_item *it = (void *)(recs + i * each);
+		/* scope, client, IAID, address */
+		uint8_t tail[32] = { 0, 3, 'l', 'a', 'n', 0, 6, 2, 0, 0, 0, i >> 8, i, 0, 0,
+				     0, 5, 10, net, i >> 8, i, 32 };
+
+		it->rec.op = FLYREP_OP_INSERT;
+		it->rec.tail_len = 24;
+		it->key_len = 15;
+		it->value_len = 7;
+		memcpy(it + 1, tail, 24);
+	}
+	for (i = 0; i < n; i++)
+		memmove(recs + i * (each - 8), recs + i * each, each - 8);
+	begin = now_ns();
+	MUST(fr_genl_apply(g, FLYREP_TABLE_LEASE, FLYREP_APPLY_F_LOCAL, recs, n, on_error, NULL) !=
+	     (ssize_t)n);
+	free(recs);
+	return (double)(now_ns() - begin) / n;
+}
+
 static int over;
 
 static void report(const char *name, double insn, double budget)
@@ -210,9 +354,38 @@ static void report(const char *name, double insn, double budget)
 	}
 }
 
+static void report_ratio(const char *name, double insn, double of, double at_least)
+{
+	printf("{\"name\":\"%s\",\"insn\":%.0f,\"ratio\":%.2f,\"at_least\":%.1f}\n", name, insn,
+	       insn / of, at_least);
+	fflush(stdout);
+	if (insn / of < at_least) {
+		fprintf(stderr, "cost: %s is only %.2f times as dear\n", name, insn / of);
+		over = 1;
+	}
+}
+
+static void report_bytes(const char *name, long bytes)
+{
+	printf("{\"name\":\"%s\",\"bytes\":%ld}\n", name, bytes);
+	fflush(stdout);
+}
+
+static void items(struct fr_genl *g, unsigned int n)
+{
+	long before = memory();
+
+	report("item", put_items(g, n, 0), 0);
+	report_bytes("item", (memory() - before) / n);
+	report("item_update", put_items(g, n, 1), 0);
+	report("item_drain", dump(g, 0), 0);
+}
+
 static void injection(struct fr_genl *g, unsigned int n)
 {
 	double insert = 1e9, insert_nat = 1e9, update = 1e9, end = 1e9, snap = 1e9;
+	double slow = 1e9, slow_nat = 1e9;
+	long before;
 	struct flyrep_ct *plain = records(n, false), *nat = records(n, true);
 	int i;
 
@@ -224,6 +397,18 @@ static void injection(struct fr_genl *g, unsigned int n)
 		end = least(end, apply(g, plain, n, FLYREP_OP_DELETE));
 		insert_nat = least(insert_nat, apply(g, nat, n, FLYREP_OP_INSERT));
 	}
+	for (i = 0; i < PACKET_ROUNDS; i++) {
+		MUST(kt_sh("conntrack -F >/dev/null 2>&1"));
+		slow = least(slow, ctnetlink(plain, n, false));
+		MUST(kt_sh("conntrack -F >/dev/null 2>&1"));
+		slow_nat = least(slow_nat, ctnetlink(nat, n, true));
+	}
+	MUST(kt_sh("conntrack -F >/dev/null 2>&1"));
+	before = memory();
+	apply(g, plain, n, FLYREP_OP_INSERT);
+	report_bytes("held_flow", (memory() - before) / n);
+	report_ratio("ctnetlink", slow, insert, 4);
+	report_ratio("ctnetlink_nat", slow_nat, insert_nat, 2.5);
 	report("insert", insert, 2800);
 	report("insert_nat", insert_nat, 4500);
 	report("update_held", update, 0);
@@ -286,6 +471,9 @@ int main(int argc, char **argv)
 	report("new", with.new - without.new, 200);
 	report("update", with.update - without.update, 60);
 	report("silent", with.silent - without.silent, 0);
+	MUST(kt_load() || kt_reader(&g));
+	items(g, n);
+	fr_genl_close(g);
 	kt_nets_down(&nets);
 	return over;
 }
