@@ -4,6 +4,7 @@
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <net/genetlink.h>
+#include <net/sock.h>
 
 #include "conntrack.h"
 #include "filter.h"

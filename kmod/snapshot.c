@@ -5,6 +5,7 @@
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include <net/netfilter/nf_conntrack_ecache.h>
+#include <net/sock.h>
 
 #include "compat/compat.h"
 #include "conntrack.h"
