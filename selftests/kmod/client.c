@@ -218,6 +218,7 @@ TEST_F_TIMEOUT(client, checks_agree, 120)
 	struct flyrep_ct *recs = calloc(N, sizeof(*recs));
 	struct errors e = { .recs = recs, .by_index = calloc(N, sizeof(int)) };
 	unsigned int n_good = 0, n_bad = 0, i;
+	bool has_dccp = kt_tracks(IPPROTO_DCCP), has_udplite = kt_tracks(IPPROTO_UDPLITE);
 	uint32_t state = 1;
 
 	ASSERT_TRUE(recs && e.by_index);
@@ -229,6 +230,11 @@ TEST_F_TIMEOUT(client, checks_agree, 120)
 		const char *why = "";
 		bool is_bad = fr_conntrack_check(&recs[i], &why);
 
+		/* What only this kernel does not know */
+		if (e.by_index[i] == -EPROTONOSUPPORT &&
+		    ((recs[i].proto == IPPROTO_DCCP && !has_dccp) ||
+		     (recs[i].proto == IPPROTO_UDPLITE && !has_udplite)))
+			continue;
 		if (is_refused != is_bad) {
 			TH_LOG("record %u: module %d, library \"%s\"", i, e.by_index[i], why ?: "");
 			EXPECT_EQ(is_refused, is_bad);
@@ -261,8 +267,11 @@ TEST_F_TIMEOUT(client, through_the_codec, 120)
 
 	for (i = 0; i < N; i++) {
 		uint8_t proto = protos[i % sizeof(protos)];
-		bool is_esp = proto == IPPROTO_ESP;
+		bool is_esp;
 
+		if (!kt_tracks(proto))
+			proto = IPPROTO_SCTP;
+		is_esp = proto == IPPROTO_ESP;
 		recs[i] = i / 10 % 2 ? kt_rec(FLYREP_OP_INSERT, proto, "fd01::1", 1000 + i,
 					      "fd02::1", 80) :
 				       kt_rec(FLYREP_OP_INSERT, proto, "10.1.0.1", 1000 + i,

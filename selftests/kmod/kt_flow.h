@@ -34,6 +34,22 @@ enum {
 	KT_DCCP_CLOSEREQ, KT_DCCP_CLOSING, KT_DCCP_TIMEWAIT,
 };
 
+/* Does conntrack know the ports of this protocol? Newer kernels know DCCP and UDP-Lite no more. */
+KT_UNUSED static bool kt_tracks(uint8_t proto)
+{
+	int fd;
+
+	if (proto == IPPROTO_DCCP)
+		return !access("/proc/sys/net/netfilter/nf_conntrack_dccp_timeout_open", F_OK);
+	if (proto != IPPROTO_UDPLITE)
+		return true;
+	/* Its tracker left no trace of its own. It went with the sockets. */
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDPLITE);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 static const uint8_t kt_key[FLYREP_HASH_KEY_LEN] = "0123456789abcdef";
 
 /* What a dump handed out, in order */

@@ -37,12 +37,6 @@ static bool has_modules(const char *names)
 	return !kt_sh("modprobe -qa %s", names);
 }
 
-/* Does conntrack have a tracker for DCCP? Newer kernels do not. */
-static bool tracks_dccp(void)
-{
-	return !access("/proc/sys/net/netfilter/nf_conntrack_dccp_timeout_open", F_OK);
-}
-
 static int set_timeout(const char *name, uint32_t seconds)
 {
 	return kt_sh("sysctl -qw net.netfilter.nf_conntrack_%s=%u", name, seconds);
@@ -124,12 +118,6 @@ static size_t make_samples(struct sample *s)
 	s[n++] = (struct sample){ with_dnat(v6(IPPROTO_SCTP, 10, 2905), "fd02::99", 2906),
 				  "sctp_timeout_established" };
 
-	s[n++] = (struct sample){ v4(IPPROTO_UDPLITE, 1, 5004), "udp_timeout_stream" };
-	s[n++] = (struct sample){ with_status(v6(IPPROTO_UDPLITE, 2, 5004), IPS_SEEN_REPLY),
-				  "udp_timeout" };
-	s[n++] = (struct sample){ with_nat(v4(IPPROTO_UDPLITE, 3, 5004), "203.0.113.1", 1026),
-				  "udp_timeout_stream" };
-
 	s[n++] = (struct sample){ v4(IPPROTO_GRE, 0, 0), "gre_timeout_stream" };
 	s[n++] = (struct sample){ with_status(v6(IPPROTO_GRE, 0, 0), 0), "gre_timeout" };
 	s[n++] = (struct sample){ v4(IPPROTO_GRE, 0x1234, 0xabcd), "gre_timeout_stream" };
@@ -148,7 +136,14 @@ static size_t make_samples(struct sample *s)
 				  "generic_timeout" };
 	s[n++] = (struct sample){ v4(255, 0, 0), "generic_timeout" };
 
-	if (!tracks_dccp())
+	if (kt_tracks(IPPROTO_UDPLITE)) {
+		s[n++] = (struct sample){ v4(IPPROTO_UDPLITE, 1, 5004), "udp_timeout_stream" };
+		s[n++] = (struct sample){ with_status(v6(IPPROTO_UDPLITE, 2, 5004),
+							 IPS_SEEN_REPLY), "udp_timeout" };
+		s[n++] = (struct sample){ with_nat(v4(IPPROTO_UDPLITE, 3, 5004), "203.0.113.1",
+						      1026), "udp_timeout_stream" };
+	}
+	if (!kt_tracks(IPPROTO_DCCP))
 		return n;
 	s[n++] = (struct sample){ v4(IPPROTO_DCCP, 1, 5001), "dccp_timeout_open" };
 	s[n++] = (struct sample){ with_state(v6(IPPROTO_DCCP, 2, 5001), KT_DCCP_REQUEST),
@@ -323,7 +318,7 @@ TEST_F(protocols, dccp_goes_forward_only)
 	struct flyrep_ct r = v4(IPPROTO_DCCP, 1000, 5001), got;
 	int state;
 
-	if (!tracks_dccp())
+	if (!kt_tracks(IPPROTO_DCCP))
 		SKIP(return, "this kernel does not track DCCP");
 	for (state = KT_DCCP_NONE; state <= KT_DCCP_TIMEWAIT; state++) {
 		EXPECT_EQ(state, state_after(self->g, r, FLYREP_OP_UPDATE, state));
@@ -364,8 +359,12 @@ TEST_F(protocols, bad_values)
 	REFUSED(-EINVAL, sctp, r.sctp_state = 255);
 	REFUSED(-EINVAL, sctp, r.sctp_reserved[0] = 1);
 	REFUSED(-EINVAL, sctp, r.sctp_reserved[2] = 1);
-	REFUSED(-EINVAL, udplite, r.proto_value[0] = 1);
-	REFUSED(-EINVAL, udplite, r.proto_value[11] = 1);
+	if (kt_tracks(IPPROTO_UDPLITE)) {
+		REFUSED(-EINVAL, udplite, r.proto_value[0] = 1);
+		REFUSED(-EINVAL, udplite, r.proto_value[11] = 1);
+	} else {
+		REFUSED(-EPROTONOSUPPORT, udplite, (void)0);
+	}
 	REFUSED(-EINVAL, gre, r.proto_value[3] = 1);
 	REFUSED(-EINVAL, esp, r.proto_value[8] = 1);
 	REFUSED(-EINVAL, esp, r.orig.sport = 1);
@@ -376,7 +375,7 @@ TEST_F(protocols, bad_values)
 	REFUSED(-EINVAL, esp, r.proto = IPPROTO_ICMPV6);
 	REFUSED(-EPROTONOSUPPORT, esp, r.proto = 0);
 	REFUSED(-EPROTONOSUPPORT, esp, r.proto = 0; r.rec.op = FLYREP_OP_DELETE);
-	if (tracks_dccp()) {
+	if (kt_tracks(IPPROTO_DCCP)) {
 		REFUSED(-EINVAL, dccp, r.dccp_state = FLYREP_CT_DCCP_STATES);
 		REFUSED(-EINVAL, dccp, r.dccp_role[0] = 2);
 		REFUSED(-EINVAL, dccp, r.dccp_role[1] = 2);
@@ -510,7 +509,7 @@ TEST_F(protocols, sctp_v6)
 
 TEST_F(protocols, dccp)
 {
-	if (!tracks_dccp() || !has_modules("dccp_ipv4 dccp_ipv6"))
+	if (!kt_tracks(IPPROTO_DCCP) || !has_modules("dccp_ipv4 dccp_ipv6"))
 		SKIP(return, "no DCCP sockets, or no tracker, in this kernel");
 	ASSERT_EQ(0, kt_sh("sysctl -qw net.netfilter.nf_conntrack_dccp_loose=0"));
 	live(_metadata, &self->nets, self->g, IPPROTO_DCCP, 0);
