@@ -7,7 +7,7 @@ VERSION := 0.1.0
 
 # Where results go; set it to build beside another build.
 BUILD ?= build
-# The kernel to build the module for: 6.1, 6.12, rt (fetched, never installed), or
+# The kernel to build the module for: 6.1, 6.12, rt, next (fetched, never installed), or
 # a release whose headers are installed. KDIR= names a header tree outright.
 KVER ?= $(if $(wildcard /lib/modules/$(shell uname -r)/build),$(shell uname -r),6.1)
 KDIR ?=
@@ -163,14 +163,15 @@ bench-tools: $(bench_tools)
 
 # Kbuild writes beside its sources, so each kernel gets a tree of links.
 module_dir = $(abspath $(BUILD))/module/$(KVER)
-kdir = $(or $(KDIR),$(if $(filter 6.1 6.12 rt debug,$(KVER)),$(shell selftests/vm/kernel $(KVER)),/lib/modules/$(KVER))/build)
+kdir = $(or $(KDIR),$(if $(filter 6.1 6.12 rt next debug,$(KVER)),$(shell selftests/vm/kernel $(KVER)),/lib/modules/$(KVER))/build)
 
-module: ## flyrep.ko, for KVER=6.1, 6.12, rt or a release, or KDIR=headers
+module: ## flyrep.ko, for KVER=6.1, 6.12, rt, next or a release, or KDIR=headers
 	@mkdir -p $(module_dir)/src
 	$(Q)exec 9>$(module_dir)/lock && flock 9 && \
 	cp -rsf $(CURDIR)/kmod $(CURDIR)/uapi $(module_dir)/src/ && \
 	find $(module_dir)/src -xtype l -delete && \
-	$(MAKE) -C $(kdir) M=$(module_dir)/src/kmod \
+	$(if $(filter next,$(KVER)),selftests/vm/kbuild,$(MAKE)) \
+		-C $(kdir) M=$(module_dir)/src/kmod \
 		CONFIG_DEBUG_INFO_BTF_MODULES= $(KBUILD_ARGS) modules && \
 	cp $(module_dir)/src/kmod/flyrep.ko $(module_dir)/flyrep.ko
 
@@ -206,6 +207,9 @@ check-pair: ## two guests and a wire: module reload on one side, power failure; 
 
 check-rt: ## module tests on the PREEMPT_RT flavour of 6.1
 	$(Q)selftests/check rt
+
+check-next: ## module tests on the newest kernel there is, of the next release's backports
+	$(Q)selftests/check next
 
 check-debug: ## module tests on a debug kernel (KASAN, lockdep, kmemleak), built first
 	$(Q)selftests/check debug
@@ -287,4 +291,4 @@ clean: ## remove what was built (the cache of kernels stays)
 
 .PHONY: all tools help deps module unit-tests fuzzers kmod-tests bench-tools \
 	check check-unit check-fuzz check-lint check-install check-lab check-vm \
-	check-bats check-pair check-rt check-debug lint demo bench clean install install-dkms uninstall
+	check-bats check-pair check-rt check-next check-debug lint demo bench clean install install-dkms uninstall
