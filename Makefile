@@ -11,6 +11,8 @@ BUILD ?= build
 # a release whose headers are installed. KDIR= names a header tree outright.
 KVER ?= $(if $(wildcard /lib/modules/$(shell uname -r)/build),$(shell uname -r),6.1)
 KDIR ?=
+# y: the module marks flows in the low half of nf_conn.status, see kmod/conntrack.h
+FLYREP_LOW_MARKS ?=
 # Which kernels and which tests check-vm and check-bats take.
 KERNEL ?= 6.1 6.12
 TEST ?=
@@ -162,7 +164,7 @@ bench-tools: $(bench_tools)
 # --- the module -----------------------------------------------------------
 
 # Kbuild writes beside its sources, so each kernel gets a tree of links.
-module_dir = $(abspath $(BUILD))/module/$(KVER)
+module_dir = $(abspath $(BUILD))/module/$(KVER)$(if $(filter y,$(FLYREP_LOW_MARKS)),-low)
 kdir = $(or $(KDIR),$(if $(filter 6.1 6.12 rt next debug,$(KVER)),$(shell selftests/vm/kernel $(KVER)),/lib/modules/$(KVER))/build)
 
 module: ## flyrep.ko, for KVER=6.1, 6.12, rt, next or a release, or KDIR=headers
@@ -172,7 +174,8 @@ module: ## flyrep.ko, for KVER=6.1, 6.12, rt, next or a release, or KDIR=headers
 	find $(module_dir)/src -xtype l -delete && \
 	$(if $(filter next,$(KVER)),selftests/vm/kbuild,$(MAKE)) \
 		-C $(kdir) M=$(module_dir)/src/kmod \
-		CONFIG_DEBUG_INFO_BTF_MODULES= $(KBUILD_ARGS) modules && \
+		CONFIG_DEBUG_INFO_BTF_MODULES= FLYREP_LOW_MARKS=$(FLYREP_LOW_MARKS) \
+		$(KBUILD_ARGS) modules && \
 	cp $(module_dir)/src/kmod/flyrep.ko $(module_dir)/flyrep.ko
 
 # --- checks ---------------------------------------------------------------

@@ -14,8 +14,10 @@ static_assert(sizeof(struct flyrep_ct) == 128);
 static_assert(offsetof(struct flyrep_ct, proto_value) == 116);
 static_assert(offsetof(struct flyrep_ct, sctp_vtag) == 120);
 static_assert(offsetof(struct flyrep_ct, dccp_handshake_seq) == 120);
-static_assert(__IPS_MAX_BIT <= 32, "the kernel uses more of nf_conn.status than it did");
-static_assert(sizeof_field(struct nf_conn, status) == 8);
+static_assert(__IPS_MAX_BIT <= FLYREP_CT_REMOTE_BIT,
+	      "the kernel uses more of nf_conn.status than it did");
+static_assert(FLYREP_CT_CALM_BIT < 8 * sizeof_field(struct nf_conn, status));
+static_assert(!(FLYREP_CT_MARKS & FLYREP_CT_STATUS_MASK));
 static_assert(FLYREP_CT_STATUS_MASK ==
 	      (IPS_SEEN_REPLY | IPS_ASSURED | IPS_SRC_NAT | IPS_DST_NAT));
 static_assert(FLYREP_CT_TCP_FLAGS_MASK ==
@@ -74,9 +76,10 @@ void flyrep_conntrack_read_state(struct flyrep_ct *r, const struct nf_conn *ct,
 	r->rec.flags = status & FLYREP_CT_REMOTE ? FLYREP_REC_F_REMOTE : 0;
 	r->rec.tail_len = 0;
 	r->rec.reserved2 = 0;
-	r->rec.id = hsiphash_2u32((unsigned long)ct, (unsigned long)ct >> 32, &fn->id_key);
+	r->rec.id = hsiphash_2u32((unsigned long)ct, upper_32_bits((unsigned long)ct),
+				  &fn->id_key);
 	conntrack_read_tuple(&r->reply, &ct->tuplehash[IP_CT_DIR_REPLY].tuple);
-	r->status = status;
+	r->status = status & ~FLYREP_CT_MARKS;
 	r->timeout_s = nf_ct_expires(ct) / HZ;
 	r->mark = flyrep_conntrack_mark(ct);
 	/* To the end: a record is memory that user space sees. */

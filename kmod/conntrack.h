@@ -14,8 +14,11 @@
 struct flyrep_net;
 
 /*
- * Our marks live in the upper half of nf_conn.status, which the kernel neither uses nor
- * writes after a flow is confirmed.
+ * Our marks live in nf_conn.status, above the bits that the kernel knows: the only part of it
+ * that the kernel writes after a flow is confirmed. Where there is an upper half they are
+ * there, out of everybody's sight. Else they are at the top, or where FLYREP_LOW_MARKS asks
+ * for it: ctnetlink shows them then, but it changes none beyond __IPS_MAX_BIT, whatever a
+ * request says.
  *
  * REMOTE:  injected, and held until something makes it this node's own
  * QUEUED:  in the ring, which owns a reference
@@ -24,17 +27,22 @@ struct flyrep_net;
  * LIBERAL: TCP, tracked liberally by our doing until its windows are known, see window.h
  * CALM:    of these: the windows were known once, and are being learnt again
  */
+#if BITS_PER_LONG == 64 && !defined(FLYREP_LOW_MARKS)
 #define FLYREP_CT_REMOTE_BIT	40
-#define FLYREP_CT_QUEUED_BIT	41
-#define FLYREP_CT_SENT_BIT	42
-#define FLYREP_CT_DELETED_BIT	43
-#define FLYREP_CT_LIBERAL_BIT	44
-#define FLYREP_CT_CALM_BIT	45
+#else
+#define FLYREP_CT_REMOTE_BIT	26
+#endif
+#define FLYREP_CT_QUEUED_BIT	(FLYREP_CT_REMOTE_BIT + 1)
+#define FLYREP_CT_SENT_BIT	(FLYREP_CT_REMOTE_BIT + 2)
+#define FLYREP_CT_DELETED_BIT	(FLYREP_CT_REMOTE_BIT + 3)
+#define FLYREP_CT_LIBERAL_BIT	(FLYREP_CT_REMOTE_BIT + 4)
+#define FLYREP_CT_CALM_BIT	(FLYREP_CT_REMOTE_BIT + 5)
 
 #define FLYREP_CT_REMOTE	BIT(FLYREP_CT_REMOTE_BIT)
 #define FLYREP_CT_QUEUED	BIT(FLYREP_CT_QUEUED_BIT)
 #define FLYREP_CT_SENT		BIT(FLYREP_CT_SENT_BIT)
 #define FLYREP_CT_DELETED	BIT(FLYREP_CT_DELETED_BIT)
+#define FLYREP_CT_MARKS		GENMASK(FLYREP_CT_CALM_BIT, FLYREP_CT_REMOTE_BIT)
 
 /* The longest record of a flow, with its tail */
 #define FLYREP_CONNTRACK_MAX_LEN sizeof(struct flyrep_ct)

@@ -13,10 +13,6 @@
 #error "build through kmod/Kbuild: it probes the kernel first"
 #endif
 
-#ifndef CONFIG_64BIT
-#error "flyrep needs a 64-bit kernel: it marks flows in the upper half of nf_conn.status"
-#endif
-
 #ifndef CONFIG_NF_CONNTRACK_EVENTS
 #error "flyrep needs a kernel with CONFIG_NF_CONNTRACK_EVENTS"
 #endif
