@@ -178,6 +178,14 @@ module: ## flyrep.ko, for KVER=6.1, 6.12, rt, next or a release, or KDIR=headers
 		$(KBUILD_ARGS) modules && \
 	cp $(module_dir)/src/kmod/flyrep.ko $(module_dir)/flyrep.ko
 
+# A module that has the conntrack event notifier before ours, for the tests
+foreign:
+	@mkdir -p $(module_dir)/foreign
+	$(Q)cp -rsf $(CURDIR)/selftests/vm/fixtures/foreign/. $(module_dir)/foreign/ && \
+	$(if $(filter next,$(KVER)),selftests/vm/kbuild,$(MAKE)) \
+		-C $(kdir) M=$(module_dir)/foreign CONFIG_DEBUG_INFO_BTF_MODULES= modules && \
+	cp $(module_dir)/foreign/foreign.ko $(module_dir)/foreign.ko
+
 # --- checks ---------------------------------------------------------------
 
 check: ## everything, as CI runs it; installs what it needs
@@ -292,6 +300,6 @@ endif
 clean: ## remove what was built (the cache of kernels stays)
 	$(Q)rm -rf $(BUILD)
 
-.PHONY: all tools help deps module unit-tests fuzzers kmod-tests bench-tools \
+.PHONY: all tools help deps module foreign unit-tests fuzzers kmod-tests bench-tools \
 	check check-unit check-fuzz check-lint check-install check-lab check-vm \
 	check-bats check-pair check-rt check-next check-debug lint demo bench clean install install-dkms uninstall

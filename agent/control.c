@@ -184,7 +184,9 @@ static json_t *module_json(struct flow *f)
 		return o;
 	json_object_set_new(o, "version", json_string(info.version));
 	json_object_set_new(o, "capture",
-			    json_string(info.capture == FLYREP_CAPTURE_CHAIN ? "chain" : "none"));
+			    json_string(info.capture == FLYREP_CAPTURE_CHAIN   ? "chain" :
+					info.capture == FLYREP_CAPTURE_NETLINK ? "netlink" :
+										 "none"));
 	json_object_set_new(o, "bound", json_boolean(info.reader != 0));
 	json_object_set_new(o, "flows", json_integer(info.ct_count));
 	json_object_set_new(o, "flows_max", json_integer(info.ct_max));

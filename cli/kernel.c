@@ -56,6 +56,7 @@ _Static_assert(sizeof(counter_names) / sizeof(counter_names[0]) ==
 static const char *const capture_names[] = {
 	[FLYREP_CAPTURE_NONE] = "none",
 	[FLYREP_CAPTURE_CHAIN] = "chain",
+	[FLYREP_CAPTURE_NETLINK] = "netlink",
 };
 
 int kernel_fail(const struct cli *cli, struct fr_genl *g, int err)
@@ -110,12 +111,17 @@ static void print_usage(const struct flyrep_usage *u)
 	       fr_units_format_bytes(u->max_bytes, max));
 }
 
+static const char *capture_name(const struct fr_genl_info *info)
+{
+	return info->capture <
+			       sizeof(capture_names) / sizeof(capture_names[0]) ?
+		       capture_names[info->capture] :
+		       "unknown";
+}
+
 static json_t *info_to_json(const struct fr_genl_info *info)
 {
-	const char *capture = info->capture < sizeof(capture_names) /
-						      sizeof(capture_names[0]) ?
-				      capture_names[info->capture] :
-				      "unknown";
+	const char *capture = capture_name(info);
 	json_t *counters = json_object(), *items = json_array();
 	size_t i;
 
@@ -145,6 +151,8 @@ static void print_status(const struct cli *cli, const struct fr_genl_info *info)
 
 	style_print(cli, is_capturing ? STYLE_GOOD : STYLE_BAD, "%s",
 		    is_capturing ? "capturing" : "not capturing");
+	if (is_capturing)
+		printf(" (%s)", capture_name(info));
 	printf("  module %s, %s, %s\n", info->version,
 	       info->reader ? "a reader is bound" : "no reader",
 	       info->standby ? "standby" : "active");

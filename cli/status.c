@@ -22,7 +22,7 @@ static void print_module(const struct cli *cli, const json_t *module)
 	printf("module %s", format_text(module, "version"));
 	if (!json_is_true(json_object_get(module, "bound")))
 		style_print(cli, STYLE_WARN, " not bound");
-	else if (cli->verbose)
+	else if (cli->verbose || !strcmp(format_text(module, "capture"), "netlink"))
 		printf(" (%s)", format_text(module, "capture"));
 }
 

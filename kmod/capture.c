@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "capture.h"
 
+#include <linux/kallsyms.h>
 #include <linux/module.h>
 #include <net/netfilter/nf_conntrack_ecache.h>
 
 #include "conntrack.h"
 #include "filter.h"
+#include "listen.h"
 #include "pernet.h"
 #include "reader.h"
 #include "ring.h"
@@ -13,6 +15,29 @@
 #include "window.h"
 
 #define CAPTURE_EVENTS_ALWAYS	1
+
+static char *capture = "auto";
+module_param(capture, charp, 0444);
+MODULE_PARM_DESC(capture, "how flows are captured: chain (in front of the event notifier), netlink (by listening to nf_conntrack_netlink), auto (netlink where another module has the notifier)");
+
+static enum {
+	CAPTURE_AUTO,
+	CAPTURE_CHAIN,
+	CAPTURE_NETLINK,
+} capture_choice __ro_after_init;
+
+int __init flyrep_capture_setup(void)
+{
+	static const char * const names[] = { "auto", "chain", "netlink" };
+	int i = match_string(names, ARRAY_SIZE(names), capture);
+
+	if (i < 0) {
+		pr_err("flyrep: capture=%s is not one of auto, chain, netlink\n", capture);
+		return -EINVAL;
+	}
+	capture_choice = i;
+	return 0;
+}
 
 /* Context: RCU read side, any; cold */
 static noinline void capture_overflow(struct flyrep_net *fn, struct flyrep_reader *reader,
@@ -163,8 +188,12 @@ static void capture_event(struct flyrep_net *fn, unsigned int events,
 		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_FILTERED, 1);
 }
 
-/* Context: RCU read side; softirq, process or a worker, with any conntrack lock held */
-static int capture_on_ct(unsigned int events, const struct nf_ct_event *item)
+/*
+ * The only place that the path of every event is inlined to: a second one would lengthen it.
+ *
+ * Context: RCU read side; softirq, process or a worker, with any conntrack lock held
+ */
+static noinline int capture_on_ct(unsigned int events, const struct nf_ct_event *item)
 {
 	struct flyrep_net *fn = flyrep_pernet_rcu(nf_ct_net(item->ct));
 
@@ -185,34 +214,103 @@ static struct nf_ct_event_notifier capture_notifier = {
 	.exp_event	= capture_on_exp,
 };
 
+/* Stands for the notifier behind us when we listen: whom it concerns has been told. */
+static int capture_nobody_on_ct(unsigned int events, const struct nf_ct_event *item)
+{
+	return 0;
+}
+
+static const struct nf_ct_event_notifier capture_nobody = {
+	.ct_event	= capture_nobody_on_ct,
+};
+
 /* The slot as a plain pointer, for the atomics. ctnetlink's mutex is private to it. */
 static struct nf_ct_event_notifier **capture_slot(const struct flyrep_net *fn)
 {
 	return (struct nf_ct_event_notifier __force **)&fn->net->ct.nf_conntrack_event_cb;
 }
 
-void flyrep_capture_attach(struct flyrep_net *fn)
+/* There is no other way to know it: it is private to its module. Context: RCU read side */
+static bool capture_is_ctnetlink(const struct nf_ct_event_notifier *notifier)
+{
+	char name[KSYM_SYMBOL_LEN];
+
+	sprint_symbol(name, (unsigned long)notifier->ct_event);
+	/* A kernel that knows no names gives the number. */
+	return strstarts(name, "ctnetlink_conntrack_event") || strstarts(name, "0x");
+}
+
+/* How to capture with what is in the slot now. Context: process. Return: enum flyrep_capture */
+static u8 capture_way(const struct flyrep_net *fn)
+{
+	const struct nf_ct_event_notifier *cur;
+	u8 way = FLYREP_CAPTURE_CHAIN;
+
+	rcu_read_lock();
+	cur = READ_ONCE(*capture_slot(fn));
+	if (!cur)
+		way = FLYREP_CAPTURE_NONE;
+	else if (capture_choice == CAPTURE_NETLINK ||
+		 (capture_choice == CAPTURE_AUTO && !capture_is_ctnetlink(cur)))
+		way = FLYREP_CAPTURE_NETLINK;
+	rcu_read_unlock();
+	return way;
+}
+
+/* Context: process, fn->lock held. Return: true if we stand in the slot now */
+static bool capture_chain(struct flyrep_net *fn)
 {
 	struct nf_ct_event_notifier **slot = capture_slot(fn);
 	struct nf_ct_event_notifier *cur;
+
+	do {
+		cur = READ_ONCE(*slot);
+		if (!cur)
+			return false;
+		/* Before we can be called; cmpxchg() is a barrier. */
+		WRITE_ONCE(fn->saved, cur);
+	} while (cmpxchg(slot, cur, &capture_notifier) != cur);
+	fn->is_chained = true;
+	return true;
+}
+
+/* Context: process, fn->lock held. Return: true if we listen now */
+static bool capture_listen(struct flyrep_net *fn)
+{
+	int err;
+
+	if (capture_choice == CAPTURE_AUTO)
+		pr_notice_once("flyrep: another module has the conntrack event notifier: capturing by netlink\n");
+	/* Before the first message */
+	WRITE_ONCE(fn->saved, &capture_nobody);
+	err = flyrep_listen_start(fn);
+	if (err)
+		pr_warn("flyrep: cannot listen to conntrack events: %d\n", err);
+	return !err;
+}
+
+void flyrep_capture_attach(struct flyrep_net *fn)
+{
+	bool is_attached = false;
 
 	lockdep_assert_held(&fn->lock);
 	/*
 	 * Once chained we do not look for more: a notifier that came after may have chained
 	 * over us, and over it we would go in circles.
 	 */
-	if (fn->is_chained)
+	if (fn->is_chained || flyrep_listen_is_on(fn))
 		return;
-	do {
-		cur = READ_ONCE(*slot);
-		if (!cur)
-			return;
-		/* Before we can be called; cmpxchg() is a barrier. */
-		WRITE_ONCE(fn->saved, cur);
-	} while (cmpxchg(slot, cur, &capture_notifier) != cur);
-	fn->is_chained = true;
+	switch (capture_way(fn)) {
+	case FLYREP_CAPTURE_CHAIN:
+		is_attached = capture_chain(fn);
+		break;
+	case FLYREP_CAPTURE_NETLINK:
+		is_attached = capture_listen(fn);
+		break;
+	}
 	/* What happened while nobody looked: */
-	flyrep_reader_dirty(fn);
+	if (is_attached)
+		flyrep_reader_dirty(fn);
 }
 
 void flyrep_capture_init(struct flyrep_net *fn)
@@ -237,6 +335,7 @@ void flyrep_capture_exit(struct flyrep_net *fn)
 		pr_warn("flyrep: another module took the conntrack event notifier; left alone\n");
 	fn->is_chained = false;
 	mutex_unlock(&fn->lock);
+	flyrep_listen_stop(fn);
 	/* Unless somebody has set it since */
 	if (READ_ONCE(net->ct.sysctl_events) == CAPTURE_EVENTS_ALWAYS)
 		WRITE_ONCE(net->ct.sysctl_events, fn->saved_sysctl_events);
@@ -244,22 +343,45 @@ void flyrep_capture_exit(struct flyrep_net *fn)
 
 u8 flyrep_capture_mode(const struct flyrep_net *fn)
 {
-	return READ_ONCE(fn->is_chained) && READ_ONCE(*capture_slot(fn)) ?
-	       FLYREP_CAPTURE_CHAIN : FLYREP_CAPTURE_NONE;
+	if (!READ_ONCE(*capture_slot(fn)))
+		return FLYREP_CAPTURE_NONE;
+	if (flyrep_listen_is_on(fn))
+		return FLYREP_CAPTURE_NETLINK;
+	return READ_ONCE(fn->is_chained) ? FLYREP_CAPTURE_CHAIN : FLYREP_CAPTURE_NONE;
+}
+
+void flyrep_capture_hear(struct nf_conn *ct, u32 portid)
+{
+	const struct nf_ct_event item = { .ct = ct, .portid = portid };
+
+	rcu_read_lock();
+	capture_on_ct(0, &item);
+	rcu_read_unlock();
+}
+
+u32 flyrep_capture_portid(const struct flyrep_net *fn)
+{
+	return flyrep_listen_is_on(fn) ? FLYREP_LISTEN_PORTID : 0;
 }
 
 void flyrep_capture_tell(struct flyrep_net *fn, unsigned int events, struct nf_conn *ct)
 {
-	const struct nf_ct_event item = { .ct = ct };
+	const struct nf_ct_event item = { .ct = ct, .portid = flyrep_capture_portid(fn) };
+	const struct nf_ct_event_notifier *notifier;
 	const struct nf_conntrack_ecache *e;
 
 	if (!READ_ONCE(nf_ctnetlink_has_listener))
 		return;
 	rcu_read_lock();
 	e = nf_ct_ecache_find(ct);
+	notifier = READ_ONCE(*capture_slot(fn));
 	/* While the slot is ours, what we saved is there to be called. */
-	if (e && (events & e->ctmask) && READ_ONCE(*capture_slot(fn)) == &capture_notifier)
-		READ_ONCE(fn->saved)->ct_event(events, &item);
+	if (notifier == &capture_notifier)
+		notifier = READ_ONCE(fn->saved);
+	else if (!flyrep_listen_is_on(fn))
+		notifier = NULL;
+	if (notifier && e && (events & e->ctmask))
+		notifier->ct_event(events, &item);
 	rcu_read_unlock();
 }
 
@@ -285,10 +407,18 @@ static void capture_each(void (*what)(struct flyrep_net *fn))
 /* Context: process, fn->lock held */
 static void capture_forget(struct flyrep_net *fn)
 {
-	if (READ_ONCE(*capture_slot(fn)))
+	if (!fn->is_chained || READ_ONCE(*capture_slot(fn)))
 		return;
 	fn->is_chained = false;
 	WRITE_ONCE(fn->saved, NULL);
+}
+
+/* A listener has been told nothing meanwhile. Context: process, fn->lock held */
+static void capture_resume(struct flyrep_net *fn)
+{
+	flyrep_capture_attach(fn);
+	if (flyrep_listen_is_on(fn))
+		flyrep_reader_dirty(fn);
 }
 
 static int capture_on_module(struct notifier_block *nb, unsigned long state, void *data)
@@ -298,7 +428,7 @@ static int capture_on_module(struct notifier_block *nb, unsigned long state, voi
 	if (strcmp(mod->name, "nf_conntrack_netlink"))
 		return NOTIFY_DONE;
 	if (state == MODULE_STATE_LIVE)
-		capture_each(flyrep_capture_attach);
+		capture_each(capture_resume);
 	else if (state == MODULE_STATE_GOING)
 		capture_each(capture_forget);
 	return NOTIFY_OK;

@@ -3,9 +3,11 @@
  * Capture: we stand in front of the namespace's conntrack event notifier (that of
  * nf_conntrack_netlink), take note, and pass every event on as it came.
  *
- * Another notifier than ctnetlink's is chained over just the same: it is called with the
- * same arguments and its answer is returned. An empty slot is left empty, as ctnetlink
- * refuses to live with anything in it; we wait for it (FLYREP_CAPTURE_NONE).
+ * The notifier of another module we do not stand in front of, unless the module parameter
+ * says capture=chain: it may count on being where it is. Then, and with capture=netlink, we
+ * listen to what nf_conntrack_netlink tells user space, see listen.h. An empty slot is left
+ * empty, as ctnetlink refuses to live with anything in it; we wait for it
+ * (FLYREP_CAPTURE_NONE).
  */
 #ifndef _FLYREP_CAPTURE_H
 #define _FLYREP_CAPTURE_H
@@ -14,6 +16,13 @@
 
 struct flyrep_net;
 struct nf_conn;
+
+/**
+ * flyrep_capture_setup - read the module parameter
+ *
+ * Context: module init, before all else. Return: 0 or -EINVAL.
+ */
+int flyrep_capture_setup(void);
 
 /**
  * flyrep_capture_start - follow the coming and going of nf_conntrack_netlink
@@ -41,7 +50,7 @@ void flyrep_capture_stop(void);
 void flyrep_capture_init(struct flyrep_net *fn);
 
 /**
- * flyrep_capture_exit - leave the slot, restore nf_conntrack_events
+ * flyrep_capture_exit - leave the slot or stop listening, restore nf_conntrack_events
  * @fn: the namespace
  *
  * Events may still be under way; they are through after an RCU grace period.
@@ -51,7 +60,7 @@ void flyrep_capture_init(struct flyrep_net *fn);
 void flyrep_capture_exit(struct flyrep_net *fn);
 
 /**
- * flyrep_capture_attach - chain over the notifier, if there is one and we have not yet
+ * flyrep_capture_attach - chain or listen, if there is a notifier and we have not yet
  * @fn: the namespace; fn->lock held
  *
  * Context: process.
@@ -63,6 +72,23 @@ void flyrep_capture_attach(struct flyrep_net *fn);
  * @fn: the namespace
  */
 u8 flyrep_capture_mode(const struct flyrep_net *fn);
+
+/**
+ * flyrep_capture_hear - a message told of a change; of an end it does otherwise
+ * @ct: the flow; the caller holds a reference
+ * @portid: netlink port of who asked for it, 0 for a packet
+ *
+ * Context: process.
+ */
+void flyrep_capture_hear(struct nf_conn *ct, u32 portid);
+
+/**
+ * flyrep_capture_portid - the cause that an event of our own making is to name
+ * @fn: the namespace
+ *
+ * Return: our port, by which we know it again when we listen; 0 where it cannot come back.
+ */
+u32 flyrep_capture_portid(const struct flyrep_net *fn);
 
 /**
  * flyrep_capture_tell - show others (`conntrack -E`) what APPLY did, past ourselves

@@ -9,6 +9,7 @@
 #include "conntrack.h"
 #include "filter.h"
 #include "item.h"
+#include "listen.h"
 #include "netlink.h"
 #include "pernet.h"
 #include "reader.h"
@@ -271,6 +272,7 @@ int flyrep_drain_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	}
 	switch (cb->args[DRAIN_PHASE]) {
 	case DRAIN_BEGIN:
+		flyrep_listen_catch_up(fn);
 		cb->args[DRAIN_BUDGET] = flyrep_ring_capacity(reader->ring);
 		cb->args[DRAIN_PHASE] = DRAIN_RECORDS;
 		fallthrough;

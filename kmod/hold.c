@@ -5,6 +5,7 @@
 
 #include "conntrack.h"
 #include "filter.h"
+#include "listen.h"
 #include "pernet.h"
 #include "proto.h"
 #include "reader.h"
@@ -88,6 +89,8 @@ u32 flyrep_hold_demote(struct flyrep_net *fn)
 {
 	struct hold_walk hw = { .fn = fn };
 
+	/* What changed until now is not a takeover. */
+	flyrep_listen_catch_up(fn);
 	mutex_lock(&fn->lock);
 	fn->is_touched = true;
 	WRITE_ONCE(fn->is_standby, true);

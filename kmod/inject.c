@@ -13,6 +13,7 @@
 #include "conntrack.h"
 #include "flyrep.h"
 #include "hold.h"
+#include "listen.h"
 #include "pernet.h"
 #include "proto.h"
 #include "reader.h"
@@ -206,10 +207,10 @@ static int inject_create(struct flyrep_net *fn, const struct inject_flow *f)
 }
 
 /* Context: process */
-static void inject_delete(struct nf_conn *ct)
+static void inject_delete(const struct flyrep_net *fn, struct nf_conn *ct)
 {
 	set_bit(FLYREP_CT_DELETED_BIT, &ct->status);
-	nf_ct_delete(ct, 0, 0);
+	nf_ct_delete(ct, flyrep_capture_portid(fn), 0);
 }
 
 static enum inject_verdict inject_judge(const struct nf_conn *ct, const struct inject_flow *f,
@@ -249,7 +250,7 @@ static void inject_merge(struct flyrep_net *fn, struct nf_conn *ct, const struct
 /* Put the flow in place of @old, if any. Context: process. Return: as inject_create() */
 static int inject_replace(struct flyrep_net *fn, struct nf_conn *old, const struct inject_flow *f)
 {
-	inject_delete(old);
+	inject_delete(fn, old);
 	return inject_create(fn, f);
 }
 
@@ -335,7 +336,7 @@ static int inject_remove(struct flyrep_net *fn, const struct inject_flow *f, u32
 	if (!test_bit(FLYREP_CT_REMOTE_BIT, &ct->status) && !(flags & FLYREP_APPLY_F_FORCE))
 		err = -EBUSY;
 	else
-		inject_delete(ct);
+		inject_delete(fn, ct);
 	nf_ct_put(ct);
 	if (!err)
 		flyrep_pernet_count(fn, FLYREP_C_INJECT_DELETED, 1);
@@ -374,6 +375,8 @@ unsigned int flyrep_inject_apply(struct flyrep_net *fn, const struct flyrep_inje
 	int err;
 
 	WRITE_ONCE(fn->is_touched, true);
+	/* A change of a flow that is still local must not look like its takeover. */
+	flyrep_listen_catch_up(fn);
 	for (i = 0; i < req->n; i++) {
 		memcpy(&r, pos, sizeof(r));
 		pos += req->rec_len + r.rec.tail_len;

@@ -13,6 +13,9 @@ static int __init flyrep_init(void)
 {
 	int err;
 
+	err = flyrep_capture_setup();
+	if (err)
+		return err;
 	/* It must be in the notifier slot before we chain over it; without it we wait. */
 	request_module("nf_conntrack_netlink");
 

@@ -47,6 +47,7 @@ static int __net_init pernet_net_init(struct net *net)
 	flyrep_hold_init(fn);
 	flyrep_window_init(fn);
 	flyrep_item_init(fn);
+	flyrep_listen_init(fn);
 	flyrep_capture_init(fn);
 	return 0;
 }

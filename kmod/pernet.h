@@ -18,6 +18,7 @@
 #include "buckets.h"
 #include "flyrep.h"
 #include "item.h"
+#include "listen.h"
 
 struct flyrep_filter;
 struct flyrep_reader;
@@ -29,7 +30,8 @@ struct flyrep_counters {
 
 /**
  * struct flyrep_net - state of one namespace
- * @saved: the event notifier that stood in the slot before us; valid while the slot is ours
+ * @saved: the event notifier that stood in the slot before us; valid while the slot is ours,
+ *	or stands for it while we listen
  * @reader: who drains; NULL for none
  * @filter: what is captured, never NULL
  * @counters: one set for each CPU
@@ -53,6 +55,7 @@ struct flyrep_counters {
  * @guard: gives held flows a normal life when no reader came back
  * @learn: makes flows strict whose windows are known again
  * @items: the tables that are kept here
+ * @listen: hears of events where we do not stand in the notifier slot
  */
 struct flyrep_net {
 	const struct nf_ct_event_notifier *saved;
@@ -79,6 +82,7 @@ struct flyrep_net {
 	struct delayed_work		guard;
 	struct delayed_work		learn;
 	struct flyrep_items		items;
+	struct flyrep_listen		listen;
 };
 
 extern unsigned int flyrep_pernet_id;

@@ -224,12 +224,16 @@ struct flyrep_prefix {
 
 /**
  * enum flyrep_capture - how flows are captured in this namespace
- * @FLYREP_CAPTURE_NONE: not at all (conntrack events are off, or the event hook is another's)
+ * @FLYREP_CAPTURE_NONE: not at all (there is no nf_conntrack_netlink to make events of)
  * @FLYREP_CAPTURE_CHAIN: in front of the conntrack event notifier, which goes on as before
+ * @FLYREP_CAPTURE_NETLINK: by listening to what nf_conntrack_netlink tells user space: the event
+ *	notifier is another module's, or the module was loaded with capture=netlink. An end, and a
+ *	lost message, are dirty buckets
  */
 enum flyrep_capture {
 	FLYREP_CAPTURE_NONE,
 	FLYREP_CAPTURE_CHAIN,
+	FLYREP_CAPTURE_NETLINK,
 };
 
 /** enum flyrep_phase - where in a SNAPSHOT a message stands */

@@ -6,7 +6,9 @@
 #ifndef _FLYREP_COMPAT_H
 #define _FLYREP_COMPAT_H
 
+#include <linux/net.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netlink.h>
 #include <net/genetlink.h>
 
 #ifndef FLYREP_CONFTEST
@@ -27,6 +29,20 @@ static inline struct nlattr **flyrep_compat_dump_attrs(struct netlink_callback *
 	return genl_info_dump(cb)->attrs;
 #else
 	return genl_dumpit_info(cb)->attrs;
+#endif
+}
+
+/**
+ * flyrep_compat_bind - give a netlink socket of ours its port and its groups
+ * @sock: the socket
+ * @addr: both
+ */
+static inline int flyrep_compat_bind(struct socket *sock, struct sockaddr_nl *addr)
+{
+#ifdef FLYREP_HAVE_BIND_UNSIZED
+	return kernel_bind(sock, (struct sockaddr_unsized *)addr, sizeof(*addr));
+#else
+	return kernel_bind(sock, (struct sockaddr *)addr, sizeof(*addr));
 #endif
 }
 

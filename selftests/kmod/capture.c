@@ -2,7 +2,7 @@
 /*
  * lab: deadline=600
  *
- * Capture, drain and snapshot of real flows.
+ * Capture, drain and snapshot of real flows, whichever way they are captured.
  */
 #include "kt_flow.h"
 #include "kt_harness.h"
@@ -12,14 +12,19 @@ FIXTURE(capture)
 	struct kt_nets	nets;
 	struct fr_genl	*g;
 	struct kt_recs	k;
+	bool		is_heard;	/* by netlink: an end is a dirty bucket */
 };
 
 FIXTURE_SETUP(capture)
 {
+	struct fr_genl_info info;
+
 	memset(&self->k, 0, sizeof(self->k));
 	ASSERT_EQ(0, kt_load());
 	ASSERT_EQ(0, kt_nets_up(&self->nets));
 	ASSERT_EQ(0, kt_reader(&self->g));
+	ASSERT_EQ(0, fr_genl_info(self->g, &info));
+	self->is_heard = info.capture == FLYREP_CAPTURE_NETLINK;
 }
 
 FIXTURE_TEARDOWN(capture)
@@ -27,6 +32,21 @@ FIXTURE_TEARDOWN(capture)
 	fr_genl_close(self->g);
 	kt_recs_reset(&self->k);
 	kt_nets_down(&self->nets);
+}
+
+/* Was it told in the last drain that this flow is gone? */
+static bool is_told_gone(struct _test_data_capture *self, const struct flyrep_ct *key)
+{
+	unsigned int bucket = kt_bucket(key);
+	size_t i;
+
+	if (self->is_heard)
+		return self->k.has_buckets && self->k.buckets[bucket / 8] & (1 << bucket % 8);
+	for (i = 0; i < self->k.n; i++)
+		if (self->k.r[i].rec.op == FLYREP_OP_DELETE &&
+		    !memcmp(&self->k.r[i].orig, &key->orig, sizeof(key->orig)))
+			return true;
+	return false;
 }
 
 TEST_F(capture, udp_is_read_when_drained)
@@ -115,7 +135,8 @@ TEST_F(capture, ends)
 	ASSERT_EQ(0, kt_sh("conntrack -F 2>/dev/null"));
 	ASSERT_EQ(0, kt_drain(self->g, &self->k));
 	EXPECT_EQ(0, self->k.n);
-	EXPECT_EQ(1, kt_counter(self->g, FLYREP_C_DRAIN_UNSEEN));
+	/* A listener may have come too late to see it alive. */
+	EXPECT_TRUE(self->is_heard || kt_counter(self->g, FLYREP_C_DRAIN_UNSEEN) == 1);
 
 	ASSERT_EQ(0, kt_udp_once(&self->nets, "10.9.0.1", 4003, "10.9.0.2", 5003, true));
 	ASSERT_EQ(0, kt_drain(self->g, &self->k));
@@ -129,6 +150,13 @@ TEST_F(capture, ends)
 	ASSERT_EQ(0, kt_udp_once(&self->nets, "10.9.0.1", 4003, "10.9.0.2", 5003, true));
 	kt_recs_reset(&self->k);
 	ASSERT_EQ(0, kt_drain(self->g, &self->k));
+	EXPECT_TRUE(is_told_gone(self, &key));
+	if (self->is_heard) {
+		/* The new one; nobody held the memory of the old, so their ids may be the same. */
+		ASSERT_EQ(1, self->k.n);
+		EXPECT_EQ(FLYREP_OP_UPDATE, self->k.r[0].rec.op);
+		return;
+	}
 	ASSERT_EQ(2, self->k.n);
 	r = self->k.r;
 	if (r[0].rec.op != FLYREP_OP_DELETE) {
@@ -166,10 +194,10 @@ TEST_F(capture, filter)
 	/* No answer yet: not assured */
 	ASSERT_EQ(0, kt_udp_once(&self->nets, "10.9.0.1", 4004, "10.9.0.2", 5004, false));
 	ASSERT_EQ(0, kt_sh("ping -q -c 1 10.9.0.2 >/dev/null"));
-	filtered = kt_counter(self->g, FLYREP_C_CAPTURE_FILTERED);
-	EXPECT_TRUE(filtered >= 2);
 	ASSERT_EQ(0, kt_drain(self->g, &self->k));
 	EXPECT_EQ(0, self->k.n);
+	filtered = kt_counter(self->g, FLYREP_C_CAPTURE_FILTERED);
+	EXPECT_TRUE(filtered >= 2);
 
 	ASSERT_EQ(0, kt_udp_once(&self->nets, "10.9.0.1", 4004, "10.9.0.2", 5004, true));
 	ASSERT_EQ(0, kt_drain(self->g, &self->k));
@@ -230,8 +258,8 @@ TEST_F(capture, overflow_is_dirty_buckets)
 		close(fd);
 	}
 	ASSERT_TRUE(kt_wait_wake(self->g, KT_WAIT_MS));
-	EXPECT_LT(0, kt_counter(self->g, FLYREP_C_RING_OVERFLOW));
 	ASSERT_EQ(0, kt_drain(self->g, &self->k));
+	EXPECT_LT(0, kt_counter(self->g, FLYREP_C_RING_OVERFLOW));
 	EXPECT_TRUE(self->k.n >= 64 && self->k.n < n_flows);
 	ASSERT_LT(0, self->k.dirty);
 
@@ -308,14 +336,15 @@ TEST_F(capture, mute)
 	kt_recs_reset(&self->k);
 	ASSERT_EQ(0, kt_sh("conntrack -D -p udp >/dev/null 2>&1"));
 	ASSERT_EQ(0, kt_drain(self->g, &self->k));
-	EXPECT_EQ(1, self->k.n);
-	EXPECT_EQ(NULL, kt_find(&self->k, &mute));
+	EXPECT_TRUE(is_told_gone(self, &heard));
+	EXPECT_FALSE(is_told_gone(self, &mute));
+	EXPECT_EQ(self->is_heard ? 0 : 1, self->k.n);
 }
 
 /* A flow that only a snapshot told of: its end is told too. */
 TEST_F(capture, snapshot_makes_ends_news)
 {
-	struct flyrep_ct key = kt_rec(0, IPPROTO_UDP, "10.9.0.1", 4007, "10.9.0.2", 5007), *r;
+	struct flyrep_ct key = kt_rec(0, IPPROTO_UDP, "10.9.0.1", 4007, "10.9.0.2", 5007);
 
 	fr_genl_close(self->g);
 	ASSERT_EQ(0, kt_udp_once(&self->nets, "10.9.0.1", 4007, "10.9.0.2", 5007, true));
@@ -325,10 +354,8 @@ TEST_F(capture, snapshot_makes_ends_news)
 	ASSERT_EQ(0, kt_sh("conntrack -F 2>/dev/null"));
 	kt_recs_reset(&self->k);
 	ASSERT_EQ(0, kt_drain(self->g, &self->k));
-	r = kt_find(&self->k, &key);
-	ASSERT_NE(NULL, r);
-	EXPECT_EQ(FLYREP_OP_DELETE, r->rec.op);
-	EXPECT_EQ(1, self->k.n);
+	EXPECT_TRUE(is_told_gone(self, &key));
+	EXPECT_EQ(self->is_heard ? 0 : 1, self->k.n);
 }
 
 /* On a standby local flows are no news, until it ends. */

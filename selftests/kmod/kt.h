@@ -101,13 +101,13 @@ KT_UNUSED static int kt_write(const char *path, const char *text)
 	return n < 0 ? -errno : 0;
 }
 
-/* Load the module unless it is there. */
+/* Load the module unless it is there; FLYREP_PARAMS may hold parameters of it. */
 KT_UNUSED static int kt_load(void)
 {
 	if (!access("/sys/module/flyrep", F_OK))
 		return 0;
 	return kt_sh("modprobe -a nf_conntrack_netlink nf_nat nft_ct nft_nat nft_chain_nat veth "
-		     "2>/dev/null; insmod $FLYREP_KO");
+		     "2>/dev/null; insmod $FLYREP_KO $FLYREP_PARAMS");
 }
 
 /* Two new namespaces; we are in "a". */

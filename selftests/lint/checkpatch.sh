@@ -72,7 +72,7 @@ kmod=()
 for f in kmod/*.[ch] kmod/*/*.[ch]; do
 	[ "$f" = kmod/trace.h ] || kmod+=("$f")
 done
-check kmod -- "${kmod[@]}" selftests/vm/fixtures/splat/*.c || rc=1
+check kmod -- "${kmod[@]}" selftests/vm/fixtures/*/*.c || rc=1
 check trace "${trace[@]}" -- kmod/trace.[h] || rc=1
 check uapi "${uapi[@]}" -- uapi/*.h || rc=1
 check user "${user[@]}" -- {lib,agent,cli}/*.[ch] agent/hooks/*.[ch] || rc=1

@@ -13,7 +13,7 @@ rc=0 n=0
 
 allowed() {
 	case $1 in
-	kmod/* | */splat/*) echo "GPL-2.0-only|$both" ;;
+	kmod/* | */splat/* | */foreign/*) echo "GPL-2.0-only|$both" ;;
 	uapi/*) echo "GPL-2.0 WITH Linux-syscall-note|$both|$noted" ;;
 	*) echo "GPL-2.0-or-later|$both" ;;
 	esac
