@@ -21,7 +21,6 @@
 #define CHUNK_UNITS (1u << CHUNK_BITS)
 #define CHUNK_LEN (8u * CHUNK_UNITS)
 #define N_CHUNKS_MAX (1u << (32 - CHUNK_BITS))
-#define KEY_LEN_MAX 255
 #define SLOT_BITS_MAX 31
 #define MOVES_PER_CHANGE 4 /* slots split at each change while growing */
 
@@ -31,8 +30,8 @@ struct entry {
 	uint32_t next; /* in the slot, or in the free list */
 	uint32_t id;
 	uint32_t hash; /* high half */
-	uint8_t key_len;
-	uint8_t reserved[3];
+	uint16_t key_len;
+	uint8_t reserved[2];
 	uint8_t key[];
 };
 
@@ -41,7 +40,7 @@ _Static_assert(sizeof(struct entry) == 32, "48 bytes for an IPv4 flow");
 /* Units that an entry takes, and the number of its free list. */
 #define UNITS(key_len) \
 	((unsigned int)(sizeof(struct entry) + (key_len) + 7) / 8)
-#define N_SIZES (UNITS(KEY_LEN_MAX) + 1)
+#define N_SIZES (UNITS(INDEX_KEY_MAX) + 1)
 
 struct index {
 	struct fr_siphash_key hash_key;
@@ -316,7 +315,7 @@ int index_set(struct index *ix, const void *key, size_t key_len, uint64_t stamp,
 
 	if (bucket)
 		*bucket = bucket_of(hash);
-	if (key_len > KEY_LEN_MAX)
+	if (key_len > INDEX_KEY_MAX)
 		return -EINVAL;
 	grow(ix);
 	link = locate(ix, hash, key, key_len);

@@ -20,6 +20,8 @@
 #include "flyrep_records.h"
 #include "siphash.h"
 
+#define INDEX_KEY_MAX 1024	/* longest key, bytes */
+
 struct index;
 
 /**
@@ -35,7 +37,7 @@ struct index_entry {
 	uint64_t stamp;
 	uint64_t digest;
 	uint32_t id;
-	uint8_t key_len;
+	uint16_t key_len;
 	const uint8_t *key;
 };
 
@@ -52,7 +54,7 @@ bool index_find(const struct index *ix, const void *key, size_t key_len, struct 
 /**
  * index_set - insert or change an entry
  * @bucket: where not NULL, set to the bucket of the key
- * Return: 0, -ENOMEM, -ENOSPC (limit)
+ * Return: 0, -EINVAL (longer than INDEX_KEY_MAX), -ENOMEM, -ENOSPC (limit)
  */
 int index_set(struct index *ix, const void *key, size_t key_len, uint64_t stamp, uint64_t digest,
 	      uint32_t id, unsigned int *bucket);
