@@ -172,14 +172,17 @@ struct missing {
 static bool on_entry(void *cookie, const struct index_entry *e)
 {
 	struct missing *m = cookie;
-	union fr_record record = {};
+	uint8_t room[FR_RECORD_KEY_ROOM] __attribute__((aligned(8)));
 
 	if (e->stamp >= m->truth->begin)
 		return false;
 	m->truth->counts.missing++;
-	if (m->fn && !m->truth->table->from_key(&record, e->key, e->key_len)) {
-		record.rec.op = FLYREP_OP_DELETE;
-		m->fn(m->cookie, &record, m->bucket);
+	if (!m->fn)
+		return true;
+	memset(room, 0, sizeof(room));
+	if (!m->truth->table->from_key(room, e->key, e->key_len)) {
+		((struct flyrep_rec *)(void *)room)->op = FLYREP_OP_DELETE;
+		m->fn(m->cookie, room, m->bucket);
 	}
 	return true;
 }

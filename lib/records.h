@@ -19,7 +19,7 @@
 #include "flyrep_records.h"
 #include "siphash.h"
 
-#define FR_KEY_MAX_LEN 1024 /* longest canonical key of any table, bytes */
+#define FR_KEY_MAX_LEN 1024	/* longest canonical key of any table, bytes */
 
 /**
  * struct fr_table - one kind of record
@@ -29,8 +29,8 @@
  * @tail_max: longest tail, bytes
  * @key: write the canonical key (8-byte aligned buffer of FR_KEY_MAX_LEN);
  *	returns its length
- * @from_key: make a record of @op UNSPEC from a canonical key; needs room for a
- *	record (union fr_record). Bytes the key says nothing of are zero; -EINVAL if it is not one
+ * @from_key: make a record of @op UNSPEC, tail and all, from a canonical key, in
+ *	FR_RECORD_KEY_ROOM bytes that the caller has zeroed; -EINVAL if it is not one
  * @digest: 64-bit keyed digest of canonical key and of the value fields that
  *	both nodes must agree on (no timeout, age, id, stamp)
  * @check: 0, or -EINVAL with the reason in *why (static text): every field that
@@ -64,6 +64,9 @@ union fr_record {
 	struct flyrep_rec rec;
 	struct flyrep_ct ct;
 };
+
+/* Room for a record of any table that says no more than its key. */
+#define FR_RECORD_KEY_ROOM	(sizeof(union fr_record) + FR_KEY_MAX_LEN + 8)
 
 /* The bytes of one record, tail and all. */
 static inline size_t fr_record_len(const struct fr_table *table, const void *rec)

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "notes.h"
 #include "truth.h"
 
 static const struct fr_siphash_key hash_key = { "0123456789abcdef" };
@@ -145,6 +146,59 @@ static void test_aborted_snapshot_deletes_nothing(void **state)
 	truth_begin(t, NULL, 10);
 	truth_abort(t);
 	assert_int_equal(index_entries(truth_index(t)), 1);
+	truth_free(t);
+}
+
+/* --- records of any length --- */
+
+static const char *longest(char c)
+{
+	static char name[FR_KEY_MAX_LEN + 1];
+
+	memset(name, c, FR_KEY_MAX_LEN);
+	return name;
+}
+
+static void tell_missing(void *cookie, const void *rec, unsigned int bucket)
+{
+	const struct note *n = rec;
+
+	(void)bucket;
+	assert_int_equal(n->rec.op, FLYREP_OP_DELETE);
+	assert_int_equal(n->text_len, 0);
+	assert_int_equal(n->rec.tail_len, FR_KEY_MAX_LEN);
+	assert_memory_equal(n->tail, longest('b'), FR_KEY_MAX_LEN);
+	++*(unsigned int *)cookie;
+}
+
+static void test_records_with_tails(void **state)
+{
+	struct truth *t = truth_new(&note_table, &hash_key);
+	unsigned int bucket, n_missing = 0;
+	union note_room room;
+	bool is_current;
+
+	(void)state;
+	assert_non_null(t);
+	assert_int_equal(truth_put(t, note_make(&room, FLYREP_OP_UPDATE, 1, "a", "one"), 1,
+				   &bucket), FLYREP_OP_INSERT);
+	assert_int_equal(truth_put(t, note_make(&room, FLYREP_OP_UPDATE, 1, "a", "two"), 2,
+				   &bucket), FLYREP_OP_UPDATE);
+	assert_int_equal(truth_put(t, note_make(&room, FLYREP_OP_UPDATE, 2, longest('a'), "x"), 3,
+				   &bucket), FLYREP_OP_INSERT);
+	assert_int_equal(truth_put(t, note_make(&room, FLYREP_OP_UPDATE, 3, longest('b'), "y"), 4,
+				   &bucket), FLYREP_OP_INSERT);
+	truth_begin(t, NULL, 10);
+	assert_int_equal(truth_name(t, note_make(&room, FLYREP_OP_UPDATE, 1, "a", "two"), 11,
+				    &bucket, &is_current), FLYREP_OP_UNSPEC);
+	assert_true(is_current);
+	assert_int_equal(truth_name(t, note_make(&room, FLYREP_OP_UPDATE, 2, longest('a'), "z"),
+				    12, &bucket, &is_current), FLYREP_OP_UPDATE);
+	truth_end(t, tell_missing, &n_missing, NULL);
+	assert_int_equal(n_missing, 1);
+	assert_int_equal(index_entries(truth_index(t)), 2);
+	assert_int_equal(truth_put(t, note_make(&room, FLYREP_OP_DELETE, 2, longest('a'), ""), 13,
+				   &bucket), FLYREP_OP_DELETE);
 	truth_free(t);
 }
 
@@ -285,6 +339,7 @@ int main(void)
 		cmocka_unit_test(test_stale_read_changes_nothing),
 		cmocka_unit_test(test_snapshot_finds_what_is_gone),
 		cmocka_unit_test(test_aborted_snapshot_deletes_nothing),
+		cmocka_unit_test(test_records_with_tails),
 		cmocka_unit_test(test_any_history_converges),
 	};
 
