@@ -3,7 +3,7 @@
  * Backlog: the encoded batches of this node's stream, numbered without a gap,
  * bounded in bytes, kept for all peers together. A peer's cursor is just a
  * sequence number. When there is no room the oldest batch goes; on_drop tells the caller which
- * buckets it held, before it goes, so that peers which still needed it can be repaired.
+ * buckets of which table it held, before it goes, so that peers which still needed it can be repaired.
  */
 #ifndef BACKLOG_H
 #define BACKLOG_H
@@ -18,6 +18,7 @@ struct backlog;
  * @seq: number in the stream, from 1
  * @captured_ns: CLOCK_MONOTONIC time of its oldest change
  * @encoded_ns: CLOCK_MONOTONIC time at which it was encoded
+ * @table: of its records
  * @n_changes: records in it
  * @len: bytes of @frame, head included
  * @frame: head and payload
@@ -27,6 +28,7 @@ struct backlog_batch {
 	uint64_t seq;
 	uint64_t captured_ns;
 	uint64_t encoded_ns;
+	uint8_t table;
 	uint32_t n_changes;
 	uint32_t len;
 	const uint8_t *frame;

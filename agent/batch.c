@@ -6,39 +6,66 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Columns are never larger than their records, but for the number of these. */
+#define COUNT_LEN	16
+#define ROOM		(FR_FRAME_MAX_LEN - COUNT_LEN)
+
+struct encoder {
+	struct fr_squeeze *squeeze;	/* NULL: do not compress */
+	uint8_t raw[FR_FRAME_MAX_LEN];	/* columns */
+	uint8_t frame[FR_FRAME_HEAD_LEN + FR_FRAME_MAX_LEN];
+};
+
 struct batch {
 	const struct fr_table *table;
 	size_t n;
 	size_t n_max;
-	bool compress;
+	size_t len;		/* of the records */
+	size_t len_max;		/* there is room for any one more up to here */
 	uint64_t captured_ns;
-	struct fr_squeeze *squeeze;
 	uint8_t *recs;
 	uint16_t *buckets;
-	uint8_t *raw;		/* columns */
-	uint8_t *frame;
-	size_t raw_len;		/* room in raw, and behind the head in frame */
 };
 
-struct batch *batch_new(const struct fr_table *table, size_t n_max, bool compress)
+struct encoder *encoder_new(bool compress)
 {
+	/* Not zeroed: no page of it is touched before it is needed. */
+	struct encoder *e = malloc(sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->squeeze = compress ? fr_squeeze_new() : NULL;
+	if (compress && !e->squeeze) {
+		free(e);
+		return NULL;
+	}
+	return e;
+}
+
+void encoder_free(struct encoder *e)
+{
+	if (!e)
+		return;
+	fr_squeeze_free(e->squeeze);
+	free(e);
+}
+
+struct batch *batch_new(const struct fr_table *table, size_t n_max)
+{
+	size_t longest = (size_t)table->rec_len + table->tail_max, room = n_max * longest;
 	struct batch *b = calloc(1, sizeof(*b));
 
 	if (!b)
 		return NULL;
+	if (room > ROOM)
+		room = ROOM;
 	b->table = table;
 	b->n_max = n_max;
-	b->compress = compress;
+	b->len_max = room - longest;
 	b->captured_ns = UINT64_MAX;
-	b->raw_len = 16 + n_max * table->rec_len; /* columns are never larger than records */
-	if (b->raw_len > FR_FRAME_MAX_LEN)
-		b->raw_len = FR_FRAME_MAX_LEN;
-	b->squeeze = fr_squeeze_new();
-	b->recs = malloc(n_max * table->rec_len);
+	b->recs = malloc(room);
 	b->buckets = malloc(n_max * sizeof(*b->buckets));
-	b->raw = malloc(b->raw_len);
-	b->frame = malloc(FR_FRAME_HEAD_LEN + b->raw_len);
-	if (!b->squeeze || !b->recs || !b->buckets || !b->raw || !b->frame) {
+	if (!b->recs || !b->buckets) {
 		batch_free(b);
 		return NULL;
 	}
@@ -49,21 +76,20 @@ void batch_free(struct batch *b)
 {
 	if (!b)
 		return;
-	fr_squeeze_free(b->squeeze);
 	free(b->recs);
 	free(b->buckets);
-	free(b->raw);
-	free(b->frame);
 	free(b);
 }
 
 void batch_add(struct batch *b, const void *rec, uint8_t op, unsigned int bucket,
 	       uint64_t captured_ns)
 {
-	uint8_t *slot = b->recs + b->n * b->table->rec_len;
+	uint8_t *slot = b->recs + b->len;
+	size_t len = fr_record_len(b->table, rec);
 
-	memcpy(slot, rec, b->table->rec_len);
+	memcpy(slot, rec, len);
 	((struct flyrep_rec *)(void *)slot)->op = op;
+	b->len += len;
 	b->buckets[b->n++] = bucket;
 	if (captured_ns < b->captured_ns)
 		b->captured_ns = captured_ns;
@@ -71,7 +97,7 @@ void batch_add(struct batch *b, const void *rec, uint8_t op, unsigned int bucket
 
 bool batch_is_full(const struct batch *b)
 {
-	return b->n == b->n_max;
+	return b->n == b->n_max || b->len > b->len_max;
 }
 
 size_t batch_count(const struct batch *b)
@@ -92,32 +118,66 @@ const uint16_t *batch_buckets(const struct batch *b)
 void batch_reset(struct batch *b)
 {
 	b->n = 0;
+	b->len = 0;
 	b->captured_ns = UINT64_MAX;
 }
 
-ssize_t batch_encode(struct batch *b, uint64_t seq, uint8_t flags, const uint8_t **frame)
+/* Take out what the encoder refuses; false: that was nothing. */
+static bool leave_out_refused(struct batch *b,
+			      void (*on_refused)(void *cookie, unsigned int bucket,
+						 const char *why),
+			      void *cookie)
+{
+	size_t i, n = b->n, len;
+	uint8_t *rec = b->recs;
+	const char *why;
+
+	b->n = 0;
+	b->len = 0;
+	for (i = 0; i < n; i++, rec += len) {
+		len = fr_record_len(b->table, rec);
+		if (b->table->check(rec, &why)) {
+			on_refused(cookie, b->buckets[i], why);
+			continue;
+		}
+		memmove(b->recs + b->len, rec, len);
+		b->len += len;
+		b->buckets[b->n++] = b->buckets[i];
+	}
+	return b->n < n;
+}
+
+ssize_t batch_encode(struct batch *b, struct encoder *e, uint64_t seq, uint8_t flags,
+		     const uint8_t **frame,
+		     void (*on_refused)(void *cookie, unsigned int bucket, const char *why),
+		     void *cookie)
 {
 	struct fr_frame_head head = { .type = FR_FRAME_BATCH, .flags = flags,
 				      .table = b->table->id, .seq = seq };
+	uint8_t *payload = e->frame + FR_FRAME_HEAD_LEN;
 	struct fr_writer w;
 	ssize_t len;
 	int rc;
 
-	fr_writer_init(&w, b->raw, b->raw_len);
-	rc = b->table->encode(&w, b->recs, b->n);
+	do {
+		if (!b->n)
+			return 0;
+		fr_writer_init(&w, e->raw, sizeof(e->raw));
+		rc = b->table->encode(&w, b->recs, b->n);
+	} while (rc == -EINVAL && leave_out_refused(b, on_refused, cookie));
 	if (rc < 0)
 		return rc;
 	len = fr_writer_len(&w);
-	if (b->compress) {
-		len = fr_squeeze_pack(b->squeeze, b->frame + FR_FRAME_HEAD_LEN, b->raw_len, b->raw,
-				      len, &head.flags);
+	if (e->squeeze) {
+		len = fr_squeeze_pack(e->squeeze, payload, FR_FRAME_MAX_LEN, e->raw, len,
+				      &head.flags);
 		if (len < 0)
 			return len;
 	} else {
-		memcpy(b->frame + FR_FRAME_HEAD_LEN, b->raw, len);
+		memcpy(payload, e->raw, len);
 	}
 	head.len = len;
-	fr_frame_head_encode(b->frame, &head);
-	*frame = b->frame;
+	fr_frame_head_encode(e->frame, &head);
+	*frame = e->frame;
 	return FR_FRAME_HEAD_LEN + len;
 }

@@ -13,22 +13,31 @@
 #include "records.h"
 
 struct batch;
+struct encoder;
+
+/**
+ * encoder_new - room to make frames in, shared by all batches of a thread
+ * @compress: try zstd
+ */
+struct encoder *encoder_new(bool compress);
+void encoder_free(struct encoder *e);
 
 /**
  * batch_new - an empty batch
- * @n_max: most records, 1 .. FR_BATCH_MAX
- * @compress: try zstd
+ * @n_max: most records, 1 .. FR_BATCH_MAX; bounded in bytes too, so that its frame
+ *	never is longer than FR_FRAME_MAX_LEN
  */
-struct batch *batch_new(const struct fr_table *table, size_t n_max, bool compress);
+struct batch *batch_new(const struct fr_table *table, size_t n_max);
 void batch_free(struct batch *b);
 
 /**
- * batch_add - append a record; the caller has checked batch_is_full()
+ * batch_add - append a record, its tail with it; the caller has checked batch_is_full()
  * @op: enum flyrep_op that goes into it
  * @captured_ns: when it changed, CLOCK_MONOTONIC
  */
 void batch_add(struct batch *b, const void *rec, uint8_t op, unsigned int bucket,
 	       uint64_t captured_ns);
+/* No room for any record of the table. */
 bool batch_is_full(const struct batch *b);
 size_t batch_count(const struct batch *b);
 /* Of the oldest record; UINT64_MAX when empty. */
@@ -39,11 +48,16 @@ void batch_reset(struct batch *b);
 /**
  * batch_encode - make the frame of what was added
  * @flags: FR_FRAME_F_REPAIR or 0
- * @frame: set to head and payload, valid until the next call
- * Return: length in bytes, or -errno (a record that is not well-formed, memory)
+ * @frame: set to head and payload, valid until the next call with this @e
+ * @on_refused: a record is not well-formed: called with its bucket and why, and the batch is
+ *	without it from then on. The others do not suffer
+ * Return: length in bytes, 0 when nothing is left to send, or -errno
  *
- * The batch is left as it is.
+ * But for what was refused, the batch is left as it is.
  */
-ssize_t batch_encode(struct batch *b, uint64_t seq, uint8_t flags, const uint8_t **frame);
+ssize_t batch_encode(struct batch *b, struct encoder *e, uint64_t seq, uint8_t flags,
+		     const uint8_t **frame,
+		     void (*on_refused)(void *cookie, unsigned int bucket, const char *why),
+		     void *cookie);
 
 #endif

@@ -198,31 +198,123 @@ static json_t *module_json(struct flow *f)
 	return o;
 }
 
-static json_t *tables_json(struct flow *f)
+/* How a link stands in one table, as far as an audit of this session told. */
+struct step {
+	bool is_known;
+	bool is_equal;
+	unsigned int n_buckets;		/* that differ; the standby does not know how many */
+};
+
+static struct step step_of(const struct flow_link *l, uint8_t table)
 {
-	struct index *ix = truth_index(f->truth);
+	const struct receive_figures *r = receive_figures(l->receive);
+	const struct ship_table_figures *t = ship_table_figures(l->ship, table);
+	struct step s = { 0 };
+
+	if (l->relation == ROLE_READ) {
+		s.is_known = receive_is_started(l->receive) && r->last_audit_ns &&
+			     receive_tables(l->receive) >> table & 1;
+		s.is_equal = !receive_table_figures(l->receive, table)->n_groups;
+	} else if (t) {
+		s.is_known = ship_figures(l->ship)->last_audit_ns;
+		s.n_buckets = t->n_dirty > t->n_differ ? t->n_dirty : t->n_differ;
+		s.is_equal = !s.n_buckets;
+	}
+	return s;
+}
+
+/* The worst of all links; null where nothing is known. */
+static void add_step(json_t *o, const struct flow *f, uint8_t table)
+{
+	bool is_known = false, is_equal = true, is_counted = true;
+	unsigned int n_buckets = 0;
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++) {
+		struct step s = step_of(&f->links[i], table);
+
+		if (!s.is_known)
+			continue;
+		is_known = true;
+		is_equal &= s.is_equal;
+		is_counted &= s.is_equal || s.n_buckets;
+		n_buckets = s.n_buckets > n_buckets ? s.n_buckets : n_buckets;
+	}
+	json_object_set_new(o, "in_step", is_known ? json_boolean(is_equal) : json_null());
+	json_object_set_new(o, "buckets_differ",
+			    is_known && is_counted ? json_integer(n_buckets) : json_null());
+}
+
+static json_t *table_json(const struct flow_table *t)
+{
+	struct index *ix = truth_index(t->truth);
+	json_t *o = json_object();
 	char digest[20];
-	json_t *o = json_object(), *a = json_array();
 
 	snprintf(digest, sizeof(digest), "%016lx", index_digest(ix));
-	json_object_set_new(o, "table", json_string(truth_table(f->truth)->name));
+	json_object_set_new(o, "table", json_string(t->row->name));
 	json_object_set_new(o, "entries", json_integer(index_entries(ix)));
 	json_object_set_new(o, "memory_bytes", json_integer(index_memory(ix)));
 	json_object_set_new(o, "digest", json_string(digest));
-	json_array_append_new(a, o);
+	add_step(o, t->flow, t->row->id);
+	return o;
+}
+
+static json_t *tables_json(const struct flow *f)
+{
+	json_t *a = json_array();
+	size_t i;
+
+	for (i = 0; i < f->n_tables; i++)
+		if (!f->tables[i].is_missing)
+			json_array_append_new(a, table_json(&f->tables[i]));
 	return a;
+}
+
+/* What one end of a session replicates and the other does not. */
+static void warn_of_tables(json_t *warnings, const struct flow_link *l)
+{
+	uint64_t ours = l->flow->stream.tables, theirs = peer_hello(l->peer)->tables;
+	char names[FLOW_NAMES_LEN];
+
+	if (peer_state(l->peer) != PEER_UP)
+		return;
+	if (ours & ~theirs)
+		json_array_append_new(warnings,
+				      json_sprintf("peer %s does not replicate %s",
+						   peer_id(l->peer),
+						   flow_table_names(ours & ~theirs, names,
+								    sizeof(names))));
+	if (theirs & ~ours)
+		json_array_append_new(warnings,
+				      json_sprintf("peer %s replicates %s, this node does not",
+						   peer_id(l->peer),
+						   flow_table_names(theirs & ~ours, names,
+								    sizeof(names))));
 }
 
 static json_t *warnings_json(struct flow *f)
 {
 	const struct inject_counts *ic = inject_counts(f->inject);
 	json_t *a = json_array();
+	size_t i;
 
 	if (drain_trouble(f->drain)[0])
 		json_array_append_new(a, json_string(drain_trouble(f->drain)));
+	for (i = 0; i < f->n_tables; i++) {
+		const struct flow_table *t = &f->tables[i];
+
+		if (t->is_missing)
+			json_array_append_new(a, json_sprintf("the module has no table %s",
+							      t->row->name));
+		if (t->n_refused)
+			json_array_append_new(a, json_sprintf("%lu malformed records of %s were not sent",
+							      t->n_refused, t->row->name));
+	}
+	for (i = 0; i < f->n_links; i++)
+		warn_of_tables(a, &f->links[i]);
 	if (ic->full)
-		json_array_append_new(a, json_sprintf("%lu records found the conntrack table full",
-						      ic->full));
+		json_array_append_new(a, json_sprintf("%lu records found their table full", ic->full));
 	if (ic->clash)
 		json_array_append_new(a, json_sprintf("%lu records found their NAT port taken",
 						      ic->clash));
@@ -384,29 +476,82 @@ static void validate_free(struct validate *v)
 	free(v);
 }
 
-static json_t *validate_link_json(const struct validate *v, size_t i, bool *equal)
+/* What a comparison found in one table, or in all of them. */
+struct verdict {
+	bool is_equal;
+	uint64_t entries_local;
+	uint64_t entries_remote;
+	uint64_t n_buckets;
+	uint64_t missing;
+	uint64_t stale;
+	uint64_t differ;
+};
+
+static struct verdict verdict_of(const struct validate *v, const struct flow_link *l,
+				 const struct flow_table *t)
 {
-	const struct flow_link *l = &v->control->flow->links[i];
-	const struct ship_figures *s = ship_figures(l->ship);
-	const struct receive_figures *r = receive_figures(l->receive);
-	const struct flow_check *self = &v->control->flow->check;
+	const struct receive_table_figures *r = receive_table_figures(l->receive, t->row->id);
+	const struct ship_table_figures *s = ship_table_figures(l->ship, t->row->id);
+	const struct fr_checked *checked = &l->checked[t->row->id];
 	bool reads = l->relation == ROLE_READ;
-	bool is_equal = reads ? r->is_equal : s->is_equal;
-	uint64_t missing = 0, stale = 0, differ = 0;
+	struct verdict d = {
+		.is_equal = reads ? !r->n_groups : s && !s->n_differ,
+		.entries_local = index_entries(truth_index(t->truth)),
+		.entries_remote = reads ? r->writer_entries : s ? s->remote_entries : 0,
+		.n_buckets = s ? s->n_differ : 0,
+	};
 
 	if (v->is_deep) {
-		missing = reads ? self->counts.missing : l->checked.missing;
-		stale = reads ? self->counts.added : l->checked.stale;
-		differ = reads ? self->counts.changed : l->checked.differ;
+		d.missing = reads ? t->counts.missing : checked->missing;
+		d.stale = reads ? t->counts.added : checked->stale;
+		d.differ = reads ? t->counts.changed : checked->differ;
 	}
-	*equal &= is_equal;
-	return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "id", peer_id(l->peer),
-			 "equal", is_equal, "entries_local",
-			 (json_int_t)index_entries(truth_index(v->control->flow->truth)),
-			 "entries_remote",
-			 (json_int_t)(reads ? r->writer_entries : s->remote_entries),
-			 "buckets_differ", (json_int_t)s->n_differ, "missing", (json_int_t)missing,
-			 "stale", (json_int_t)stale, "differ", (json_int_t)differ);
+	return d;
+}
+
+static void verdict_add(struct verdict *sum, const struct verdict *d)
+{
+	sum->is_equal &= d->is_equal;
+	sum->entries_local += d->entries_local;
+	sum->entries_remote += d->entries_remote;
+	sum->n_buckets += d->n_buckets;
+	sum->missing += d->missing;
+	sum->stale += d->stale;
+	sum->differ += d->differ;
+}
+
+static json_t *verdict_json(const char *what, const char *name, const struct verdict *d)
+{
+	return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", what, name, "equal",
+			 d->is_equal, "entries_local", (json_int_t)d->entries_local,
+			 "entries_remote", (json_int_t)d->entries_remote, "buckets_differ",
+			 (json_int_t)d->n_buckets, "missing", (json_int_t)d->missing, "stale",
+			 (json_int_t)d->stale, "differ", (json_int_t)d->differ);
+}
+
+static json_t *validate_link_json(const struct validate *v, size_t i, bool *equal)
+{
+	const struct flow *f = v->control->flow;
+	const struct flow_link *l = &f->links[i];
+	uint64_t travels = l->relation == ROLE_READ ? receive_tables(l->receive) :
+						      ship_tables(l->ship);
+	struct verdict sum = { .is_equal = true }, d;
+	json_t *tables = json_array(), *o;
+	size_t k;
+
+	for (k = 0; k < f->n_tables; k++) {
+		const struct flow_table *t = &f->tables[k];
+
+		if (!(travels >> t->row->id & 1))
+			continue;
+		d = verdict_of(v, l, t);
+		verdict_add(&sum, &d);
+		json_array_append_new(tables, verdict_json("table", t->row->name, &d));
+	}
+	*equal &= sum.is_equal;
+	o = verdict_json("id", peer_id(l->peer), &sum);
+	json_object_set_new(o, "tables", tables);
+	return o;
 }
 
 static void validate_finish(struct validate *v)
@@ -594,6 +739,6 @@ void control_summary(struct control *c, char *buf, size_t len)
 {
 	struct flow *f = c->flow;
 
-	snprintf(buf, len, "%s, %s, %zu flows, %zu peers", fr_role_name(f->role.role),
-		 node_state(f), index_entries(truth_index(f->truth)), f->n_links);
+	snprintf(buf, len, "%s, %s, %lu entries, %zu peers", fr_role_name(f->role.role),
+		 node_state(f), flow_entries(f), f->n_links);
 }

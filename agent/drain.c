@@ -66,8 +66,7 @@ static void on_dirty(void *cookie, uint8_t table, uint32_t n, const uint8_t *buc
 	struct drain *d = cookie;
 
 	(void)n;
-	if (table == FLYREP_TABLE_CONNTRACK)
-		d->ops->dirty(d->cookie, buckets ? buckets : all);
+	d->ops->dirty(d->cookie, table, buckets ? buckets : all);
 }
 
 static void on_drained(void *cookie, uint64_t stamp)

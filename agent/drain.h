@@ -17,11 +17,12 @@ struct drain;
 
 /**
  * struct drain_ops - what the owner hears; all on the loop thread
- * @attached: bound. Nothing of the kernel is known; a dirty() with all buckets follows
+ * @attached: bound. Nothing of the kernel is known; before the first drained() a dirty() with
+ *	all buckets follows for each table that the module has
  * @detached: the module is gone; a running snapshot is void
  * @records: changes, packed, rec_len as in the table's row
  * @drained: the ring is empty for now
- * @dirty: these buckets changed unseen: take a snapshot of them
+ * @dirty: these buckets of a table changed unseen: take a snapshot of them
  * @snap_begin: order of reads: @stamp
  * @snap_records: packed records
  * @snap_end: 0, or -errno: it is void
@@ -31,7 +32,7 @@ struct drain_ops {
 	void (*detached)(void *cookie);
 	void (*records)(void *cookie, uint8_t table, const void *recs, size_t n);
 	void (*drained)(void *cookie);
-	void (*dirty)(void *cookie, const uint8_t *buckets);
+	void (*dirty)(void *cookie, uint8_t table, const uint8_t *buckets);
 	void (*snap_begin)(void *cookie, uint64_t stamp);
 	void (*snap_records)(void *cookie, uint8_t table, const void *recs, size_t n);
 	void (*snap_end)(void *cookie, int err);

@@ -13,11 +13,86 @@
 
 #define BATCH_MAX	8192	/* records that fit FR_FRAME_MAX_LEN, whatever they hold */
 #define REPAIR_BATCH	1000
-#define MUTE_MS		20000	/* between two looks at flows that raise no events */
-#define TABLE		FLYREP_TABLE_CONNTRACK
+#define MUTE_MS		20000	/* between two looks at objects that raise no events */
 
 static void schedule(struct flow *f);
 static void relate_all(struct flow *f);
+
+/* --- sets of buckets --- */
+
+static void buckets_add(struct flow_buckets *b, const uint8_t bits[FLYREP_BUCKETS_LEN])
+{
+	size_t i;
+
+	for (i = 0; i < FLYREP_BUCKETS_LEN; i++)
+		b->bits[i] |= bits[i];
+	b->is_any = true;
+}
+
+static void buckets_add_all(struct flow_buckets *b)
+{
+	memset(b->bits, 0xff, sizeof(b->bits));
+	b->is_any = true;
+}
+
+static void buckets_clear(struct flow_buckets *b)
+{
+	memset(b, 0, sizeof(*b));
+}
+
+/* --- tables --- */
+
+static struct flow_table *table_of(const struct flow *f, unsigned int id)
+{
+	return id < FR_TABLES_MAX ? f->by_id[id] : NULL;
+}
+
+/* What is offered to peers: what the module has, as far as that is known. */
+static uint64_t tables_here(const struct flow *f)
+{
+	uint64_t tables = 0;
+	size_t i;
+
+	for (i = 0; i < f->n_tables; i++)
+		if (!f->tables[i].is_missing)
+			tables |= 1ull << f->tables[i].row->id;
+	return tables;
+}
+
+/* What travels between this node and a peer. */
+static uint64_t tables_agreed(const struct flow *f, const struct flow_link *l)
+{
+	return f->stream.tables & peer_hello(l->peer)->tables;
+}
+
+uint64_t flow_entries(const struct flow *f)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < f->n_tables; i++)
+		n += index_entries(truth_index(f->tables[i].truth));
+	return n;
+}
+
+const char *flow_table_names(uint64_t tables, char *buf, size_t len)
+{
+	unsigned int id;
+	size_t at = 0;
+
+	buf[0] = '\0';
+	for (id = 0; id < FR_TABLES_MAX && at < len; id++) {
+		const struct fr_table *t = fr_table_by_id(id);
+
+		if (!(tables >> id & 1))
+			continue;
+		if (t)
+			at += snprintf(buf + at, len - at, "%s%s", at ? ", " : "", t->name);
+		else
+			at += snprintf(buf + at, len - at, "%stable %u", at ? ", " : "", id);
+	}
+	return buf;
+}
 
 /* --- writer: drain → truth → batch → backlog → ship --- */
 
@@ -29,38 +104,78 @@ static void kick_all(struct flow *f)
 		ship_kick(f->links[i].ship);
 }
 
-static void dirty_all(struct flow *f, const uint16_t *buckets, size_t n)
+static void dirty_all(struct flow_table *t, const uint16_t *buckets, size_t n)
 {
+	struct flow *f = t->flow;
 	size_t i, k;
 
 	for (i = 0; i < f->n_links; i++)
 		for (k = 0; k < n; k++)
-			ship_dirty(f->links[i].ship, buckets[k]);
+			ship_dirty(f->links[i].ship, t->row->id, buckets[k]);
 }
 
-/* Put what was collected into the backlog. */
-static void flush(void *cookie)
+static void on_repair_refused(void *cookie, unsigned int bucket, const char *why)
 {
-	struct flow *f = cookie;
+	struct flow_table *t = cookie;
+
+	(void)bucket; /* it will differ at every audit, and that is true */
+	t->n_refused++;
+	if (fr_log_allow(&t->flow->log_limit, "batch"))
+		fr_err("batch: a record of %s cannot be sent: %s", t->row->name, why);
+}
+
+static void on_batch_refused(void *cookie, unsigned int bucket, const char *why)
+{
+	uint16_t dirty = bucket;
+
+	on_repair_refused(cookie, bucket, why);
+	dirty_all(cookie, &dirty, 1);
+}
+
+/* Put what was collected of a table into the backlog. */
+static void flush_table(struct flow_table *t)
+{
+	struct flow *f = t->flow;
 	struct backlog_batch b = {
-		.captured_ns = batch_captured_ns(f->batch),
+		.captured_ns = batch_captured_ns(t->batch),
 		.encoded_ns = monotonic_ns(),
-		.n_changes = batch_count(f->batch),
-		.buckets = batch_buckets(f->batch),
+		.table = t->row->id,
 	};
 	ssize_t len;
 
-	sd_event_source_set_enabled(f->pace, SD_EVENT_OFF);
-	if (!b.n_changes)
+	if (!batch_count(t->batch))
 		return;
-	len = batch_encode(f->batch, backlog_next_seq(f->backlog), 0, &b.frame);
+	len = batch_encode(t->batch, f->encoder, backlog_next_seq(f->backlog), 0, &b.frame,
+			   on_batch_refused, t);
 	b.len = len;
-	if (len < 0 || !backlog_push(f->backlog, &b)) {
-		fr_err("batch: %zu changes could not be kept, their buckets will be repaired",
-		       batch_count(f->batch));
-		dirty_all(f, b.buckets, b.n_changes);
+	b.n_changes = batch_count(t->batch);
+	b.buckets = batch_buckets(t->batch);
+	if (b.n_changes && (len < 0 || !backlog_push(f->backlog, &b))) {
+		fr_err("batch: %u changes of %s could not be kept, their buckets will be repaired",
+		       b.n_changes, t->row->name);
+		dirty_all(t, b.buckets, b.n_changes);
 	}
-	batch_reset(f->batch);
+	batch_reset(t->batch);
+}
+
+static void flush(void *cookie)
+{
+	struct flow *f = cookie;
+	size_t i;
+
+	sd_event_source_set_enabled(f->pace, SD_EVENT_OFF);
+	for (i = 0; i < f->n_tables; i++)
+		flush_table(&f->tables[i]);
+}
+
+/* Changes that wait for their batch. */
+static size_t n_collected(const struct flow *f)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < f->n_tables; i++)
+		n += batch_count(f->tables[i].batch);
+	return n;
 }
 
 static bool is_link_idle(const struct flow *f)
@@ -76,7 +191,7 @@ static bool is_link_idle(const struct flow *f)
 /* The ring is empty: send now, unless a batch is under way to everybody. */
 static void pace(struct flow *f)
 {
-	if (!batch_count(f->batch))
+	if (!n_collected(f))
 		return;
 	if (is_link_idle(f)) {
 		flush(f);
@@ -98,17 +213,18 @@ static int on_pace(sd_event_source *s, uint64_t usec, void *cookie)
 	return 0;
 }
 
-static void publish(struct flow *f, const void *rec, int op, unsigned int bucket)
+static void publish(struct flow_table *t, const void *rec, int op, unsigned int bucket)
 {
 	const struct flyrep_rec *head = rec;
+	struct flow *f = t->flow;
 	uint64_t now;
 
 	if (!f->is_known)
 		return;
 	now = monotonic_ns();
-	batch_add(f->batch, rec, op, bucket, now - head->age_us * 1000ull);
-	if (batch_is_full(f->batch)) {
-		flush(f);
+	batch_add(t->batch, rec, op, bucket, now - head->age_us * 1000ull);
+	if (batch_is_full(t->batch)) {
+		flush_table(t);
 		kick_all(f);
 	}
 }
@@ -136,9 +252,10 @@ static int inject(void *cookie, uint8_t table, const void *recs, size_t n,
 }
 
 /* A standby hears of its kernel only what goes wrong there. */
-static void on_standby_record(struct flow *f, const void *rec)
+static void on_standby_record(struct flow_table *t, const void *rec)
 {
 	const struct flyrep_rec *head = rec;
+	struct flow *f = t->flow;
 	unsigned int bucket;
 
 	if (!(head->flags & FLYREP_REC_F_REMOTE)) {
@@ -146,7 +263,7 @@ static void on_standby_record(struct flow *f, const void *rec)
 		return;
 	}
 	if (head->op == FLYREP_OP_DELETE &&
-	    truth_put(f->truth, rec, next_order(f), &bucket) == FLYREP_OP_DELETE)
+	    truth_put(t->truth, rec, next_order(f), &bucket) == FLYREP_OP_DELETE)
 		f->n_lost++;
 }
 
@@ -157,47 +274,81 @@ static bool is_writer(const struct flow *f)
 	return f->role.role == FR_ROLE_PRIMARY;
 }
 
-static const void *nth(const struct flow *f, const void *recs, size_t i)
+static void become_known(struct flow *f)
 {
-	return (const uint8_t *)recs + i * truth_table(f->truth)->rec_len;
+	size_t i;
+
+	for (i = 0; i < f->n_tables; i++)
+		if (!f->tables[i].is_known && !f->tables[i].is_missing)
+			return;
+	f->is_known = true;
+	f->stream.tables = tables_here(f);
+	for (i = 0; i < f->n_tables; i++)
+		if (f->tables[i].is_known)
+			fr_info("replication: %s: %zu known", f->tables[i].row->name,
+				index_entries(truth_index(f->tables[i].truth)));
+	relate_all(f);
+	peers_hurry(f->peers);
 }
 
 static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 {
 	struct flow *f = cookie;
-	size_t i;
+	struct flow_table *t = table_of(f, table);
+	const struct flyrep_rec *rec = recs;
 
-	if (table != TABLE)
+	if (!t)
 		return;
-	for (i = 0; i < n; i++) {
-		const struct flyrep_rec *rec = nth(f, recs, i);
+	for (; n; n--, rec = fr_record_next(t->row, rec)) {
 		unsigned int bucket;
 		int op;
 
 		if (!is_writer(f)) {
-			on_standby_record(f, rec);
+			on_standby_record(t, rec);
 			continue;
 		}
-		op = truth_put(f->truth, rec, rec->stamp, &bucket);
+		op = truth_put(t->truth, rec, rec->stamp, &bucket);
 		if (op > FLYREP_OP_UNSPEC)
-			publish(f, rec, op, bucket);
+			publish(t, rec, op, bucket);
 	}
+}
+
+static void on_dirty(void *cookie, uint8_t table, const uint8_t *buckets)
+{
+	struct flow_table *t = table_of(cookie, table);
+
+	if (!t)
+		return;
+	buckets_add(&t->dirty, buckets);
+	schedule(cookie);
+}
+
+/* All tables that the module has were called dirty when it was bound. */
+static void find_missing(struct flow *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->n_tables; i++) {
+		struct flow_table *t = &f->tables[i];
+
+		if (t->is_known || t->dirty.is_any || f->job_table == t)
+			continue;
+		t->is_missing = true;
+		fr_warn("drain: the module has no table %s; it is not replicated", t->row->name);
+	}
+	if (!f->is_known)
+		become_known(f);
 }
 
 static void on_drained(void *cookie)
 {
-	pace(cookie);
-}
-
-static void on_dirty(void *cookie, const uint8_t *buckets)
-{
 	struct flow *f = cookie;
-	size_t i;
 
-	for (i = 0; i < sizeof(f->dirty); i++)
-		f->dirty[i] |= buckets[i];
-	f->has_dirty = true;
-	schedule(f);
+	if (!f->is_drained) {
+		f->is_drained = true;
+		find_missing(f);
+	}
+	pace(f);
 }
 
 /* What the running snapshot was for no longer holds; its pieces are ignored from here on. */
@@ -205,33 +356,45 @@ static void cancel_job(struct flow *f)
 {
 	if (f->job_link)
 		ship_repair_end(f->job_link->ship, -ECANCELED);
+	if (f->job_table)
+		truth_abort(f->job_table->truth);
 	f->job_link = NULL;
+	f->job_table = NULL;
 	f->job = FLOW_JOB_NONE;
-	truth_abort(f->truth);
 	drain_snapshot_hold(f->drain, false);
 }
 
-/* Nothing the index says can be trusted; learn the table before meeting anybody. */
+static void forget_table(struct flow_table *t)
+{
+	t->is_known = false;
+	t->is_missing = false;
+	buckets_clear(&t->dirty);
+	buckets_clear(&t->mute);
+	batch_reset(t->batch);
+	batch_reset(t->repair);
+	index_forget_stamps(truth_index(t->truth));
+}
+
+/* Nothing the indexes say can be trusted; learn the tables before meeting anybody. */
 static void forget(struct flow *f)
 {
+	size_t i;
+
 	cancel_job(f);
 	f->is_known = false;
-	f->has_dirty = false;
-	f->has_mute = false;
-	memset(f->dirty, 0, sizeof(f->dirty));
-	memset(f->mute, 0, sizeof(f->mute));
-	batch_reset(f->batch);
-	batch_reset(f->repair);
-	index_forget_stamps(truth_index(f->truth));
+	for (i = 0; i < f->n_tables; i++)
+		forget_table(&f->tables[i]);
 }
 
 static void on_attached(void *cookie)
 {
 	struct flow *f = cookie;
+	size_t i;
 
-	if (!is_writer(f))
-		index_clear(truth_index(f->truth));
+	for (i = 0; !is_writer(f) && i < f->n_tables; i++)
+		index_clear(truth_index(f->tables[i].truth));
 	forget(f); /* dirty() follows */
+	f->is_drained = false;
 	peers_restart(f->peers, "its kernel module is back");
 }
 
@@ -254,43 +417,50 @@ static void on_snap_begin(void *cookie, uint64_t stamp)
 		return;
 	/* A standby orders by its own count: what the stream brings from now on is newer. */
 	f->job_order = is_writer(f) ? stamp : next_order(f);
-	if (truth_begin(f->truth, f->job_buckets, f->job_order) < 0) {
+	if (truth_begin(f->job_table->truth, f->job_buckets, f->job_order) < 0) {
 		fr_err("drain: out of memory for a snapshot");
+		buckets_add(&f->job_table->dirty, f->job_buckets);
 		cancel_job(f);
 	}
 }
 
 /* Send what was collected for the peer in repair. */
-static void flush_repair(struct flow *f)
+static void flush_repair(struct flow_table *t)
 {
+	struct flow *f = t->flow;
 	struct ship *s = f->job_link->ship;
 	const uint8_t *frame;
 	ssize_t len;
 	size_t i;
 
-	if (!batch_count(f->repair))
+	if (!batch_count(t->repair))
 		return;
-	len = batch_encode(f->repair, 0, FR_FRAME_F_REPAIR, &frame);
-	if (len < 0 || ship_repair_send(s, frame, len) < 0)
-		for (i = 0; i < batch_count(f->repair); i++)
-			ship_dirty(s, batch_buckets(f->repair)[i]);
-	batch_reset(f->repair);
+	len = batch_encode(t->repair, f->encoder, 0, FR_FRAME_F_REPAIR, &frame,
+			   on_repair_refused, t);
+	if (len < 0 || (len && ship_repair_send(s, frame, len) < 0))
+		for (i = 0; i < batch_count(t->repair); i++)
+			ship_dirty(s, t->row->id, batch_buckets(t->repair)[i]);
+	batch_reset(t->repair);
 }
 
-static void add_repair(struct flow *f, const void *rec, unsigned int bucket)
+static void add_repair(struct flow_table *t, const void *rec, unsigned int bucket)
 {
-	batch_add(f->repair, rec, FLYREP_OP_INSERT, bucket, 0);
-	if (batch_is_full(f->repair))
-		flush_repair(f);
+	batch_add(t->repair, rec, FLYREP_OP_INSERT, bucket, 0);
+	if (batch_is_full(t->repair))
+		flush_repair(t);
 }
 
-/* A flow that will not tell of its end; it is looked at again as long as it is there. */
-static void mark_mute(struct flow *f, unsigned int bucket)
+/* An object that will not tell of its end; it is looked at again as long as it is there. */
+static void mark_mute(struct flow_table *t, unsigned int bucket)
 {
-	f->mute[bucket / 8] |= 1u << (bucket % 8);
-	if (f->has_mute)
+	struct flow *f = t->flow;
+
+	t->mute.bits[bucket / 8] |= 1u << (bucket % 8);
+	if (t->mute.is_any)
 		return;
-	f->has_mute = true;
+	t->mute.is_any = true;
+	if (sd_event_source_get_enabled(f->listen, NULL) > 0)
+		return;
 	sd_event_source_set_time_relative(f->listen, MUTE_MS * 1000);
 	sd_event_source_set_enabled(f->listen, SD_EVENT_ONESHOT);
 }
@@ -298,95 +468,99 @@ static void mark_mute(struct flow *f, unsigned int bucket)
 static void on_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
 {
 	struct flow *f = cookie;
-	size_t i;
+	struct flow_table *t = f->job_table;
+	const struct flyrep_rec *rec = recs;
 
-	if (table != TABLE || f->job == FLOW_JOB_NONE)
+	if (!t || table != t->row->id)
 		return;
-	for (i = 0; i < n; i++) {
-		const struct flyrep_rec *rec = nth(f, recs, i);
+	for (; n; n--, rec = fr_record_next(t->row, rec)) {
 		unsigned int bucket;
 		bool is_current;
 		int op;
 
-		op = truth_name(f->truth, rec, is_writer(f) ? rec->stamp : f->job_order,
+		op = truth_name(t->truth, rec, is_writer(f) ? rec->stamp : f->job_order,
 				&bucket, &is_current);
 		if (!is_writer(f))
 			continue;
 		if (rec->flags & FLYREP_REC_F_MUTE)
-			mark_mute(f, bucket);
+			mark_mute(t, bucket);
 		if (op > FLYREP_OP_UNSPEC)
-			publish(f, rec, op, bucket);
+			publish(t, rec, op, bucket);
 		if (is_current && f->job_link)
-			add_repair(f, rec, bucket);
+			add_repair(t, rec, bucket);
 	}
 	pace(f);
 	if (f->job_link)
 		drain_snapshot_hold(f->drain, !ship_repair_room(f->job_link->ship));
 }
 
-static void become_known(struct flow *f)
+/*
+ * A comparison of one table is over; it answers those who asked before it began. The last table
+ * ends the comparison of all.
+ */
+static void end_check(struct flow_table *t, const struct truth_counts *counts)
 {
-	f->is_known = true;
-	fr_info("replication: %zu flows known", index_entries(truth_index(f->truth)));
-	relate_all(f);
-	peers_hurry(f->peers);
-}
-
-/* A comparison asked for by peers is over. */
-static void answer_check(struct flow *f, const struct truth_counts *counts)
-{
+	struct flow *f = t->flow;
 	size_t i;
 
+	t->counts = *counts;
+	for (i = 0; i < f->n_links && !t->wants_check; i++) {
+		struct flow_link *l = &f->links[i];
+
+		if (l->wants_check >> t->row->id & 1)
+			receive_checked(l->receive, t->row->id, counts);
+		l->wants_check &= ~(1ull << t->row->id);
+	}
+	for (i = 0; i < f->n_tables; i++)
+		if (f->tables[i].wants_check && !f->tables[i].is_missing)
+			return;
 	f->check.n++;
 	f->check.at_ns = monotonic_ns();
-	f->check.counts = *counts;
-	for (i = 0; i < f->n_links; i++)
-		if (f->links[i].wants_check) {
-			f->links[i].wants_check = false;
-			receive_checked(f->links[i].receive, counts);
-		}
 }
 
 static void on_snap_end(void *cookie, int err)
 {
 	struct flow *f = cookie;
 	struct flow_link *link = f->job_link;
+	struct flow_table *t = f->job_table;
 	enum flow_job job = f->job;
 	struct truth_counts counts;
-	size_t i;
 
 	f->job = FLOW_JOB_NONE;
+	f->job_table = NULL;
 	f->job_link = NULL;
 	if (job == FLOW_JOB_NONE) {
 		schedule(f);
 		return;
 	}
 	if (err) {
-		truth_abort(f->truth);
-		for (i = 0; i < sizeof(f->dirty); i++)
-			f->dirty[i] |= f->job_buckets[i];
-		f->has_dirty = true;
+		truth_abort(t->truth);
+		buckets_add(&t->dirty, f->job_buckets);
+		t->wants_check |= job == FLOW_JOB_CHECK;
 	} else {
-		truth_end(f->truth, is_writer(f) ? on_missing : NULL, f, &counts);
+		truth_end(t->truth, is_writer(f) ? on_missing : NULL, t, &counts);
 	}
 	if (link) {
 		f->job_link = link;
-		flush_repair(f);
+		flush_repair(t);
 		f->job_link = NULL;
 		ship_repair_end(link->ship, err);
 	}
-	if (!err && job == FLOW_JOB_LEARN)
+	if (!err && job == FLOW_JOB_LEARN) {
+		t->is_known = true;
 		become_known(f);
+	}
 	if (!err && job == FLOW_JOB_CHECK)
-		answer_check(f, &counts);
+		end_check(t, &counts);
 	pace(f);
 	kick_all(f);
 	schedule(f);
 }
 
 /* @buckets: NULL for all */
-static bool start_job(struct flow *f, enum flow_job job, const uint8_t *buckets)
+static bool start_job(struct flow_table *t, enum flow_job job, const uint8_t *buckets)
 {
+	struct flow *f = t->flow;
 	uint8_t origin = is_writer(f) ? FLYREP_ORIGIN_LOCAL : FLYREP_ORIGIN_REMOTE;
 	int rc;
 
@@ -394,12 +568,13 @@ static bool start_job(struct flow *f, enum flow_job job, const uint8_t *buckets)
 		memcpy(f->job_buckets, buckets, sizeof(f->job_buckets));
 	else
 		memset(f->job_buckets, 0xff, sizeof(f->job_buckets));
-	rc = drain_snapshot(f->drain, TABLE, origin, buckets);
+	rc = drain_snapshot(f->drain, t->row->id, origin, buckets);
 	if (rc < 0) {
 		fr_warn("drain: cannot take a snapshot: %s", strerror(-rc));
 		return false;
 	}
 	f->job = job;
+	f->job_table = t;
 	return true;
 }
 
@@ -411,10 +586,11 @@ static void repair_next(struct flow *f)
 
 	for (i = 0; i < f->n_links; i++) {
 		struct ship *s = f->links[i].ship;
+		int table = ship_wants_repair(s) ? ship_repair_begin(s, buckets) : -ENOENT;
 
-		if (!ship_wants_repair(s) || ship_repair_begin(s, buckets) < 0)
+		if (table < 0)
 			continue;
-		if (start_job(f, FLOW_JOB_REPAIR, buckets)) {
+		if (start_job(f->by_id[table], FLOW_JOB_REPAIR, buckets)) {
 			f->job_link = &f->links[i];
 			return;
 		}
@@ -422,26 +598,48 @@ static void repair_next(struct flow *f)
 	}
 }
 
+/* What must be looked at of this table before others are served; true: a snapshot was tried. */
+static bool look_at(struct flow_table *t)
+{
+	struct flow *f = t->flow;
+	bool is_new = !t->is_known;
+
+	/* What a table that is not known has dirty is all of it, but may not have come yet. */
+	if (!t->dirty.is_any || (f->is_known && is_new))
+		return false;
+	if (start_job(t, is_new ? FLOW_JOB_LEARN : FLOW_JOB_DIRTY,
+		      is_new ? NULL : t->dirty.bits))
+		buckets_clear(&t->dirty);
+	return true;
+}
+
+static bool check_next(struct flow *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->n_tables; i++) {
+		struct flow_table *t = &f->tables[i];
+
+		if (!t->wants_check || t->is_missing)
+			continue;
+		t->wants_check = !start_job(t, FLOW_JOB_CHECK, NULL);
+		return true;
+	}
+	return false;
+}
+
 /* Start the next snapshot, if one is due and none runs. */
 static void schedule(struct flow *f)
 {
+	size_t i;
+
 	if (!drain_is_attached(f->drain) || drain_is_snapping(f->drain))
 		return;
-	if (!f->is_known) {
-		if (f->has_dirty && start_job(f, FLOW_JOB_LEARN, NULL)) {
-			f->has_dirty = false;
-			memset(f->dirty, 0, sizeof(f->dirty));
-		}
-	} else if (f->has_dirty) {
-		if (start_job(f, FLOW_JOB_DIRTY, f->dirty)) {
-			f->has_dirty = false;
-			memset(f->dirty, 0, sizeof(f->dirty));
-		}
-	} else if (f->wants_check) {
-		f->wants_check = !start_job(f, FLOW_JOB_CHECK, NULL);
-	} else {
+	for (i = 0; i < f->n_tables; i++)
+		if ((f->is_known || !f->tables[i].is_known) && look_at(&f->tables[i]))
+			return;
+	if (f->is_known && !check_next(f))
 		repair_next(f);
-	}
 }
 
 static const struct drain_ops drain_ops = {
@@ -468,7 +666,7 @@ static void on_acked(void *cookie, struct ship *s)
 		if (ship_acked(f->links[i].ship) < acked)
 			acked = ship_acked(f->links[i].ship);
 	backlog_trim(f->backlog, acked);
-	if (batch_count(f->batch) && is_link_idle(f)) {
+	if (n_collected(f) && is_link_idle(f)) {
 		flush(f);
 		kick_all(f);
 	}
@@ -477,21 +675,30 @@ static void on_acked(void *cookie, struct ship *s)
 static void on_ship_audited(void *cookie, struct ship *s, uint64_t entries, unsigned int n_buckets)
 {
 	struct flow_link *l = cookie;
+	struct flow *f = l->flow;
+	size_t i;
 
-	(void)s;
-	if (n_buckets)
-		fr_notice("replication: peer %s: holds %lu flows, %u buckets differ%s",
-			  peer_id(l->peer), entries, n_buckets,
-			  l->flow->config->recovery.auto_resync ? ", repairing" : "");
-	else if (ship_figures(s)->n_audits == 1)
-		fr_notice("replication: peer %s: in step, %lu flows", peer_id(l->peer), entries);
+	for (i = 0; i < f->n_tables && n_buckets; i++) {
+		const struct fr_table *row = f->tables[i].row;
+		const struct ship_table_figures *t = ship_table_figures(s, row->id);
+
+		if (t && t->n_differ)
+			fr_notice("replication: peer %s: %s: holds %lu, %u buckets differ%s",
+				  peer_id(l->peer), row->name, t->remote_entries, t->n_differ,
+				  f->config->recovery.auto_resync ? ", repairing" : "");
+	}
+	if (!n_buckets && ship_figures(s)->n_audits == 1)
+		fr_notice("replication: peer %s: in step, %lu entries", peer_id(l->peer), entries);
 }
 
-static void on_ship_checked(void *cookie, struct ship *s, const struct fr_checked *m)
+static void on_ship_checked(void *cookie, struct ship *s, uint8_t table,
+			    const struct fr_checked *m, bool is_last)
 {
 	struct flow_link *l = cookie;
 
-	l->checked = *m;
+	l->checked[table] = *m;
+	if (!is_last)
+		return;
 	l->n_checked++;
 	ship_audit(s);
 }
@@ -530,12 +737,13 @@ static uint64_t link_order(void *cookie)
 	return next_order(((struct flow_link *)cookie)->flow);
 }
 
-static void on_receive_check(void *cookie)
+static void on_receive_check(void *cookie, uint8_t table)
 {
 	struct flow_link *l = cookie;
 
-	l->wants_check = true;
-	flow_check(l->flow);
+	l->wants_check |= 1ull << table;
+	table_of(l->flow, table)->wants_check = true;
+	schedule(l->flow);
 }
 
 static void on_receive_audited(void *cookie, unsigned int n_groups)
@@ -543,8 +751,7 @@ static void on_receive_audited(void *cookie, unsigned int n_groups)
 	struct flow *f = ((struct flow_link *)cookie)->flow;
 
 	if (!n_groups && !f->was_in_step)
-		fr_notice("replication: in step, %zu flows held",
-			  index_entries(truth_index(f->truth)));
+		fr_notice("replication: in step, %lu entries held", flow_entries(f));
 	f->was_in_step = !n_groups;
 	if (!n_groups)
 		f->in_step_ns = monotonic_ns();
@@ -577,13 +784,15 @@ static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed);
 /* Begin, end or turn round the session, as the roles now are. */
 static void relate(struct flow *f, struct flow_link *l)
 {
-	enum role_relation relation;
 	struct fr_hello theirs = *peer_hello(l->peer);
+	uint64_t tables = tables_agreed(f, l);
+	enum role_relation relation;
 
 	if (!peer_conn(l->peer)) {
 		ship_stop(l->ship);
 		receive_stop(l->receive);
 		l->relation = ROLE_IDLE;
+		l->wants_check = 0;
 		return;
 	}
 	relation = role_relation(&f->role, l->role, l->epoch);
@@ -607,14 +816,15 @@ static void relate(struct flow *f, struct flow_link *l)
 	if (relation == ROLE_READ) {
 		ship_stop(l->ship);
 		if (!receive_is_started(l->receive))
-			receive_start(l->receive, peer_conn(l->peer), f->role.epoch);
+			receive_start(l->receive, peer_conn(l->peer), tables, f->role.epoch);
 	} else {
 		receive_stop(l->receive);
 	}
-	if (relation != ROLE_WRITE || !f->is_known || !theirs.ct_max)
+	if (relation != ROLE_WRITE || !f->is_known || !theirs.ct_max || !tables)
 		ship_stop(l->ship);
-	else if (!ship_is_started(l->ship))
-		ship_start(l->ship, peer_conn(l->peer), &theirs);
+	else if (!ship_is_started(l->ship) &&
+		 ship_start(l->ship, peer_conn(l->peer), &theirs) < 0)
+		fr_err("replication: peer %s: out of memory", peer_id(l->peer));
 }
 
 static void relate_all(struct flow *f)
@@ -632,7 +842,23 @@ static void new_stream(struct flow *f)
 	f->stream.epoch = f->role.epoch;
 }
 
-/* Tell all, and learn the own table anew under the new role. */
+/* Whose objects are looked at has changed, but not which tables the module has. */
+static void learn_anew(struct flow *f)
+{
+	uint64_t tables = tables_here(f);
+	size_t i;
+
+	forget(f);
+	for (i = 0; i < f->n_tables; i++) {
+		struct flow_table *t = &f->tables[i];
+
+		t->is_missing = !(tables >> t->row->id & 1);
+		if (!t->is_missing)
+			buckets_add_all(&t->dirty);
+	}
+}
+
+/* Tell all, and learn the own tables anew under the new role. */
 static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed)
 {
 	enum fr_role was = f->role.role;
@@ -659,7 +885,7 @@ static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed)
 	rc = role == FR_ROLE_PRIMARY ? role_take(&f->role) : role_leave(&f->role, role);
 	if (rc < 0)
 		return rc;
-	fr_notice("replication: role %s, was %s, epoch %lu, %u flows", fr_role_name(role),
+	fr_notice("replication: role %s, was %s, epoch %lu, %u objects", fr_role_name(role),
 		  fr_role_name(was), f->role.epoch, n);
 	drain_set_standby(f->drain, role != FR_ROLE_PRIMARY);
 	f->was_in_step = false;
@@ -670,8 +896,7 @@ static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed)
 		receive_forget(f->links[i].receive);
 		send_role(f, &f->links[i]);
 	}
-	forget(f);
-	f->has_dirty = true; /* learn it anew */
+	learn_anew(f);
 	schedule(f);
 	relate_all(f);
 	if (n_changed)
@@ -699,7 +924,7 @@ static void on_hello(void *cookie, struct fr_hello *h)
 
 	h->role = f->role.role;
 	h->epoch = f->role.epoch;
-	h->tables = 1u << TABLE;
+	h->tables = f->stream.tables;
 	memcpy(h->history, f->stream.history, sizeof(h->history));
 	h->seq = backlog_next_seq(f->backlog) - 1;
 	for (i = 0; i < f->n_links && !h->have_seq; i++)
@@ -717,11 +942,17 @@ static bool may_greet(void *cookie)
 
 static void on_up(void *cookie, struct peer *p, const struct fr_hello *theirs)
 {
+	char here[FLOW_NAMES_LEN], there[FLOW_NAMES_LEN];
 	struct flow_link *l = link_of(p);
+	struct flow *f = cookie;
 
 	l->role = theirs->role;
 	l->epoch = theirs->epoch;
-	relate(cookie, l);
+	if (theirs->tables != f->stream.tables)
+		fr_warn("replication: peer %s replicates %s, this node %s", peer_id(p),
+			flow_table_names(theirs->tables, there, sizeof(there)),
+			flow_table_names(f->stream.tables, here, sizeof(here)));
+	relate(f, l);
 }
 
 static int on_role(struct flow *f, struct flow_link *l, const uint8_t *payload, size_t len,
@@ -754,9 +985,9 @@ static int on_frame(void *cookie, struct peer *p, const struct fr_frame_head *he
 		case FR_FRAME_ACK:
 			return ship_on_ack(l->ship, payload, len, why);
 		case FR_FRAME_AUDIT_REPLY:
-			return ship_on_audit_reply(l->ship, payload, len, why);
+			return ship_on_audit_reply(l->ship, head->table, payload, len, why);
 		case FR_FRAME_CHECKED:
-			return ship_on_checked(l->ship, payload, len, why);
+			return ship_on_checked(l->ship, head->table, payload, len, why);
 		case FR_FRAME_CHECK:
 			ship_audit(l->ship);
 			return 0;
@@ -782,7 +1013,7 @@ static uint64_t on_pending(void *cookie, struct peer *p)
 	if (!ship_is_started(link_of(p)->ship))
 		return 0;
 	ship_pending(link_of(p)->ship, &n_changes, &n_bytes, &oldest);
-	return n_changes + batch_count(f->batch);
+	return n_changes + n_collected(f);
 }
 
 static void on_down(void *cookie, struct peer *p)
@@ -828,19 +1059,27 @@ static int on_self_check_due(sd_event_source *s, uint64_t usec, void *cookie)
 static int on_listen_due(sd_event_source *s, uint64_t usec, void *cookie)
 {
 	struct flow *f = cookie;
+	size_t i;
 
 	(void)s;
 	(void)usec;
-	if (f->has_mute)
-		on_dirty(f, f->mute);
-	f->has_mute = false;
-	memset(f->mute, 0, sizeof(f->mute));
+	for (i = 0; i < f->n_tables; i++) {
+		struct flow_table *t = &f->tables[i];
+
+		if (t->mute.is_any)
+			buckets_add(&t->dirty, t->mute.bits);
+		buckets_clear(&t->mute);
+	}
+	schedule(f);
 	return 0;
 }
 
 void flow_check(struct flow *f)
 {
-	f->wants_check = true;
+	size_t i;
+
+	for (i = 0; i < f->n_tables; i++)
+		f->tables[i].wants_check = true;
 	schedule(f);
 }
 
@@ -864,10 +1103,72 @@ static void reason(char *buf, size_t len, const char *text)
 	snprintf(buf + at, len - at, "%s\n", text);
 }
 
+/* What the kernel of a standby would not take. */
+static void reason_refused(struct flow *f, const struct flow_link *l,
+			   const struct fr_genl_info *info, char *reasons, size_t len)
+{
+	char text[200];
+	size_t i;
+
+	for (i = 0; i < f->n_tables; i++) {
+		const struct fr_table *row = f->tables[i].row;
+		uint64_t n = receive_table_figures(l->receive, row->id)->unrepaired;
+
+		if (!n)
+			continue;
+		if (row->id == FLYREP_TABLE_CONNTRACK)
+			snprintf(text, sizeof(text),
+				 "the kernel refused %lu records; it has %u flows of at most %u",
+				 n, info->ct_count, info->ct_max);
+		else
+			snprintf(text, sizeof(text), "the kernel refused %lu records of %s", n,
+				 row->name);
+		reason(reasons, len, text);
+	}
+}
+
+/* What stands between a standby and this writer. */
+static void reason_link(struct flow *f, const struct flow_link *l,
+			const struct fr_genl_info *info, char *reasons, size_t len)
+{
+	const struct fr_hello *theirs = peer_hello(l->peer);
+	uint64_t tables = theirs->tables & ~f->stream.tables;
+	char names[FLOW_NAMES_LEN], text[FLOW_NAMES_LEN + 100];
+
+	reason_refused(f, l, info, reasons, len);
+	if (theirs->ct_max > info->ct_max) {
+		snprintf(text, sizeof(text), "nf_conntrack_max is %u here and %u on %s",
+			 info->ct_max, theirs->ct_max, theirs->node_id);
+		reason(reasons, len, text);
+	}
+	if (l->relation == ROLE_READ && tables) {
+		snprintf(text, sizeof(text), "%s replicates %s, this node does not",
+			 theirs->node_id, flow_table_names(tables, names, sizeof(names)));
+		reason(reasons, len, text);
+	}
+}
+
+/* Not in step, and with what. */
+static void reason_step(struct flow *f, char *reasons, size_t len)
+{
+	char names[FLOW_NAMES_LEN], text[FLOW_NAMES_LEN + 100];
+	uint64_t tables = 0;
+	size_t i, k;
+
+	for (i = 0; i < f->n_links; i++)
+		for (k = 0; k < f->n_tables; k++)
+			if (receive_table_figures(f->links[i].receive,
+						  f->tables[k].row->id)->n_groups)
+				tables |= 1ull << f->tables[k].row->id;
+	flow_table_names(tables, names, sizeof(names));
+	snprintf(text, sizeof(text), "not in step with the primary at the last audit%s%s",
+		 names[0] ? ": " : "", names);
+	reason(reasons, len, text);
+}
+
 bool flow_is_ready(struct flow *f, char *reasons, size_t len)
 {
 	struct fr_genl_info info;
-	char text[200];
 	size_t i;
 
 	reasons[0] = '\0';
@@ -876,7 +1177,7 @@ bool flow_is_ready(struct flow *f, char *reasons, size_t len)
 		return false;
 	}
 	if (!f->is_known)
-		reason(reasons, len, "still learning the own table");
+		reason(reasons, len, "still learning the own tables");
 	if (f->role.role == FR_ROLE_FAULT)
 		reason(reasons, len, "this node was put into fault by hand");
 	if (is_writer(f)) {
@@ -888,24 +1189,9 @@ bool flow_is_ready(struct flow *f, char *reasons, size_t len)
 	if (!f->in_step_ns)
 		reason(reasons, len, "never was in step with the primary");
 	else if (!f->was_in_step)
-		reason(reasons, len, "not in step with the primary at the last audit");
-	for (i = 0; i < f->n_links; i++) {
-		const struct receive_figures *r = receive_figures(f->links[i].receive);
-		const struct fr_hello *theirs = peer_hello(f->links[i].peer);
-
-		if (r->unrepaired) {
-			snprintf(text, sizeof(text),
-				 "the kernel refused %lu records; it has %u flows of at most %u",
-				 r->unrepaired, info.ct_count, info.ct_max);
-			reason(reasons, len, text);
-		}
-		if (theirs->ct_max > info.ct_max) {
-			snprintf(text, sizeof(text),
-				 "nf_conntrack_max is %u here and %u on %s", info.ct_max,
-				 theirs->ct_max, theirs->node_id);
-			reason(reasons, len, text);
-		}
-	}
+		reason_step(f, reasons, len);
+	for (i = 0; i < f->n_links; i++)
+		reason_link(f, &f->links[i], &info, reasons, len);
 	return !reasons[0];
 }
 
@@ -941,7 +1227,7 @@ static int new_links(struct flow *f)
 		l->flow = f;
 		l->peer = peers_at(f->peers, i);
 		l->ship = ship_new(&f->stream, &ship_ops, l);
-		l->receive = receive_new(f->event, f->truth, &receive_ops, l);
+		l->receive = receive_new(f->event, f->truths, &receive_ops, l);
 		peer_set_cookie(l->peer, l);
 		if (!l->ship || !l->receive)
 			return -ENOMEM;
@@ -949,10 +1235,43 @@ static int new_links(struct flow *f)
 	return 0;
 }
 
+static int open_table(struct flow *f, const struct fr_table *row,
+		      const struct fr_siphash_key *hash_key)
+{
+	uint32_t batch_max = f->config->sync.batch_size;
+	struct flow_table *t = &f->tables[f->n_tables++];
+
+	t->flow = f;
+	t->row = row;
+	t->truth = truth_new(row, hash_key);
+	t->batch = batch_new(row, batch_max < BATCH_MAX ? batch_max : BATCH_MAX);
+	t->repair = batch_new(row, REPAIR_BATCH);
+	f->by_id[row->id] = t;
+	f->truths[row->id] = t->truth;
+	return t->truth && t->batch && t->repair ? 0 : -ENOMEM;
+}
+
+static int open_tables(struct flow *f, const struct fr_siphash_key *hash_key)
+{
+	unsigned int id;
+	size_t n = 0;
+	int rc = 0;
+
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		n += !!fr_table_by_id(id);
+	f->tables = calloc(n, sizeof(*f->tables));
+	if (!f->tables)
+		return -ENOMEM;
+	for (id = 0; id < FR_TABLES_MAX && !rc; id++)
+		if (fr_table_by_id(id))
+			rc = open_table(f, fr_table_by_id(id), hash_key);
+	f->stream.tables = tables_here(f);
+	return rc;
+}
+
 static int open_all(struct flow *f)
 {
 	const struct fr_config *c = f->config;
-	uint32_t batch_max = c->sync.batch_size < BATCH_MAX ? c->sync.batch_size : BATCH_MAX;
 	struct fr_siphash_key hash_key;
 	int rc;
 
@@ -963,16 +1282,16 @@ static int open_all(struct flow *f)
 	if (!f->keys)
 		return -ENOMEM;
 	tls_keys_hash_key(f->keys, &hash_key);
-	f->truth = truth_new(fr_table_by_id(TABLE), &hash_key);
+	rc = open_tables(f, &hash_key);
+	if (rc < 0)
+		return rc;
 	f->inject = inject_new();
-	f->batch = batch_new(fr_table_by_id(TABLE), batch_max, c->transport.compression);
-	f->repair = batch_new(fr_table_by_id(TABLE), REPAIR_BATCH, c->transport.compression);
+	f->encoder = encoder_new(c->transport.compression);
 	f->backlog = backlog_new(c->backlog_len, on_drop, f);
-	if (!f->truth || !f->inject || !f->batch || !f->repair || !f->backlog)
+	if (!f->inject || !f->encoder || !f->backlog)
 		return -ENOMEM;
 	f->stream.backlog = f->backlog;
-	f->stream.truth = f->truth;
-	f->stream.compress = c->transport.compression;
+	f->stream.truths = f->truths;
 	f->stream.auto_resync = c->recovery.auto_resync;
 	new_stream(f);
 	rc = drain_new(&f->drain, f->event, c, &hash_key, !is_writer(f), &drain_ops, f);
@@ -1032,10 +1351,14 @@ void flow_free(struct flow *f)
 	free(f->links);
 	drain_free(f->drain);
 	backlog_free(f->backlog);
-	batch_free(f->batch);
-	batch_free(f->repair);
+	encoder_free(f->encoder);
 	inject_free(f->inject);
-	truth_free(f->truth);
+	for (i = 0; i < f->n_tables; i++) {
+		truth_free(f->tables[i].truth);
+		batch_free(f->tables[i].batch);
+		batch_free(f->tables[i].repair);
+	}
+	free(f->tables);
 	tls_keys_free(f->keys);
 	sd_event_unref(f->event);
 	free(f);

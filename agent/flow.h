@@ -5,9 +5,10 @@
  *   writer    drain → truth → batch → backlog → ship ═► peer
  *   standby   peer ═► receive → truth, inject → kernel
  *
- * and one snapshot at a time, whose pieces go the same way: to learn the whole
+ * and one snapshot at a time, whose pieces go the same way: to learn a whole
  * table after binding, to learn buckets the ring lost, to check the index against
- * the kernel, or to repair a peer.
+ * the kernel, or to repair a peer. All stages serve all tables; each table has its own
+ * truth and batch, and all share one stream to each peer.
  */
 #ifndef FLOW_H
 #define FLOW_H
@@ -19,13 +20,16 @@
 #include "config.h"
 #include "drain.h"
 #include "inject.h"
+#include "log.h"
 #include "peer.h"
 #include "receive.h"
 #include "role.h"
 #include "ship.h"
 #include "truth.h"
 
-/* What the running snapshot is for. */
+#define FLOW_NAMES_LEN 256	/* of all tables */
+
+/* What the running snapshot, of one table, is for. */
 enum flow_job {
 	FLOW_JOB_NONE,
 	FLOW_JOB_LEARN,		/* the whole table, nothing is shipped of it */
@@ -34,11 +38,34 @@ enum flow_job {
 	FLOW_JOB_REPAIR,	/* buckets of one link */
 };
 
-/* Figures of a comparison of index and kernel. */
+struct flow;
+
+/* A set of buckets. */
+struct flow_buckets {
+	bool is_any;
+	uint8_t bits[FLYREP_BUCKETS_LEN];
+};
+
+/* One kind of record as this node keeps it. */
+struct flow_table {
+	struct flow *flow;
+	const struct fr_table *row;
+	struct truth *truth;
+	struct batch *batch;		/* of the stream, being collected */
+	struct batch *repair;		/* of the running repair, likewise */
+	bool is_missing;		/* the module does not have it */
+	bool is_known;			/* the index holds all there is */
+	bool wants_check;
+	struct flow_buckets dirty;
+	struct flow_buckets mute;	/* writer: with objects that raise no events */
+	struct truth_counts counts;	/* of the last comparison of index and kernel */
+	uint64_t n_refused;		/* records that are not well-formed, so never sent */
+};
+
+/* Comparisons of index and kernel, all tables. */
 struct flow_check {
 	uint64_t n;			/* comparisons finished */
 	uint64_t at_ns;			/* CLOCK_MONOTONIC of the last, 0: none */
-	struct truth_counts counts;
 };
 
 /* One peer, and the session with it both ways. */
@@ -50,9 +77,9 @@ struct flow_link {
 	enum fr_role role;		/* of the peer */
 	uint64_t epoch;
 	enum role_relation relation;
-	bool wants_check;		/* the peer asked us to validate */
-	struct fr_checked checked;
-	uint64_t n_checked;
+	uint64_t wants_check;		/* bitmap: tables the peer asked us to validate */
+	struct fr_checked checked[FR_TABLES_MAX];
+	uint64_t n_checked;		/* how often all tables were answered */
 };
 
 struct flow {
@@ -60,29 +87,29 @@ struct flow {
 	const struct fr_config *config;
 	struct tls_keys *keys;
 	struct role role;
-	struct truth *truth;
+	struct flow_table *tables;	/* in the order of their ids */
+	size_t n_tables;
+	struct flow_table *by_id[FR_TABLES_MAX];	/* NULL: not replicated */
+	struct truth *truths[FR_TABLES_MAX];
 	struct drain *drain;
 	struct inject *inject;
-	struct batch *batch;
+	struct encoder *encoder;
 	struct backlog *backlog;
 	struct ship_stream stream;
 	struct peers *peers;
 	struct flow_link *links;
 	size_t n_links;
 
-	bool is_known;			/* the index holds all there is */
+	bool is_drained;		/* the ring was empty once since the module is there */
+	bool is_known;			/* all tables are, or are missing */
 	uint64_t order;			/* of what a standby learns */
 	enum flow_job job;
+	struct flow_table *job_table;
 	struct flow_link *job_link;
-	struct batch *repair;		/* for it */
 	uint64_t job_order;		/* standby: when it began */
 	uint8_t job_buckets[FLYREP_BUCKETS_LEN];
-	bool wants_check;
-	bool has_dirty;
-	uint8_t dirty[FLYREP_BUCKETS_LEN];
-	bool has_mute;
-	uint8_t mute[FLYREP_BUCKETS_LEN];	/* writer: with flows that raise no events */
 	struct flow_check check;
+	struct fr_log_limit log_limit;
 
 	sd_event_source *pace;		/* longest wait of a change for its batch */
 	sd_event_source *audit;
@@ -90,7 +117,7 @@ struct flow {
 	sd_event_source *listen;	/* looks at the mute ones again */
 
 	uint64_t n_taken_over;		/* held flows that a packet made local here */
-	uint64_t n_lost;		/* held flows that vanished from the kernel */
+	uint64_t n_lost;		/* held objects that vanished from the kernel */
 	bool was_in_step;		/* standby: at the last audit, even if the writer is gone */
 	uint64_t in_step_ns;		/* CLOCK_MONOTONIC */
 };
@@ -106,7 +133,11 @@ void flow_free(struct flow *f);
  */
 int flow_set_role(struct flow *f, enum fr_role role, uint32_t *n_promoted);
 
-/* Compare the index with the own kernel; f->check.n grows when done. */
+/* Objects this node knows, all tables. */
+uint64_t flow_entries(const struct flow *f);
+/* Names of the tables of a bitmap, "" for none. */
+const char *flow_table_names(uint64_t tables, char *buf, size_t len);
+/* Compare all indexes with the own kernel; f->check.n grows when done. */
 void flow_check(struct flow *f);
 /* Writer: audit this peer now. */
 void flow_audit(struct flow *f, struct flow_link *link);

@@ -9,36 +9,62 @@
 #include "log.h"
 #include "monotonic.h"
 
-#define DELETES_MAX 480		/* records in one request to the kernel */
+#define DELETES_LEN	(64u << 10)	/* bytes of DELETE records, for one go of the kernel */
 
 struct receive {
 	sd_event_source *ack;		/* one for all that came in one go */
-	struct truth *truth;
+	struct truth *const *truths;	/* by table id */
 	const struct receive_ops *ops;
 	void *cookie;
 	struct receive_figures figures;
-	union fr_record *recs;		/* FR_BATCH_MAX, one batch decoded */
+	struct receive_table_figures table_figures[FR_TABLES_MAX];
+	uint8_t *recs;			/* FR_BATCH_MAX_LEN bytes: one batch decoded */
 
 	struct conn *conn;		/* not ours; NULL: no session */
+	uint64_t tables;		/* bitmap of those agreed on */
 	uint64_t min_epoch;
 	bool is_started;		/* START was seen in this session */
 	uint8_t history[FR_HISTORY_LEN];
 	uint64_t seq;			/* last applied */
 	uint64_t refused;		/* in this session */
 
+	uint32_t audit_id;		/* of the running audit */
+	uint64_t audited;		/* bitmap: tables compared in it */
+
 	/* of the running repair */
+	struct truth *repair_truth;
 	uint64_t repair_begin;		/* order */
 	uint32_t repaired;		/* number of its last batch */
 	uint8_t repair[FLYREP_BUCKETS_LEN];
 	size_t n_deletes;
-	union fr_record deletes[DELETES_MAX];
+	size_t deletes_len;
+	bool is_full;			/* not all of a bucket fitted below */
+	uint8_t deletes[DELETES_LEN] __attribute__((aligned(8)));
 };
+
+/* The truth of an agreed table, or NULL. */
+static struct truth *truth_of(const struct receive *r, uint8_t table)
+{
+	return table < FR_TABLES_MAX && r->tables >> table & 1 ? r->truths[table] : NULL;
+}
+
+/* Objects held, all tables. */
+static uint64_t count_entries(const struct receive *r)
+{
+	uint64_t n = 0;
+	size_t id;
+
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		if (truth_of(r, id))
+			n += index_entries(truth_index(r->truths[id]));
+	return n;
+}
 
 static int on_ack_due(sd_event_source *s, void *cookie)
 {
 	struct receive *r = cookie;
 	struct fr_ack m = { .seq = r->seq, .refused = r->refused, .repaired = r->repaired,
-			    .entries = index_entries(truth_index(r->truth)) };
+			    .entries = count_entries(r) };
 	uint8_t buf[64];
 	struct fr_writer w;
 
@@ -56,17 +82,17 @@ static void ack_soon(struct receive *r)
 	sd_event_source_set_enabled(r->ack, SD_EVENT_ONESHOT);
 }
 
-struct receive *receive_new(sd_event *event, struct truth *truth, const struct receive_ops *ops,
-			    void *cookie)
+struct receive *receive_new(sd_event *event, struct truth *const *truths,
+			    const struct receive_ops *ops, void *cookie)
 {
 	struct receive *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return NULL;
-	r->truth = truth;
+	r->truths = truths;
 	r->ops = ops;
 	r->cookie = cookie;
-	r->recs = calloc(FR_BATCH_MAX, truth_table(truth)->rec_len);
+	r->recs = malloc(FR_BATCH_MAX_LEN); /* touched as far as batches need it */
 	if (!r->recs || sd_event_add_defer(event, &r->ack, on_ack_due, r) < 0) {
 		receive_free(r);
 		return NULL;
@@ -84,14 +110,20 @@ void receive_free(struct receive *r)
 	free(r);
 }
 
-void receive_start(struct receive *r, struct conn *conn, uint64_t min_epoch)
+void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64_t min_epoch)
 {
+	size_t id;
+
 	receive_stop(r);
 	r->conn = conn;
+	r->tables = tables;
 	r->min_epoch = min_epoch;
 	r->refused = 0;
 	r->repaired = 0;
+	r->audited = 0;
 	r->figures.refused = 0;
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		r->table_figures[id].refused = 0;
 }
 
 void receive_stop(struct receive *r)
@@ -112,8 +144,8 @@ void receive_forget(struct receive *r)
 	memset(r->history, 0, sizeof(r->history));
 	r->seq = 0;
 	r->figures.is_equal = false;
-	r->figures.unrepaired = 0;
 	r->figures.last_audit_ns = 0;
+	memset(r->table_figures, 0, sizeof(r->table_figures));
 }
 
 void receive_position(const struct receive *r, uint8_t history[FR_HISTORY_LEN], uint64_t *seq)
@@ -137,21 +169,31 @@ static int on_start(struct receive *r, const uint8_t *payload, size_t len, const
 	memcpy(r->history, m.history, sizeof(r->history));
 	r->seq = m.next_seq - 1;
 	r->is_started = true;
+	ack_soon(r); /* it may have left out what has no table here */
 	return 0;
 }
 
 /* --- resolve and inject --- */
 
+/* Records on their way into the kernel. */
+struct injection {
+	struct receive *receive;
+	struct truth *truth;
+};
+
 static void on_refused(void *cookie, const void *rec, int error)
 {
-	struct receive *r = cookie;
 	struct flyrep_rec *head = (struct flyrep_rec *)rec; /* our own buffer */
+	struct injection *i = cookie;
+	struct receive *r = i->receive;
+	struct receive_table_figures *t = &r->table_figures[truth_table(i->truth)->id];
 
 	(void)error;
 	r->refused++;
 	r->figures.refused++;
-	r->figures.unrepaired++;
-	truth_drop(r->truth, rec);
+	t->refused++;
+	t->unrepaired++;
+	truth_drop(i->truth, rec);
 	head->op = FLYREP_OP_UNSPEC;
 }
 
@@ -159,76 +201,74 @@ static void on_refused(void *cookie, const void *rec, int error)
  * A repair names much that is held already, just as it should be: a peer that
  * was away for a second would otherwise be injected whole. Only touch those.
  */
-static size_t leave_out_known(struct receive *r, uint8_t *recs, size_t rec_len, size_t n)
+static size_t leave_out_known(struct receive *r, struct truth *truth, size_t n)
 {
-	const struct fr_table *t = truth_table(r->truth);
-	struct index *ix = truth_index(r->truth);
-	size_t i, kept = 0;
+	const struct fr_table *t = truth_table(truth);
+	struct index *ix = truth_index(truth);
+	uint8_t *rec = r->recs, *to = r->recs;
+	size_t kept = 0, len;
 
-	for (i = 0; i < n; i++) {
+	for (; n; n--, rec += len) {
 		uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
-		const void *rec = recs + i * rec_len;
 		unsigned int bucket, key_len = t->key(key, rec);
 		struct index_entry e;
 
+		len = fr_record_len(t, rec);
 		if (index_find(ix, key, key_len, &e) &&
-		    truth_put(r->truth, rec, r->ops->order(r->cookie), &bucket) ==
-			    FLYREP_OP_UNSPEC)
+		    truth_put(truth, rec, r->ops->order(r->cookie), &bucket) == FLYREP_OP_UNSPEC)
 			continue;
-		if (kept != i)
-			memmove(recs + kept * rec_len, rec, rec_len);
+		if (to != rec)
+			memmove(to, rec, len);
+		to += len;
 		kept++;
 	}
 	return kept;
 }
 
-static int apply(struct receive *r, uint8_t *recs, size_t rec_len, size_t n, const char **why)
+static int apply(struct receive *r, struct truth *truth, const void *recs, size_t n,
+		 const char **why)
 {
-	const struct fr_table *t = truth_table(r->truth);
-	size_t i;
+	struct injection i = { .receive = r, .truth = truth };
+	const struct fr_table *t = truth_table(truth);
+	const struct flyrep_rec *rec = recs;
 	int rc;
 
-	rc = r->ops->inject(r->cookie, t->id, recs, n, on_refused, r);
-	for (i = 0; i < n; i++) {
-		const struct flyrep_rec *rec = (const void *)(recs + i * rec_len);
+	rc = r->ops->inject(r->cookie, t->id, recs, n, on_refused, &i);
+	for (; n; n--, rec = fr_record_next(t, rec)) {
 		unsigned int bucket;
 
 		if (rec->op != FLYREP_OP_UNSPEC &&
-		    truth_put(r->truth, rec, r->ops->order(r->cookie), &bucket) == -ENOMEM)
-			truth_drop(r->truth, rec);
+		    truth_put(truth, rec, r->ops->order(r->cookie), &bucket) == -ENOMEM)
+			truth_drop(truth, rec);
 	}
 	if (rc < 0)
 		*why = "the kernel module is gone";
 	return rc;
 }
 
-static int on_batch(struct receive *r, const struct fr_frame_head *head, const uint8_t *payload,
-		    size_t len, const char **why)
+static int on_batch(struct receive *r, struct truth *truth, const struct fr_frame_head *head,
+		    const uint8_t *payload, size_t len, const char **why)
 {
-	const struct fr_table *t = truth_table(r->truth);
 	bool is_repair = head->flags & FR_FRAME_F_REPAIR;
 	struct fr_reader reader;
 	size_t n;
 	int rc;
 
-	if (head->table != t->id) {
-		*why = "a table that was not agreed on";
-		return -EBADMSG;
-	}
-	if (is_repair ? !r->figures.is_repairing : head->seq != r->seq + 1) {
+	if (is_repair ? !r->figures.is_repairing || truth != r->repair_truth :
+			head->seq != r->seq + 1) {
 		*why = is_repair ? "a repair without REPAIR_BEGIN" : "a gap in the stream";
 		return -EBADMSG;
 	}
 	fr_reader_init(&reader, payload, len);
-	if (t->decode(&reader, r->recs, FR_BATCH_MAX * sizeof(*r->recs), FR_BATCH_MAX, &n) < 0) {
+	if (truth_table(truth)->decode(&reader, r->recs, FR_BATCH_MAX_LEN, FR_BATCH_MAX, &n) < 0) {
 		*why = "malformed";
 		return -EBADMSG;
 	}
 	r->figures.n_batches++;
 	r->figures.n_changes += n;
 	if (is_repair)
-		n = leave_out_known(r, (uint8_t *)r->recs, t->rec_len, n);
-	rc = apply(r, (uint8_t *)r->recs, t->rec_len, n, why);
+		n = leave_out_known(r, truth, n);
+	rc = apply(r, truth, r->recs, n, why);
 	if (rc < 0)
 		return rc;
 	if (is_repair)
@@ -241,7 +281,8 @@ static int on_batch(struct receive *r, const struct fr_frame_head *head, const u
 
 /* --- repair --- */
 
-static int on_repair_begin(struct receive *r, const uint8_t *payload, size_t len, const char **why)
+static int on_repair_begin(struct receive *r, struct truth *truth, const uint8_t *payload,
+			   size_t len, const char **why)
 {
 	struct fr_repair_begin m;
 
@@ -250,6 +291,7 @@ static int on_repair_begin(struct receive *r, const uint8_t *payload, size_t len
 		return -EBADMSG;
 	}
 	memcpy(r->repair, m.buckets, sizeof(r->repair));
+	r->repair_truth = truth;
 	r->repair_begin = r->ops->order(r->cookie);
 	r->repaired = m.n_before;
 	r->figures.is_repairing = true;
@@ -259,33 +301,38 @@ static int on_repair_begin(struct receive *r, const uint8_t *payload, size_t len
 static bool is_unnamed(void *cookie, const struct index_entry *e)
 {
 	struct receive *r = cookie;
-	union fr_record *rec = &r->deletes[r->n_deletes];
+	const struct fr_table *t = truth_table(r->repair_truth);
+	struct flyrep_rec *rec = (struct flyrep_rec *)(void *)(r->deletes + r->deletes_len);
 
-	if (e->stamp >= r->repair_begin || r->n_deletes == DELETES_MAX)
+	if (e->stamp >= r->repair_begin)
 		return false;
-	memset(rec, 0, sizeof(*rec));
-	if (truth_table(r->truth)->from_key(rec, e->key, e->key_len) < 0)
+	r->is_full = sizeof(r->deletes) - r->deletes_len < FR_RECORD_KEY_ROOM;
+	if (r->is_full)
 		return false;
-	rec->rec.op = FLYREP_OP_DELETE;
+	memset(rec, 0, FR_RECORD_KEY_ROOM);
+	if (t->from_key(rec, e->key, e->key_len) < 0)
+		return false;
+	rec->op = FLYREP_OP_DELETE;
+	r->deletes_len += fr_record_len(t, rec);
 	r->n_deletes++;
 	return false; /* apply() takes it out of the index once the kernel has */
 }
 
 static int flush_deletes(struct receive *r, const char **why)
 {
-	int rc = r->n_deletes ? apply(r, (uint8_t *)r->deletes, sizeof(r->deletes[0]),
-				      r->n_deletes, why) : 0;
+	int rc = r->n_deletes ? apply(r, r->repair_truth, r->deletes, r->n_deletes, why) : 0;
 
 	r->n_deletes = 0;
+	r->deletes_len = 0;
 	return rc;
 }
 
-static int on_repair_end(struct receive *r, const char **why)
+static int on_repair_end(struct receive *r, struct truth *truth, const char **why)
 {
 	unsigned int b;
 	int rc;
 
-	if (!r->figures.is_repairing) {
+	if (!r->figures.is_repairing || truth != r->repair_truth) {
 		*why = "without REPAIR_BEGIN";
 		return -EBADMSG;
 	}
@@ -294,27 +341,69 @@ static int on_repair_end(struct receive *r, const char **why)
 		if (!(r->repair[b / 8] & (1u << (b % 8))))
 			continue;
 		do {
-			rc = r->n_deletes > DELETES_MAX / 2 ? flush_deletes(r, why) : 0;
+			rc = r->deletes_len > DELETES_LEN / 2 ? flush_deletes(r, why) : 0;
 			if (rc < 0)
 				return rc;
-			index_walk(truth_index(r->truth), b, is_unnamed, r);
-		} while (r->n_deletes == DELETES_MAX);
+			r->is_full = false;
+			index_walk(truth_index(truth), b, is_unnamed, r);
+		} while (r->is_full);
 	}
 	return flush_deletes(r, why);
 }
 
 /* --- audit --- */
 
-static int on_audit(struct receive *r, const uint8_t *payload, size_t len, const char **why)
+static int answer_audit(struct receive *r, struct truth *truth, struct fr_audit_reply *reply,
+			const char **why)
 {
-	struct index *ix = truth_index(r->truth);
+	size_t size = 64 + (size_t)reply->n_groups * FR_GROUP_BUCKETS * 8;
+	uint8_t *buf = malloc(size);
+	struct fr_writer w;
+	int rc;
+
+	if (!buf) {
+		*why = "out of memory";
+		return -ENOMEM;
+	}
+	fr_writer_init(&w, buf, size);
+	fr_audit_reply_encode(&w, reply, index_digests(truth_index(truth)));
+	rc = w.bad ? -EMSGSIZE :
+		     conn_send_message(r->conn, FR_FRAME_AUDIT_REPLY, truth_table(truth)->id, buf,
+				       fr_writer_len(&w), NULL);
+	free(buf);
+	if (rc < 0)
+		*why = "cannot answer";
+	return rc;
+}
+
+/* All tables were compared: that is one audit. */
+static void end_audit(struct receive *r)
+{
+	unsigned int n_groups = 0;
+	size_t id;
+
+	r->figures.writer_entries = 0;
+	for (id = 0; id < FR_TABLES_MAX; id++) {
+		if (!truth_of(r, id))
+			continue;
+		n_groups += r->table_figures[id].n_groups;
+		r->figures.writer_entries += r->table_figures[id].writer_entries;
+	}
+	r->figures.last_audit_ns = monotonic_ns();
+	r->figures.is_equal = !n_groups;
+	r->ops->audited(r->cookie, n_groups);
+}
+
+static int on_audit(struct receive *r, struct truth *truth, const uint8_t *payload, size_t len,
+		    const char **why)
+{
+	uint8_t table = truth_table(truth)->id;
+	struct receive_table_figures *t = &r->table_figures[table];
+	struct index *ix = truth_index(truth);
 	const uint64_t *groups = index_groups(ix);
 	struct fr_audit_reply reply = { .entries = index_entries(ix) };
 	struct fr_audit m;
-	struct fr_writer w;
 	unsigned int g;
-	size_t size;
-	uint8_t *buf;
 	int rc;
 
 	if (fr_audit_decode(&m, payload, len) < 0) {
@@ -328,67 +417,68 @@ static int on_audit(struct receive *r, const uint8_t *payload, size_t len, const
 		reply.differs[g / 8] |= 1u << (g % 8);
 		reply.n_groups++;
 	}
-	r->figures.last_audit_ns = monotonic_ns();
-	r->figures.is_equal = !reply.n_groups;
-	if (r->figures.is_equal)
-		r->figures.unrepaired = 0;
-	r->figures.writer_entries = m.entries;
-	size = 64 + (size_t)reply.n_groups * FR_GROUP_BUCKETS * 8;
-	buf = malloc(size);
-	if (!buf) {
-		*why = "out of memory";
-		return -ENOMEM;
-	}
-	fr_writer_init(&w, buf, size);
-	fr_audit_reply_encode(&w, &reply, index_digests(ix));
-	rc = w.bad ? -EMSGSIZE :
-		     conn_send_message(r->conn, FR_FRAME_AUDIT_REPLY, truth_table(r->truth)->id,
-				       buf, fr_writer_len(&w), NULL);
-	free(buf);
-	if (rc < 0) {
-		*why = "cannot answer";
+	t->n_groups = reply.n_groups;
+	t->writer_entries = m.entries;
+	if (!t->n_groups)
+		t->unrepaired = 0;
+	rc = answer_audit(r, truth, &reply, why);
+	if (rc < 0)
 		return rc;
+	if (m.id != r->audit_id)
+		r->audited = 0;
+	r->audit_id = m.id;
+	r->audited |= 1ull << table;
+	if (r->audited == r->tables) {
+		r->audited = 0;
+		end_audit(r);
 	}
-	r->ops->audited(r->cookie, reply.n_groups);
 	return 0;
 }
 
-void receive_checked(struct receive *r, const struct truth_counts *counts)
+void receive_checked(struct receive *r, uint8_t table, const struct truth_counts *counts)
 {
-	struct fr_checked m = { .entries = index_entries(truth_index(r->truth)),
-				.missing = counts->missing,
+	struct truth *truth = truth_of(r, table);
+	struct fr_checked m = { .missing = counts->missing,
 				.stale = counts->added,
 				.differ = counts->changed };
 	uint8_t buf[64];
 	struct fr_writer w;
 
-	if (!r->conn)
+	if (!r->conn || !truth)
 		return;
+	m.entries = index_entries(truth_index(truth));
 	fr_writer_init(&w, buf, sizeof(buf));
 	fr_checked_encode(&w, &m);
-	conn_send_message(r->conn, FR_FRAME_CHECKED, 0, buf, fr_writer_len(&w), NULL);
+	conn_send_message(r->conn, FR_FRAME_CHECKED, table, buf, fr_writer_len(&w), NULL);
 }
 
 int receive_frame(struct receive *r, const struct fr_frame_head *head, const uint8_t *payload,
 		  size_t len, const char **why)
 {
+	struct truth *truth = truth_of(r, head->table);
+
 	if (head->type == FR_FRAME_START)
 		return on_start(r, payload, len, why);
 	if (!r->is_started) {
 		*why = "before START";
 		return -EBADMSG;
 	}
+	/* All that follows is of one table. */
+	if (!truth) {
+		*why = "a table that was not agreed on";
+		return -EBADMSG;
+	}
 	switch (head->type) {
 	case FR_FRAME_BATCH:
-		return on_batch(r, head, payload, len, why);
+		return on_batch(r, truth, head, payload, len, why);
 	case FR_FRAME_AUDIT:
-		return on_audit(r, payload, len, why);
+		return on_audit(r, truth, payload, len, why);
 	case FR_FRAME_REPAIR_BEGIN:
-		return on_repair_begin(r, payload, len, why);
+		return on_repair_begin(r, truth, payload, len, why);
 	case FR_FRAME_REPAIR_END:
-		return on_repair_end(r, why);
+		return on_repair_end(r, truth, why);
 	case FR_FRAME_CHECK:
-		r->ops->check(r->cookie);
+		r->ops->check(r->cookie, head->table);
 		return 0;
 	default:
 		*why = "unexpected";
@@ -396,7 +486,17 @@ int receive_frame(struct receive *r, const struct fr_frame_head *head, const uin
 	}
 }
 
+uint64_t receive_tables(const struct receive *r)
+{
+	return r->tables;
+}
+
 const struct receive_figures *receive_figures(const struct receive *r)
 {
 	return &r->figures;
+}
+
+const struct receive_table_figures *receive_table_figures(const struct receive *r, uint8_t table)
+{
+	return &r->table_figures[table];
 }

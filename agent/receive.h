@@ -2,7 +2,7 @@
 /*
  * Receive: the standby's side of one session. Takes the writer's stream in order,
  * resolves it against what is held, has it injected, acknowledges, answers audits
- * and ends repairs.
+ * and ends repairs; of all tables that both ends have.
  */
 #ifndef RECEIVE_H
 #define RECEIVE_H
@@ -21,14 +21,14 @@ struct receive;
  * struct receive_ops - what the owner hears and does
  * @inject: put records into the kernel; calls @on_refused for each not taken
  * @order: the next number of the order in which this node learns things
- * @check: compare the index with the kernel, then call receive_checked()
- * @audited: an AUDIT was compared: @n_groups differ
+ * @check: compare the index of a table with the kernel, then call receive_checked()
+ * @audited: the AUDITs of all tables were compared: @n_groups differ
  */
 struct receive_ops {
 	int (*inject)(void *cookie, uint8_t table, const void *recs, size_t n,
 		      void (*on_refused)(void *c, const void *rec, int error), void *c);
 	uint64_t (*order)(void *cookie);
-	void (*check)(void *cookie);
+	void (*check)(void *cookie, uint8_t table);
 	void (*audited)(void *cookie, unsigned int n_groups);
 };
 
@@ -36,19 +36,30 @@ struct receive_figures {
 	uint64_t n_batches;
 	uint64_t n_changes;
 	uint64_t refused;		/* in this session */
-	uint64_t unrepaired;		/* of all sessions, since an audit found both equal */
 	uint64_t last_audit_ns;		/* CLOCK_MONOTONIC, 0: none */
-	bool is_equal;			/* at the last audit */
+	bool is_equal;			/* all tables, at the last audit */
 	uint64_t writer_entries;	/* at the last audit */
 	bool is_repairing;
 };
 
-struct receive *receive_new(sd_event *event, struct truth *truth, const struct receive_ops *ops,
-			    void *cookie);
+/* Of one table. */
+struct receive_table_figures {
+	uint64_t refused;		/* in this session */
+	uint64_t unrepaired;		/* of all sessions, since an audit found it equal */
+	unsigned int n_groups;		/* that differed at the last audit */
+	uint64_t writer_entries;	/* at the last audit */
+};
+
+/* @truths: by table id, FR_TABLES_MAX of them; NULL: not replicated here */
+struct receive *receive_new(sd_event *event, struct truth *const *truths,
+			    const struct receive_ops *ops, void *cookie);
 void receive_free(struct receive *r);
 
-/* A session with the writer begins; @min_epoch: a stream below it is refused. */
-void receive_start(struct receive *r, struct conn *conn, uint64_t min_epoch);
+/*
+ * A session with the writer begins; @tables: bitmap of those both have; @min_epoch: a stream
+ * below it is refused.
+ */
+void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64_t min_epoch);
 void receive_stop(struct receive *r);
 bool receive_is_started(const struct receive *r);
 /* What was held is no longer known: the stream cannot be resumed. */
@@ -58,10 +69,12 @@ void receive_forget(struct receive *r);
 int receive_frame(struct receive *r, const struct fr_frame_head *head, const uint8_t *payload,
 		  size_t len, const char **why);
 /* The answer to ops->check. */
-void receive_checked(struct receive *r, const struct truth_counts *counts);
+void receive_checked(struct receive *r, uint8_t table, const struct truth_counts *counts);
 
 /* For HELLO: which stream, and how far. Zero if none. */
 void receive_position(const struct receive *r, uint8_t history[FR_HISTORY_LEN], uint64_t *seq);
+uint64_t receive_tables(const struct receive *r);	/* bitmap: of the last session */
 const struct receive_figures *receive_figures(const struct receive *r);
+const struct receive_table_figures *receive_table_figures(const struct receive *r, uint8_t table);
 
 #endif

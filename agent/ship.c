@@ -15,6 +15,16 @@
 #define LATENCY_WINDOW_MS	60000
 #define CONFIRM_MAX		3		/* audits right after a repair, then by the clock */
 
+/* What a session keeps of one table that both ends have. */
+struct ship_table {
+	struct ship_table_figures figures;
+	bool is_answered;		/* by the peer, in the running audit */
+	bool is_checking;		/* CHECK was sent, CHECKED is awaited */
+	uint8_t taken[FLYREP_BUCKETS_LEN];	/* buckets of the running repair */
+	uint8_t dirty[FLYREP_BUCKETS_LEN];
+	uint64_t frozen[FLYREP_BUCKETS];	/* digests at the AUDIT */
+};
+
 struct ship {
 	const struct ship_stream *stream;
 	const struct ship_ops *ops;
@@ -25,6 +35,7 @@ struct ship {
 
 	/* of the session */
 	struct conn *conn;		/* not ours; NULL: not started */
+	struct ship_table *tables[FR_TABLES_MAX];	/* NULL: does not travel */
 	uint64_t cursor;		/* next to send */
 	uint64_t acked;
 	uint64_t flight_bytes;
@@ -38,16 +49,19 @@ struct ship {
 	 */
 	uint32_t repair_sent;
 	uint32_t repair_acked;
-	uint8_t taken[FLYREP_BUCKETS_LEN];	/* buckets of the running repair */
-	uint8_t dirty[FLYREP_BUCKETS_LEN];
+	uint8_t repair_table;		/* of the running repair, or the last one */
 
 	bool wants_audit;
 	bool is_auditing;
 	uint32_t audit_id;
 	unsigned int n_confirms;
-	uint64_t *frozen;		/* digests at the AUDIT, FLYREP_BUCKETS of them */
-	uint64_t frozen_groups[FR_GROUPS];
 };
+
+/* What the session keeps of a table, or NULL if it does not travel. */
+static struct ship_table *table_of(const struct ship *s, uint8_t table)
+{
+	return table < FR_TABLES_MAX ? s->tables[table] : NULL;
+}
 
 struct ship *ship_new(const struct ship_stream *stream, const struct ship_ops *ops, void *cookie)
 {
@@ -60,21 +74,30 @@ struct ship *ship_new(const struct ship_stream *stream, const struct ship_ops *o
 	s->cookie = cookie;
 	s->latency = latency_new(LATENCY_WINDOW_MS);
 	s->squeeze = fr_squeeze_new();
-	s->frozen = calloc(FLYREP_BUCKETS, sizeof(*s->frozen));
-	if (!s->latency || !s->squeeze || !s->frozen) {
+	if (!s->latency || !s->squeeze) {
 		ship_free(s);
 		return NULL;
 	}
 	return s;
 }
 
+static void free_tables(struct ship *s)
+{
+	size_t id;
+
+	for (id = 0; id < FR_TABLES_MAX; id++) {
+		free(s->tables[id]);
+		s->tables[id] = NULL;
+	}
+}
+
 void ship_free(struct ship *s)
 {
 	if (!s)
 		return;
+	free_tables(s);
 	latency_free(s->latency);
 	fr_squeeze_free(s->squeeze);
-	free(s->frozen);
 	free(s);
 }
 
@@ -88,20 +111,40 @@ static int send_start(struct ship *s)
 	struct fr_start m = { .next_seq = s->cursor, .epoch = s->stream->epoch };
 	uint8_t buf[64];
 	struct fr_writer w;
+	int rc;
 
 	memcpy(m.history, s->stream->history, sizeof(m.history));
 	fr_writer_init(&w, buf, sizeof(buf));
 	fr_start_encode(&w, &m);
-	s->needs_start = false;
-	return conn_send_message(s->conn, FR_FRAME_START, 0, buf, fr_writer_len(&w), NULL);
+	rc = conn_send_message(s->conn, FR_FRAME_START, 0, buf, fr_writer_len(&w), NULL);
+	s->needs_start = rc < 0;
+	return rc;
 }
 
-void ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs)
+static int new_tables(struct ship *s, uint64_t tables)
+{
+	size_t id;
+
+	for (id = 0; id < FR_TABLES_MAX; id++) {
+		if (!s->stream->truths[id] || !(tables >> id & 1))
+			continue;
+		s->tables[id] = calloc(1, sizeof(*s->tables[id]));
+		if (!s->tables[id]) {
+			free_tables(s);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+int ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs)
 {
 	const struct backlog *bl = s->stream->backlog;
 	uint64_t next = theirs->have_seq + 1;
 
 	ship_stop(s);
+	if (new_tables(s, s->stream->tables & theirs->tables) < 0)
+		return -ENOMEM;
 	s->conn = conn;
 	s->cursor = backlog_next_seq(bl);
 	if (!memcmp(theirs->have_history, s->stream->history, FR_HISTORY_LEN) &&
@@ -111,6 +154,7 @@ void ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs
 	s->wants_audit = true;
 	send_start(s);
 	ship_kick(s);
+	return 0;
 }
 
 void ship_stop(struct ship *s)
@@ -121,8 +165,7 @@ void ship_stop(struct ship *s)
 	s->wants_audit = s->is_auditing = false;
 	s->figures.n_audits_begun = s->figures.n_audits;
 	s->n_confirms = 0;
-	memset(s->taken, 0, sizeof(s->taken));
-	memset(s->dirty, 0, sizeof(s->dirty));
+	free_tables(s);
 	s->figures.n_dirty = 0;
 	s->figures.last_audit_ns = 0;
 	s->figures.is_equal = false;
@@ -134,7 +177,10 @@ bool ship_is_started(const struct ship *s)
 	return s->conn;
 }
 
-/* Send the next batches of the stream. */
+/*
+ * Send the next batches of the stream. Those of a table that the peer does not have are left
+ * out; a START tells it of the gap.
+ */
 static void send_stream(struct ship *s)
 {
 	const struct backlog_batch *b;
@@ -143,6 +189,11 @@ static void send_stream(struct ship *s)
 		b = backlog_get(s->stream->backlog, s->cursor);
 		if (!b)
 			return; /* ship_on_drop() moves the cursor before this can be */
+		if (!table_of(s, b->table)) {
+			s->cursor++;
+			s->needs_start = true;
+			continue;
+		}
 		if (s->needs_start && send_start(s) < 0)
 			return;
 		if (conn_send(s->conn, b->frame, b->len) < 0)
@@ -150,23 +201,38 @@ static void send_stream(struct ship *s)
 		s->cursor++;
 		s->flight_bytes += b->len;
 	}
+	/* At the end too: what was left out is acknowledged as the rest is. */
+	if (s->needs_start && at_head(s))
+		send_start(s);
 }
 
-static void send_audit(struct ship *s)
+/* Of one table; false: not sent. */
+static bool send_audit_of(struct ship *s, size_t id)
 {
-	struct index *ix = truth_index(s->stream->truth);
-	struct fr_audit m = { .id = ++s->audit_id, .entries = index_entries(ix) };
+	struct index *ix = truth_index(s->stream->truths[id]);
+	struct fr_audit m = { .id = s->audit_id, .entries = index_entries(ix) };
+	struct ship_table *t = s->tables[id];
 	uint8_t buf[sizeof(m) + 64];
 	struct fr_writer w;
 
-	memcpy(s->frozen, index_digests(ix), FLYREP_BUCKETS * sizeof(*s->frozen));
-	memcpy(s->frozen_groups, index_groups(ix), sizeof(s->frozen_groups));
-	memcpy(m.group, s->frozen_groups, sizeof(m.group));
+	memcpy(t->frozen, index_digests(ix), sizeof(t->frozen));
+	memcpy(m.group, index_groups(ix), sizeof(m.group));
+	t->is_answered = false;
 	fr_writer_init(&w, buf, sizeof(buf));
 	fr_audit_encode(&w, &m);
-	if (conn_send_message(s->conn, FR_FRAME_AUDIT, truth_table(s->stream->truth)->id, buf,
-			      fr_writer_len(&w), NULL) < 0)
-		return;
+	return conn_send_message(s->conn, FR_FRAME_AUDIT, id, buf, fr_writer_len(&w), NULL) >= 0;
+}
+
+/* Of all tables, at one point of the stream. */
+static void send_audit(struct ship *s)
+{
+	size_t id;
+
+	s->audit_id++;
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		/* If not all can be sent, the next one has another id. */
+		if (s->tables[id] && !send_audit_of(s, id))
+			return;
 	s->wants_audit = false;
 	s->is_auditing = true;
 	s->figures.n_audits_begun++;
@@ -209,6 +275,8 @@ int ship_on_ack(struct ship *s, const uint8_t *payload, size_t len, const char *
 		b = backlog_get(s->stream->backlog, ++s->acked);
 		if (!b)
 			continue; /* dropped since */
+		if (!table_of(s, b->table))
+			continue; /* left out */
 		s->flight_bytes -= b->len < s->flight_bytes ? b->len : s->flight_bytes;
 		latency_add(s->latency, now, now - b->captured_ns, b->n_changes);
 	}
@@ -223,13 +291,15 @@ int ship_on_ack(struct ship *s, const uint8_t *payload, size_t len, const char *
 	return 0;
 }
 
-void ship_dirty(struct ship *s, unsigned int bucket)
+void ship_dirty(struct ship *s, uint8_t table, unsigned int bucket)
 {
+	struct ship_table *t = table_of(s, table);
 	uint8_t bit = 1u << (bucket % 8);
 
-	if (!s->conn || s->dirty[bucket / 8] & bit)
+	if (!t || t->dirty[bucket / 8] & bit)
 		return;
-	s->dirty[bucket / 8] |= bit;
+	t->dirty[bucket / 8] |= bit;
+	t->figures.n_dirty++;
 	s->figures.n_dirty++;
 }
 
@@ -240,7 +310,7 @@ void ship_on_drop(struct ship *s, const struct backlog_batch *b)
 	if (!s->conn || s->cursor > b->seq)
 		return;
 	for (i = 0; i < b->n_changes; i++)
-		ship_dirty(s, b->buckets[i]);
+		ship_dirty(s, b->table, b->buckets[i]);
 	if (!s->needs_start) {
 		s->figures.n_jumps++;
 		fr_warn("replication: a peer fell off the backlog; what it missed will be repaired");
@@ -260,64 +330,108 @@ void ship_audit(struct ship *s)
 
 int ship_check(struct ship *s)
 {
-	return s->conn ? conn_send_message(s->conn, FR_FRAME_CHECK, 0, NULL, 0, NULL) : -ENOTCONN;
+	size_t id;
+	int rc = 0;
+
+	if (!s->conn)
+		return -ENOTCONN;
+	for (id = 0; id < FR_TABLES_MAX && rc >= 0; id++) {
+		if (!s->tables[id])
+			continue;
+		rc = conn_send_message(s->conn, FR_FRAME_CHECK, id, NULL, 0, NULL);
+		s->tables[id]->is_checking = rc >= 0;
+	}
+	return rc;
 }
 
-int ship_on_checked(struct ship *s, const uint8_t *payload, size_t len, const char **why)
+int ship_on_checked(struct ship *s, uint8_t table, const uint8_t *payload, size_t len,
+		    const char **why)
 {
+	struct ship_table *t = table_of(s, table);
+	bool is_last = true;
 	struct fr_checked m;
+	size_t id;
 
-	if (fr_checked_decode(&m, payload, len) < 0) {
-		*why = "malformed";
+	if (!t || fr_checked_decode(&m, payload, len) < 0) {
+		*why = t ? "malformed" : "a table that was not agreed on";
 		return -EBADMSG;
 	}
-	s->ops->checked(s->cookie, s, &m);
+	t->is_checking = false;
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		is_last &= !s->tables[id] || !s->tables[id]->is_checking;
+	s->ops->checked(s->cookie, s, table, &m, is_last);
 	return 0;
 }
 
-static unsigned int mark_group(struct ship *s, const struct fr_audit_reply *m, unsigned int nth,
-			       unsigned int group)
+static unsigned int mark_group(struct ship *s, uint8_t table, const struct fr_audit_reply *m,
+			       unsigned int nth, unsigned int group)
 {
+	const uint64_t *frozen = s->tables[table]->frozen;
 	unsigned int i, n = 0;
 
 	for (i = 0; i < FR_GROUP_BUCKETS; i++) {
 		unsigned int bucket = group * FR_GROUP_BUCKETS + i;
 
-		if (fr_audit_reply_digest(m, nth, i) == s->frozen[bucket])
+		if (fr_audit_reply_digest(m, nth, i) == frozen[bucket])
 			continue;
 		n++;
 		if (s->stream->auto_resync)
-			ship_dirty(s, bucket);
+			ship_dirty(s, table, bucket);
 	}
 	return n;
 }
 
-int ship_on_audit_reply(struct ship *s, const uint8_t *payload, size_t len, const char **why)
+/* All tables are answered. */
+static void end_audit(struct ship *s)
 {
-	unsigned int group, nth = 0, n = 0;
-	struct fr_audit_reply m;
+	size_t id;
 
-	if (fr_audit_reply_decode(&m, payload, len) < 0) {
-		*why = "malformed";
-		return -EBADMSG;
-	}
-	if (!s->is_auditing || m.id != s->audit_id) {
-		*why = "answers no audit";
-		return -EBADMSG;
-	}
-	for (group = 0; group < FR_GROUPS; group++)
-		if (m.differs[group / 8] & (1u << (group % 8)))
-			n += mark_group(s, &m, nth++, group);
 	s->is_auditing = false;
 	s->figures.n_audits++;
 	s->figures.last_audit_ns = monotonic_ns();
-	s->figures.is_equal = !n;
-	s->figures.n_differ = n;
-	s->figures.remote_entries = m.entries;
-	if (!n)
+	s->figures.n_differ = 0;
+	s->figures.remote_entries = 0;
+	for (id = 0; id < FR_TABLES_MAX; id++) {
+		if (!s->tables[id])
+			continue;
+		s->figures.n_differ += s->tables[id]->figures.n_differ;
+		s->figures.remote_entries += s->tables[id]->figures.remote_entries;
+	}
+	s->figures.is_equal = !s->figures.n_differ;
+	if (s->figures.is_equal)
 		s->n_confirms = 0;
-	s->ops->audited(s->cookie, s, m.entries, n);
+	s->ops->audited(s->cookie, s, s->figures.remote_entries, s->figures.n_differ);
 	ship_kick(s);
+}
+
+int ship_on_audit_reply(struct ship *s, uint8_t table, const uint8_t *payload, size_t len,
+			const char **why)
+{
+	struct ship_table *t = table_of(s, table);
+	unsigned int group, nth = 0, n = 0;
+	struct fr_audit_reply m;
+	size_t id;
+
+	if (!t || fr_audit_reply_decode(&m, payload, len) < 0) {
+		*why = t ? "malformed" : "a table that was not agreed on";
+		return -EBADMSG;
+	}
+	if (m.id - 1 >= s->audit_id || (m.id == s->audit_id && t->is_answered)) {
+		*why = "answers no audit";
+		return -EBADMSG;
+	}
+	if (m.id != s->audit_id || !s->is_auditing)
+		return 0; /* one that was given up */
+	for (group = 0; group < FR_GROUPS; group++)
+		if (m.differs[group / 8] & (1u << (group % 8)))
+			n += mark_group(s, table, &m, nth++, group);
+	t->is_answered = true;
+	t->figures.n_differ = n;
+	t->figures.remote_entries = m.entries;
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		if (s->tables[id] && !s->tables[id]->is_answered)
+			return 0;
+	end_audit(s);
 	return 0;
 }
 
@@ -329,27 +443,46 @@ bool ship_wants_repair(const struct ship *s)
 	       at_head(s) && !s->needs_start;
 }
 
+/* The next table with dirty buckets: each has its turn. */
+static uint8_t next_dirty(const struct ship *s)
+{
+	uint8_t table = s->repair_table;
+
+	do {
+		table = (table + 1) % FR_TABLES_MAX;
+	} while (table != s->repair_table &&
+		 !(s->tables[table] && s->tables[table]->figures.n_dirty));
+	return table;
+}
+
 int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN])
 {
-	struct fr_repair_begin m = { .buckets = s->dirty, .n_before = s->repair_sent };
+	uint8_t table = next_dirty(s);
+	struct ship_table *t = s->tables[table];
+	struct fr_repair_begin m = { .n_before = s->repair_sent };
 	uint8_t buf[FLYREP_BUCKETS_LEN + 64];
 	struct fr_writer w;
 	int rc;
 
+	if (!t)
+		return -ENOENT;
+	m.buckets = t->dirty;
 	fr_writer_init(&w, buf, sizeof(buf));
 	fr_repair_begin_encode(&w, &m);
-	rc = conn_send_message(s->conn, FR_FRAME_REPAIR_BEGIN, truth_table(s->stream->truth)->id,
-			       buf, fr_writer_len(&w), s->squeeze);
+	rc = conn_send_message(s->conn, FR_FRAME_REPAIR_BEGIN, table, buf, fr_writer_len(&w),
+			       s->squeeze);
 	if (rc < 0)
 		return rc;
-	memcpy(s->taken, s->dirty, sizeof(s->taken));
-	memcpy(buckets, s->dirty, sizeof(s->taken));
-	memset(s->dirty, 0, sizeof(s->dirty));
-	s->figures.n_repaired += s->figures.n_dirty;
-	s->figures.n_dirty = 0;
+	memcpy(t->taken, t->dirty, sizeof(t->taken));
+	memcpy(buckets, t->dirty, sizeof(t->taken));
+	memset(t->dirty, 0, sizeof(t->dirty));
+	s->figures.n_repaired += t->figures.n_dirty;
+	s->figures.n_dirty -= t->figures.n_dirty;
+	t->figures.n_dirty = 0;
 	s->is_repairing = true;
+	s->repair_table = table;
 	s->repair_acked = s->repair_sent; /* what is under way of the last one is little */
-	return 0;
+	return table;
 }
 
 int ship_repair_send(struct ship *s, const uint8_t *frame, size_t len)
@@ -369,21 +502,23 @@ bool ship_repair_room(const struct ship *s)
 
 void ship_repair_end(struct ship *s, int err)
 {
+	const struct ship_table *t;
 	unsigned int b;
 
 	if (!s->conn || !s->is_repairing)
 		return;
 	s->is_repairing = false;
+	t = s->tables[s->repair_table];
 	if (err) {
 		for (b = 0; b < FLYREP_BUCKETS; b++)
-			if (s->taken[b / 8] & (1u << (b % 8)))
-				ship_dirty(s, b);
+			if (t->taken[b / 8] & (1u << (b % 8)))
+				ship_dirty(s, s->repair_table, b);
 		return;
 	}
-	if (conn_send_message(s->conn, FR_FRAME_REPAIR_END, truth_table(s->stream->truth)->id,
-			      NULL, 0, NULL) < 0)
+	if (conn_send_message(s->conn, FR_FRAME_REPAIR_END, s->repair_table, NULL, 0, NULL) < 0)
 		return;
-	if (s->n_confirms++ < CONFIRM_MAX)
+	/* The audit waits until no table has anything left to repair. */
+	if (!s->figures.n_dirty && s->n_confirms++ < CONFIRM_MAX)
 		s->wants_audit = true;
 	ship_kick(s);
 }
@@ -409,9 +544,27 @@ uint64_t ship_acked(const struct ship *s)
 	return s->acked;
 }
 
+uint64_t ship_tables(const struct ship *s)
+{
+	uint64_t tables = 0;
+	size_t id;
+
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		if (s->tables[id])
+			tables |= 1ull << id;
+	return tables;
+}
+
 const struct ship_figures *ship_figures(const struct ship *s)
 {
 	return &s->figures;
+}
+
+const struct ship_table_figures *ship_table_figures(const struct ship *s, uint8_t table)
+{
+	const struct ship_table *t = table_of(s, table);
+
+	return t ? &t->figures : NULL;
 }
 
 struct latency *ship_latency(struct ship *s)

@@ -2,7 +2,8 @@
 /*
  * Ship: the writer's side of one session. Sends the stream from the backlog,
  * keeps what travels bounded, audits, and repairs what an audit or a dropped
- * batch says the peer lacks. A live change always goes before a repair.
+ * batch says the peer lacks. A live change always goes before a repair. The tables that
+ * both ends have share one stream; each has digests and dirty buckets of its own.
  */
 #ifndef SHIP_H
 #define SHIP_H
@@ -20,15 +21,17 @@ struct ship;
 
 /**
  * struct ship_stream - what all ships of this node share
+ * @truths: by table id; NULL: not replicated by this node
+ * @tables: bitmap of those offered to peers, of the ones above
  * @history: of the stream
  * @epoch: under which it is written
  */
 struct ship_stream {
 	struct backlog *backlog;
-	struct truth *truth;
+	struct truth *const *truths;	/* FR_TABLES_MAX of them */
+	uint64_t tables;
 	uint8_t history[FR_HISTORY_LEN];
 	uint64_t epoch;
-	bool compress;
 	bool auto_resync;
 };
 
@@ -36,24 +39,25 @@ struct ship_stream {
  * struct ship_ops - what the owner hears and is asked
  * @flush: put what waits for its batch into the backlog, now; may call ship_kick()
  * @acked: the peer has applied more
- * @audited: an audit is over; @n_buckets that differ
- * @checked: the answer to CHECK
+ * @audited: an audit of all tables is over; @n_buckets that differ
+ * @checked: the answer to CHECK of one table; @is_last: all tables are answered
  * @wants: there is something to repair and room for it; take a snapshot
  */
 struct ship_ops {
 	void (*flush)(void *cookie);
 	void (*acked)(void *cookie, struct ship *s);
 	void (*audited)(void *cookie, struct ship *s, uint64_t entries, unsigned int n_buckets);
-	void (*checked)(void *cookie, struct ship *s, const struct fr_checked *m);
+	void (*checked)(void *cookie, struct ship *s, uint8_t table, const struct fr_checked *m,
+			bool is_last);
 	void (*wants)(void *cookie, struct ship *s);
 };
 
 /**
  * struct ship_figures - for status
- * @n_audits_begun: sent
+ * @n_audits_begun: sent; one is of all tables
  * @n_audits: of these: answered
  * @last_audit_ns: CLOCK_MONOTONIC of the last one, 0: none in this session
- * @is_equal: the last audit found no difference
+ * @is_equal: the last audit found no difference in any table
  * @n_differ: buckets that differed in it
  * @remote_entries: objects the peer holds
  * @n_repaired: buckets repaired since the node began
@@ -74,11 +78,26 @@ struct ship_figures {
 	uint64_t n_jumps;
 };
 
+/**
+ * struct ship_table_figures - of one table that both ends have
+ * @n_differ: buckets that differed in the last audit
+ * @n_dirty: buckets waiting for repair, or in it
+ * @remote_entries: objects the peer held at the last audit
+ */
+struct ship_table_figures {
+	unsigned int n_differ;
+	unsigned int n_dirty;
+	uint64_t remote_entries;
+};
+
 struct ship *ship_new(const struct ship_stream *stream, const struct ship_ops *ops, void *cookie);
 void ship_free(struct ship *s);
 
-/* Begin a session as its writer; @theirs decides where the stream goes on. */
-void ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs);
+/*
+ * Begin a session as its writer; @theirs decides which tables travel and where the stream
+ * goes on. -ENOMEM
+ */
+int ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs);
 void ship_stop(struct ship *s);
 bool ship_is_started(const struct ship *s);
 
@@ -86,22 +105,24 @@ bool ship_is_started(const struct ship *s);
 void ship_kick(struct ship *s);
 /* -EBADMSG with *why. */
 int ship_on_ack(struct ship *s, const uint8_t *payload, size_t len, const char **why);
-int ship_on_audit_reply(struct ship *s, const uint8_t *payload, size_t len, const char **why);
-int ship_on_checked(struct ship *s, const uint8_t *payload, size_t len, const char **why);
+int ship_on_audit_reply(struct ship *s, uint8_t table, const uint8_t *payload, size_t len,
+			const char **why);
+int ship_on_checked(struct ship *s, uint8_t table, const uint8_t *payload, size_t len,
+		    const char **why);
 
 /* Compare as soon as the stream allows. */
 void ship_audit(struct ship *s);
-/* Have the peer compare its index with its kernel. */
+/* Have the peer compare its indexes with its kernel. */
 int ship_check(struct ship *s);
 
 /* The backlog forgets this batch. */
 void ship_on_drop(struct ship *s, const struct backlog_batch *b);
-/* A change in this bucket never got into the backlog. */
-void ship_dirty(struct ship *s, unsigned int bucket);
+/* A change in this bucket never got into the backlog. Nothing, if the peer has no such table. */
+void ship_dirty(struct ship *s, uint8_t table, unsigned int bucket);
 
 /* --- repair: the owner walks, ship sends --- */
 bool ship_wants_repair(const struct ship *s);
-/* Takes all dirty buckets into @buckets and tells the peer. */
+/* Takes all dirty buckets of one table into @buckets and tells the peer. Return: the table */
 int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN]);
 /* A frame of it. -errno: not sent, and it is the owner's to call ship_dirty() for what it held. */
 int ship_repair_send(struct ship *s, const uint8_t *frame, size_t len);
@@ -115,7 +136,10 @@ void ship_pending(const struct ship *s, uint64_t *n_changes, uint64_t *n_bytes,
 		  uint64_t *oldest_ns);
 bool ship_is_idle(const struct ship *s);	/* nothing in flight */
 uint64_t ship_acked(const struct ship *s);
+uint64_t ship_tables(const struct ship *s);	/* bitmap: what travels in this session */
 const struct ship_figures *ship_figures(const struct ship *s);
+/* NULL: not in this session. */
+const struct ship_table_figures *ship_table_figures(const struct ship *s, uint8_t table);
 struct latency *ship_latency(struct ship *s);
 
 #endif

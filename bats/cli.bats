@@ -255,7 +255,7 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	http 200 <<<'{"ready":false,"reasons":["still syncing"],"would_lose":1234,"role":"replica"}'
 	run "$flyrep" ready
 	assert_failure 4
-	assert_line 'not ready  replica  1 234 flows would be lost if the peer died now'
+	assert_line 'not ready  replica  1 234 changes would be lost if the peer died now'
 	assert_line '  still syncing'
 }
 

@@ -28,7 +28,7 @@ int ready_run(struct cli *cli, int argc, char **argv)
 			    is_ready ? "ready" : "not ready");
 		printf("  %s", format_text(answer, "role"));
 		if (json_is_integer(would_lose))
-			printf("  %s flows would be lost if the peer died now",
+			printf("  %s changes would be lost if the peer died now",
 			       format_count(would_lose, count));
 		putchar('\n');
 		json_array_foreach(json_object_get(answer, "reasons"), i,

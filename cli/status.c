@@ -126,6 +126,21 @@ static void print_peer_notes(const struct cli *cli, const json_t *peers)
 	}
 }
 
+/* Only what is not well: that a node is in step is said above already. */
+static void print_step(const struct cli *cli, const json_t *table)
+{
+	const json_t *n = json_object_get(table, "buckets_differ");
+	char count[FORMAT_LEN];
+
+	if (!json_is_false(json_object_get(table, "in_step")))
+		return;
+	if (json_is_integer(n))
+		style_print(cli, STYLE_BAD, "  %s buckets differ",
+			    format_count(n, count));
+	else
+		style_print(cli, STYLE_BAD, "  differs");
+}
+
 static void print_tables(const struct cli *cli, const json_t *tables)
 {
 	char count[FORMAT_LEN];
@@ -137,6 +152,7 @@ static void print_tables(const struct cli *cli, const json_t *tables)
 	json_array_foreach(tables, i, table) {
 		printf("%s  %s", format_text(table, "table"),
 		       format_count(json_object_get(table, "entries"), count));
+		print_step(cli, table);
 		if (cli->verbose)
 			style_print(cli, STYLE_DIM, "  digest %s",
 				    format_text(table, "digest"));

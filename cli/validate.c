@@ -8,6 +8,31 @@
 /* A deep comparison reads both kernels' tables. */
 #define DEEP_TIMEOUT_S 300
 
+static void print_verdict(struct style_table *table, const char *name,
+			  enum style style, const json_t *of)
+{
+	static const char *const counts[] = {
+		"entries_local", "entries_remote", "buckets_differ",
+		"missing",	 "stale",	   "differ"
+	};
+	bool is_equal = json_is_true(json_object_get(of, "equal"));
+	char text[FORMAT_LEN];
+	size_t i;
+
+	style_table_cell(table, style, "%s", name);
+	style_table_cell(table, is_equal ? STYLE_GOOD : STYLE_BAD, "%s",
+			 is_equal ? "equal" : "DIFFERS");
+	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		const json_t *n = json_object_get(of, counts[i]);
+
+		style_table_cell(table,
+				 i > 1 && json_integer_value(n) ? STYLE_BAD :
+								  STYLE_PLAIN,
+				 "%s", format_count(n, text));
+	}
+}
+
+/* A row a peer, and one for each table where there are several. */
 static void print_peers(const struct cli *cli, const json_t *peers)
 {
 	static const struct style_column columns[] = {
@@ -15,31 +40,21 @@ static void print_peers(const struct cli *cli, const json_t *peers)
 		{ "there", true }, { "buckets", true },	  { "missing", true },
 		{ "stale", true }, { "different", true },
 	};
-	static const char *const counts[] = {
-		"entries_local", "entries_remote", "buckets_differ",
-		"missing",	 "stale",	   "differ"
-	};
 	struct style_table *table =
 		style_table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	char text[FORMAT_LEN];
-	const json_t *peer;
+	const json_t *peer, *tables, *one;
+	char name[FORMAT_LEN];
 	size_t i, j;
 
 	json_array_foreach(peers, i, peer) {
-		bool is_equal = json_is_true(json_object_get(peer, "equal"));
-
-		style_table_cell(table, STYLE_HEAD, "%s",
-				 format_text(peer, "id"));
-		style_table_cell(table, is_equal ? STYLE_GOOD : STYLE_BAD, "%s",
-				 is_equal ? "equal" : "DIFFERS");
-		for (j = 0; j < sizeof(counts) / sizeof(counts[0]); j++) {
-			const json_t *n = json_object_get(peer, counts[j]);
-
-			style_table_cell(table,
-					 j > 1 && json_integer_value(n) ?
-						 STYLE_BAD :
-						 STYLE_PLAIN,
-					 "%s", format_count(n, text));
+		print_verdict(table, format_text(peer, "id"), STYLE_HEAD, peer);
+		tables = json_object_get(peer, "tables");
+		if (json_array_size(tables) < 2)
+			continue;
+		json_array_foreach(tables, j, one) {
+			snprintf(name, sizeof(name), "  %s",
+				 format_text(one, "table"));
+			print_verdict(table, name, STYLE_PLAIN, one);
 		}
 	}
 	style_table_end(cli, table);

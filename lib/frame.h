@@ -28,6 +28,8 @@
 #define FR_FRAME_MAX_LEN	(1u << 20)	/* payload as sent */
 #define FR_PAYLOAD_MAX_LEN	(8u << 20)	/* payload decompressed */
 #define FR_BATCH_MAX		65536		/* records in one batch */
+#define FR_BATCH_MAX_LEN	(8u << 20)	/* bytes they take, see flyrep_records.h */
+#define FR_TABLES_MAX		64		/* ids a bitmap of tables has room for */
 #define FR_NODE_ID_MAX_LEN	63
 #define FR_HISTORY_LEN		16
 

@@ -39,6 +39,7 @@ static struct backlog_batch batch_of(uint64_t i, uint8_t *frame,
 		.seq = 12345, /* ignored */
 		.captured_ns = i * 3,
 		.encoded_ns = i * 5,
+		.table = 1 + i % 5,
 		.n_changes = i * 7 % 60,
 		.len = 16 + i * 13 % 900,
 		.frame = frame,
@@ -64,6 +65,7 @@ static void check(const struct backlog *bl, uint64_t seq)
 	assert_int_equal(b->seq, seq);
 	assert_int_equal(b->captured_ns, e.captured_ns);
 	assert_int_equal(b->encoded_ns, e.encoded_ns);
+	assert_int_equal(b->table, e.table);
 	assert_int_equal(b->n_changes, e.n_changes);
 	assert_int_equal(b->len, e.len);
 	assert_memory_equal(b->frame, frame, e.len);
