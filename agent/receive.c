@@ -452,6 +452,12 @@ void receive_checked(struct receive *r, uint8_t table, const struct truth_counts
 	conn_send_message(r->conn, FR_FRAME_CHECKED, table, buf, fr_writer_len(&w), NULL);
 }
 
+static bool is_of_table(uint8_t type)
+{
+	return type == FR_FRAME_BATCH || type == FR_FRAME_AUDIT || type == FR_FRAME_REPAIR_BEGIN ||
+	       type == FR_FRAME_REPAIR_END || type == FR_FRAME_CHECK;
+}
+
 int receive_frame(struct receive *r, const struct fr_frame_head *head, const uint8_t *payload,
 		  size_t len, const char **why)
 {
@@ -463,8 +469,7 @@ int receive_frame(struct receive *r, const struct fr_frame_head *head, const uin
 		*why = "before START";
 		return -EBADMSG;
 	}
-	/* All that follows is of one table. */
-	if (!truth) {
+	if (!truth && is_of_table(head->type)) {
 		*why = "a table that was not agreed on";
 		return -EBADMSG;
 	}

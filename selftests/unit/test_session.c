@@ -1,0 +1,756 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A writer's ship and a standby's receive, joined by queues in place of a connection: several
+ * tables in one stream, tables that only one end has, audits and repairs of each.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch.h"
+#include "notes.h"
+#include "receive.h"
+#include "ship.h"
+
+#define FLOWS	FLYREP_TABLE_CONNTRACK
+#define NOTES	NOTE_TABLE
+#define OTHERS	(NOTE_TABLE + 1)
+
+static const struct fr_siphash_key hash_key = { "0123456789abcdef" };
+static struct fr_table other_table;
+
+/* --- a connection: what one end sends waits for the other ---------------- */
+
+#define QUEUE_MAX 4096
+
+struct conn {
+	uint8_t *frames[QUEUE_MAX];
+	size_t first, last;
+	size_t n_sent[FR_FRAME_TYPE_END];	/* by type */
+};
+
+int conn_send(struct conn *c, const void *frame, size_t len)
+{
+	uint8_t *copy = malloc(len);
+
+	assert_non_null(copy);
+	assert_true(c->last - c->first < QUEUE_MAX);
+	memcpy(copy, frame, len);
+	c->frames[c->last++ % QUEUE_MAX] = copy;
+	c->n_sent[copy[4]]++;
+	return 0;
+}
+
+int conn_send_message(struct conn *c, uint8_t type, uint8_t table, const void *payload,
+		      size_t len, struct fr_squeeze *squeeze)
+{
+	struct fr_frame_head head = { .len = len, .type = type, .table = table };
+	uint8_t *frame = malloc(FR_FRAME_HEAD_LEN + len);
+	int rc;
+
+	(void)squeeze;
+	assert_non_null(frame);
+	fr_frame_head_encode(frame, &head);
+	if (len)
+		memcpy(frame + FR_FRAME_HEAD_LEN, payload, len);
+	rc = conn_send(c, frame, FR_FRAME_HEAD_LEN + len);
+	free(frame);
+	return rc;
+}
+
+/* --- two nodes ------------------------------------------------------------ */
+
+struct pair {
+	sd_event *event;
+	struct conn to_reader;
+	struct conn to_writer;
+
+	/* writer */
+	struct truth *kept[FR_TABLES_MAX];
+	struct ship_stream stream;
+	struct ship *ship;
+	struct encoder *encoder;
+	struct batch *batch[FR_TABLES_MAX];
+	uint64_t order;
+	unsigned int n_audited;
+	unsigned int n_differ;
+	unsigned int n_checked;
+	bool is_checked;
+	const char *skipped;		/* name of a note that the repair forgets */
+
+	/* standby */
+	struct truth *held[FR_TABLES_MAX];
+	struct receive *receive;
+	uint64_t reader_order;
+	const char *refused;		/* name of a note that its kernel refuses */
+	unsigned int n_injected;
+	unsigned int n_deleted;
+	unsigned int n_reader_audits;
+	unsigned int n_groups;
+};
+
+/* All that the writer has, for its repairs: notes only, as texts. */
+#define N_WORLD 2000
+
+static struct world {
+	char name[FR_KEY_MAX_LEN + 1];
+	char text[32];
+	uint8_t table;
+} world[N_WORLD];
+
+static void no_op(void *cookie)
+{
+	(void)cookie;
+}
+
+static void on_acked(void *cookie, struct ship *s)
+{
+	(void)cookie;
+	(void)s;
+}
+
+static void on_wants(void *cookie, struct ship *s)
+{
+	(void)cookie;
+	(void)s;
+}
+
+static void on_audited(void *cookie, struct ship *s, uint64_t entries, unsigned int n_buckets)
+{
+	struct pair *p = cookie;
+
+	(void)s;
+	(void)entries;
+	p->n_audited++;
+	p->n_differ = n_buckets;
+}
+
+static void on_checked(void *cookie, struct ship *s, uint8_t table, const struct fr_checked *m,
+		       bool is_last)
+{
+	struct pair *p = cookie;
+
+	(void)s;
+	assert_int_equal(m->missing, table);
+	p->n_checked++;
+	p->is_checked = is_last;
+}
+
+static const struct ship_ops ship_ops = {
+	.flush = no_op, .acked = on_acked, .audited = on_audited, .checked = on_checked,
+	.wants = on_wants,
+};
+
+static int inject(void *cookie, uint8_t table, const void *recs, size_t n,
+		  void (*on_refused)(void *c, const void *rec, int error), void *c)
+{
+	struct pair *p = cookie;
+	const struct fr_table *t = truth_table(p->held[table]);
+	const struct note *note = recs;
+
+	for (; n; n--, note = fr_record_next(t, note)) {
+		const char *why;
+
+		assert_int_equal(t->check(note, &why), 0);
+		p->n_injected++;
+		p->n_deleted += note->rec.op == FLYREP_OP_DELETE;
+		if (p->refused && table == NOTES && note->name_len == strlen(p->refused) &&
+		    !memcmp(note->tail, p->refused, note->name_len))
+			on_refused(c, note, -ENOSPC);
+	}
+	return 0;
+}
+
+static uint64_t next_order(void *cookie)
+{
+	return ++((struct pair *)cookie)->reader_order;
+}
+
+static void on_check(void *cookie, uint8_t table)
+{
+	struct pair *p = cookie;
+	struct truth_counts counts = { .missing = table };
+
+	receive_checked(p->receive, table, &counts);
+}
+
+static void on_reader_audited(void *cookie, unsigned int n_groups)
+{
+	struct pair *p = cookie;
+
+	p->n_reader_audits++;
+	p->n_groups = n_groups;
+}
+
+static const struct receive_ops receive_ops = {
+	.inject = inject, .order = next_order, .check = on_check, .audited = on_reader_audited,
+};
+
+static void on_drop(void *cookie, const struct backlog_batch *b)
+{
+	ship_on_drop(((struct pair *)cookie)->ship, b);
+}
+
+static void refuse_none(void *cookie, unsigned int bucket, const char *why)
+{
+	(void)cookie;
+	(void)bucket;
+	fail_msg("refused: %s", why);
+}
+
+static const struct fr_table *row_of(uint8_t table)
+{
+	return table == FLOWS ? fr_table_by_id(FLOWS) : table == NOTES ? &note_table : &other_table;
+}
+
+#define BIT(table) (1ull << (table))
+
+static struct pair *pair_new(uint64_t writer, uint64_t reader, size_t backlog_len)
+{
+	struct pair *p = calloc(1, sizeof(*p));
+	unsigned int id;
+
+	assert_non_null(p);
+	memset(world, 0, sizeof(world));
+	other_table = note_table;
+	other_table.id = OTHERS;
+	other_table.name = "others";
+	assert_true(sd_event_new(&p->event) >= 0);
+	for (id = 0; id < FR_TABLES_MAX; id++) {
+		if (writer >> id & 1) {
+			p->kept[id] = truth_new(row_of(id), &hash_key);
+			p->batch[id] = batch_new(row_of(id), 1000);
+		}
+		if (reader >> id & 1)
+			p->held[id] = truth_new(row_of(id), &hash_key);
+	}
+	p->encoder = encoder_new(true);
+	p->stream = (struct ship_stream){
+		.backlog = backlog_new(backlog_len, on_drop, p),
+		.truths = p->kept,
+		.tables = writer,
+		.history = { 1 },
+		.epoch = 1,
+		.auto_resync = true,
+	};
+	p->ship = ship_new(&p->stream, &ship_ops, p);
+	p->receive = receive_new(p->event, p->held, &receive_ops, p);
+	assert_non_null(p->ship);
+	assert_non_null(p->receive);
+	return p;
+}
+
+/* Both have greeted. */
+static void meet(struct pair *p, uint64_t writer, uint64_t reader)
+{
+	struct fr_hello hello = { .tables = reader };
+
+	receive_position(p->receive, hello.have_history, &hello.have_seq);
+	receive_start(p->receive, &p->to_writer, writer & reader, 1);
+	assert_int_equal(ship_start(p->ship, &p->to_reader, &hello), 0);
+}
+
+static void pair_free(struct pair *p)
+{
+	struct conn *const conns[] = { &p->to_reader, &p->to_writer };
+	unsigned int id, i;
+
+	for (i = 0; i < 2; i++)
+		while (conns[i]->first < conns[i]->last)
+			free(conns[i]->frames[conns[i]->first++ % QUEUE_MAX]);
+	for (id = 0; id < FR_TABLES_MAX; id++) {
+		truth_free(p->kept[id]);
+		truth_free(p->held[id]);
+		batch_free(p->batch[id]);
+	}
+	ship_free(p->ship);
+	receive_free(p->receive);
+	encoder_free(p->encoder);
+	backlog_free(p->stream.backlog);
+	sd_event_unref(p->event);
+	free(p);
+}
+
+/* --- what happens ---------------------------------------------------------- */
+
+static int to_writer(struct pair *p, const struct fr_frame_head *h, const uint8_t *payload,
+		     size_t len, const char **why)
+{
+	switch (h->type) {
+	case FR_FRAME_ACK:
+		return ship_on_ack(p->ship, payload, len, why);
+	case FR_FRAME_AUDIT_REPLY:
+		return ship_on_audit_reply(p->ship, h->table, payload, len, why);
+	case FR_FRAME_CHECKED:
+		return ship_on_checked(p->ship, h->table, payload, len, why);
+	}
+	fail_msg("%s to the writer", fr_frame_type_name(h->type));
+	return 0;
+}
+
+/* Hand over the next frame; -ENOENT: there is none. */
+static int deliver(struct pair *p, struct conn *c, const char **why)
+{
+	struct fr_squeeze *squeeze;
+	const uint8_t *payload;
+	struct fr_frame_head h;
+	size_t len;
+	uint8_t *frame;
+	int rc;
+
+	if (c->first == c->last)
+		return -ENOENT;
+	frame = c->frames[c->first++ % QUEUE_MAX];
+	squeeze = fr_squeeze_new();
+	assert_int_equal(fr_frame_head_decode(&h, frame), 0);
+	assert_int_equal(fr_squeeze_unpack(squeeze, frame + FR_FRAME_HEAD_LEN, h.len, h.flags,
+					   &payload, &len), 0);
+	rc = c == &p->to_reader ? receive_frame(p->receive, &h, payload, len, why) :
+				  to_writer(p, &h, payload, len, why);
+	fr_squeeze_free(squeeze);
+	free(frame);
+	return rc;
+}
+
+/* A repair of what the writer wants repaired, as its owner does it. */
+static void repair(struct pair *p)
+{
+	uint8_t buckets[FLYREP_BUCKETS_LEN], key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	int table = ship_repair_begin(p->ship, buckets);
+	struct batch *b;
+	union note_room room;
+	const uint8_t *frame;
+	ssize_t len;
+	size_t i;
+
+	assert_true(table >= 0);
+	b = batch_new(row_of(table), 1000);
+	for (i = 0; i < N_WORLD; i++) {
+		const void *rec;
+		unsigned int bucket;
+
+		if (!world[i].name[0] || world[i].table != table ||
+		    (p->skipped && !strcmp(world[i].name, p->skipped)))
+			continue;
+		rec = note_make(&room, FLYREP_OP_UPDATE, 1, world[i].name, world[i].text);
+		bucket = index_bucket(truth_index(p->kept[table]), key, note_key(key, rec));
+		if (buckets[bucket / 8] >> (bucket % 8) & 1)
+			batch_add(b, rec, FLYREP_OP_INSERT, bucket, 0);
+		if (!batch_is_full(b) && i < N_WORLD - 1)
+			continue;
+		len = batch_encode(b, p->encoder, 0, FR_FRAME_F_REPAIR, &frame, refuse_none, NULL);
+		assert_true(len > 0);
+		assert_int_equal(ship_repair_send(p->ship, frame, len), 0);
+		batch_reset(b);
+	}
+	if (batch_count(b)) {
+		len = batch_encode(b, p->encoder, 0, FR_FRAME_F_REPAIR, &frame, refuse_none, NULL);
+		assert_int_equal(ship_repair_send(p->ship, frame, len), 0);
+	}
+	batch_free(b);
+	ship_repair_end(p->ship, 0);
+}
+
+/* Until nothing moves any more. */
+static void settle(struct pair *p)
+{
+	const char *why = NULL;
+	unsigned int n_idle = 0;
+	int rc;
+
+	while (n_idle < 3) {
+		rc = deliver(p, &p->to_reader, &why);
+		if (rc == -ENOENT)
+			rc = deliver(p, &p->to_writer, &why);
+		if (rc && rc != -ENOENT)
+			fail_msg("protocol error: %s", why);
+		n_idle = rc == -ENOENT ? n_idle + 1 : 0;
+		if (ship_wants_repair(p->ship))
+			repair(p);
+		if (rc == -ENOENT)
+			sd_event_run(p->event, 0);
+	}
+}
+
+/* The reader takes what came, one frame at a time, until one is refused: why. */
+static const char *refusal(struct pair *p)
+{
+	const char *why = NULL;
+	int rc;
+
+	do {
+		rc = deliver(p, &p->to_reader, &why);
+	} while (!rc);
+	return rc == -ENOENT ? NULL : why;
+}
+
+static void push(struct pair *p, uint8_t table)
+{
+	struct batch *b = p->batch[table];
+	struct backlog_batch out = { .table = table, .n_changes = batch_count(b),
+				     .buckets = batch_buckets(b) };
+
+	out.len = batch_encode(b, p->encoder, backlog_next_seq(p->stream.backlog), 0, &out.frame,
+			       refuse_none, NULL);
+	assert_true(backlog_push(p->stream.backlog, &out) > 0);
+	batch_reset(b);
+	ship_kick(p->ship);
+}
+
+/* The writer's kernel has a note, or no more (@text NULL). Into the batch if it shall travel. */
+static void write_note(struct pair *p, unsigned int i, uint8_t table, const char *name,
+		       const char *text, bool travels)
+{
+	union note_room room;
+	unsigned int bucket;
+	const void *rec;
+	int op;
+
+	rec = note_make(&room, text ? FLYREP_OP_UPDATE : FLYREP_OP_DELETE, 1, name,
+			text ? text : "");
+	op = truth_put(p->kept[table], rec, ++p->order, &bucket);
+	memset(&world[i], 0, sizeof(world[i]));
+	if (text) {
+		snprintf(world[i].name, sizeof(world[i].name), "%s", name);
+		snprintf(world[i].text, sizeof(world[i].text), "%s", text);
+		world[i].table = table;
+	}
+	assert_true(op > FLYREP_OP_UNSPEC);
+	if (travels)
+		batch_add(p->batch[table], rec, op, bucket, 0);
+}
+
+static void write_flow(struct pair *p, unsigned int n)
+{
+	struct flyrep_ct ct = {
+		.rec = { .op = FLYREP_OP_UPDATE, .id = n },
+		.family = AF_INET, .proto = IPPROTO_UDP, .zone_dir = 3,
+	};
+	unsigned int bucket;
+	int op;
+
+	ct.orig.src.word[0] = ct.reply.dst.word[0] = htonl(0x0a000000 + n);
+	ct.orig.dst.word[0] = ct.reply.src.word[0] = htonl(0xc0000201);
+	ct.orig.sport = ct.reply.dport = htons(1000);
+	ct.orig.dport = ct.reply.sport = htons(53);
+	op = truth_put(p->kept[FLOWS], &ct, ++p->order, &bucket);
+	batch_add(p->batch[FLOWS], &ct, op, bucket, 0);
+}
+
+static bool is_same(const struct pair *p, uint8_t table)
+{
+	return index_digest(truth_index(p->kept[table])) ==
+	       index_digest(truth_index(p->held[table]));
+}
+
+static void test_tables_share_the_stream(void **state)
+{
+	const uint64_t both = BIT(FLOWS) | BIT(NOTES);
+	struct pair *p = pair_new(both, both, 1 << 20);
+	uint64_t n, bytes, oldest;
+
+	(void)state;
+	meet(p, both, both);
+	settle(p);
+	assert_int_equal(ship_tables(p->ship), both);
+	assert_int_equal(p->n_audited, 1);
+	assert_int_equal(p->n_reader_audits, 1);
+	assert_int_equal(p->to_reader.n_sent[FR_FRAME_AUDIT], 2);
+	write_note(p, 0, NOTES, "a", "one", true);
+	write_note(p, 1, NOTES, "b", "", true);
+	push(p, NOTES);
+	write_flow(p, 1);
+	push(p, FLOWS);
+	write_note(p, 0, NOTES, "a", NULL, true);
+	push(p, NOTES);
+	settle(p);
+	assert_int_equal(ship_acked(p->ship), 3);
+	ship_pending(p->ship, &n, &bytes, &oldest);
+	assert_int_equal(n, 0);
+	assert_true(is_same(p, NOTES));
+	assert_true(is_same(p, FLOWS));
+	assert_int_equal(index_entries(truth_index(p->held[NOTES])), 1);
+	ship_audit(p->ship);
+	settle(p);
+	assert_true(ship_figures(p->ship)->is_equal);
+	assert_true(receive_figures(p->receive)->is_equal);
+	assert_int_equal(ship_figures(p->ship)->remote_entries, 2);
+	assert_int_equal(ship_table_figures(p->ship, NOTES)->remote_entries, 1);
+	assert_int_equal(receive_figures(p->receive)->writer_entries, 2);
+	assert_null(ship_table_figures(p->ship, OTHERS));
+	pair_free(p);
+}
+
+static void test_first_sync_repairs_each_table(void **state)
+{
+	const uint64_t both = BIT(NOTES) | BIT(OTHERS);
+	struct pair *p = pair_new(both, both, 1 << 20);
+	char name[16];
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 500; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		write_note(p, i, i % 2 ? NOTES : OTHERS, name, "text", false);
+	}
+	meet(p, both, both);
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_true(is_same(p, OTHERS));
+	assert_int_equal(index_entries(truth_index(p->held[OTHERS])), 250);
+	/* One audit that differs, one repair of each table, one audit that confirms both. */
+	assert_int_equal(p->n_audited, 2);
+	assert_int_equal(p->to_reader.n_sent[FR_FRAME_REPAIR_BEGIN], 2);
+	assert_true(ship_figures(p->ship)->is_equal);
+	assert_int_equal(p->n_groups, 0);
+	pair_free(p);
+}
+
+static void test_only_one_table_differs(void **state)
+{
+	const uint64_t both = BIT(NOTES) | BIT(OTHERS);
+	struct pair *p = pair_new(both, both, 1 << 20);
+
+	(void)state;
+	p->stream.auto_resync = false;
+	write_note(p, 0, NOTES, "a", "one", false);
+	meet(p, both, both);
+	settle(p);
+	assert_int_equal(p->n_differ, 1);
+	assert_int_equal(p->n_groups, 1);
+	assert_false(ship_figures(p->ship)->is_equal);
+	assert_int_equal(ship_table_figures(p->ship, NOTES)->n_differ, 1);
+	assert_int_equal(ship_table_figures(p->ship, OTHERS)->n_differ, 0);
+	assert_int_equal(receive_table_figures(p->receive, NOTES)->n_groups, 1);
+	assert_int_equal(receive_table_figures(p->receive, OTHERS)->n_groups, 0);
+	pair_free(p);
+}
+
+static void test_what_the_kernel_refuses_counts_for_its_table(void **state)
+{
+	const uint64_t both = BIT(NOTES) | BIT(OTHERS);
+	struct pair *p = pair_new(both, both, 1 << 20);
+
+	(void)state;
+	p->refused = "a";
+	meet(p, both, both);
+	write_note(p, 0, NOTES, "a", "one", true);
+	write_note(p, 1, NOTES, "b", "two", true);
+	push(p, NOTES);
+	write_note(p, 2, OTHERS, "a", "one", true);
+	push(p, OTHERS);
+	settle(p);
+	ship_audit(p->ship);
+	settle(p);
+	assert_true(is_same(p, OTHERS));
+	assert_false(is_same(p, NOTES));
+	assert_int_equal(index_entries(truth_index(p->held[NOTES])), 1);
+	assert_true(receive_table_figures(p->receive, NOTES)->unrepaired > 0);
+	assert_int_equal(receive_table_figures(p->receive, OTHERS)->unrepaired, 0);
+	p->refused = NULL;
+	ship_audit(p->ship);
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_int_equal(receive_table_figures(p->receive, NOTES)->unrepaired, 0);
+	pair_free(p);
+}
+
+static const char *longest(unsigned int i)
+{
+	static char name[FR_KEY_MAX_LEN + 1];
+
+	memset(name, 'x', FR_KEY_MAX_LEN);
+	name[snprintf(name, sizeof(name), "%u", i)] = 'x';
+	return name;
+}
+
+/* Names of the greatest length: more than one request to the kernel. */
+static void test_a_repair_deletes_what_it_does_not_name(void **state)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 4 << 20);
+	unsigned int i;
+
+	(void)state;
+	meet(p, BIT(NOTES), BIT(NOTES));
+	for (i = 0; i < 300; i++) {
+		write_note(p, i, NOTES, longest(i), "text", true);
+	}
+	push(p, NOTES);
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_int_equal(p->n_deleted, 0);
+	for (i = 0; i < 299; i++) {
+		write_note(p, i, NOTES, longest(i), NULL, false);
+	}
+	ship_audit(p->ship);
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_int_equal(index_entries(truth_index(p->held[NOTES])), 1);
+	assert_int_equal(p->n_deleted, 299);
+	pair_free(p);
+}
+
+static void test_a_table_the_peer_lacks_is_left_out(void **state)
+{
+	const uint64_t writer = BIT(NOTES) | BIT(OTHERS);
+	struct pair *p = pair_new(writer, BIT(NOTES), 1 << 20);
+	uint64_t n, bytes, oldest;
+	char name[16];
+	unsigned int i;
+
+	(void)state;
+	meet(p, writer, BIT(NOTES));
+	settle(p);
+	assert_int_equal(ship_tables(p->ship), BIT(NOTES));
+	for (i = 0; i < 20; i++) {
+		uint8_t table = i / 3 % 2 ? OTHERS : NOTES;
+
+		snprintf(name, sizeof(name), "%u", i);
+		write_note(p, i, table, name, "text", true);
+		push(p, table);
+	}
+	write_note(p, 20, OTHERS, "last", "text", true);
+	push(p, OTHERS);
+	ship_dirty(p->ship, OTHERS, 5);
+	assert_int_equal(ship_figures(p->ship)->n_dirty, 0);
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_int_equal(p->n_injected, 11);
+	assert_int_equal(ship_acked(p->ship), 21);
+	assert_true(ship_is_idle(p->ship));
+	ship_pending(p->ship, &n, &bytes, &oldest);
+	assert_int_equal(n, 0);
+	ship_audit(p->ship);
+	settle(p);
+	assert_true(ship_figures(p->ship)->is_equal);
+	assert_int_equal(p->n_differ, 0);
+	pair_free(p);
+}
+
+static void test_what_was_missed_while_away_is_repaired(void **state)
+{
+	const uint64_t both = BIT(NOTES) | BIT(OTHERS);
+	struct pair *p = pair_new(both, both, 2000);
+	char name[16];
+	unsigned int i;
+
+	(void)state;
+	meet(p, both, both);
+	settle(p);
+	for (i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		write_note(p, i, i % 2 ? NOTES : OTHERS, name, "text", true);
+		push(p, i % 2 ? NOTES : OTHERS);
+	}
+	/* It was all sent, so nothing is dirty; now the peer stands still for a while. */
+	settle(p);
+	assert_true(is_same(p, NOTES) && is_same(p, OTHERS));
+	ship_stop(p->ship);
+	for (; i < 400; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		write_note(p, i, i % 2 ? NOTES : OTHERS, name, "text", true);
+		push(p, i % 2 ? NOTES : OTHERS);
+	}
+	meet(p, both, both);
+	settle(p);
+	assert_true(is_same(p, NOTES) && is_same(p, OTHERS));
+	assert_true(ship_figures(p->ship)->is_equal);
+	pair_free(p);
+}
+
+static void test_check_is_of_each_table(void **state)
+{
+	const uint64_t both = BIT(NOTES) | BIT(OTHERS);
+	struct pair *p = pair_new(both, both, 1 << 20);
+
+	(void)state;
+	assert_int_equal(ship_check(p->ship), -ENOTCONN);
+	meet(p, both, both);
+	settle(p);
+	assert_int_equal(ship_check(p->ship), 0);
+	settle(p);
+	assert_int_equal(p->n_checked, 2);
+	assert_true(p->is_checked);
+	pair_free(p);
+}
+
+static void test_a_stranger_table_is_refused(void **state)
+{
+	static const uint8_t types[] = { FR_FRAME_AUDIT, FR_FRAME_REPAIR_BEGIN,
+					 FR_FRAME_REPAIR_END, FR_FRAME_CHECK };
+	struct pair *p = pair_new(BIT(NOTES) | BIT(OTHERS), BIT(NOTES) | BIT(OTHERS), 1 << 20);
+	static const uint8_t zeroes[16384];
+	const char *why = NULL;
+	unsigned int i;
+
+	(void)state;
+	meet(p, BIT(NOTES), BIT(NOTES)); /* the reader has the other table, but no peer for it */
+	settle(p);
+	for (i = 0; i < sizeof(types); i++) {
+		conn_send_message(&p->to_reader, types[i], OTHERS, zeroes, sizeof(zeroes), NULL);
+		assert_string_equal(refusal(p), "a table that was not agreed on");
+		conn_send_message(&p->to_reader, types[i], 255, zeroes, sizeof(zeroes), NULL);
+		assert_string_equal(refusal(p), "a table that was not agreed on");
+	}
+	conn_send_message(&p->to_reader, FR_FRAME_ACK, 0, zeroes, 64, NULL);
+	assert_string_equal(refusal(p), "unexpected");
+	assert_int_equal(ship_on_audit_reply(p->ship, OTHERS, zeroes, 64, &why), -EBADMSG);
+	assert_int_equal(ship_on_checked(p->ship, 0, zeroes, 64, &why), -EBADMSG);
+	/* An answer to an audit that never was, and a second one to the last. */
+	assert_int_equal(ship_on_audit_reply(p->ship, NOTES, zeroes, 64, &why), -EBADMSG);
+	assert_string_equal(why, "answers no audit");
+	pair_free(p);
+}
+
+static void test_a_repair_is_of_the_table_it_began_with(void **state)
+{
+	const uint64_t both = BIT(NOTES) | BIT(OTHERS);
+	struct pair *p = pair_new(both, both, 1 << 20);
+	static const uint8_t zeroes[16384];
+	union note_room room;
+	const uint8_t *frame;
+	ssize_t len;
+
+	(void)state;
+	meet(p, both, both);
+	settle(p);
+	conn_send_message(&p->to_reader, FR_FRAME_REPAIR_BEGIN, OTHERS, zeroes,
+			  4 + FLYREP_BUCKETS_LEN, NULL);
+	batch_add(p->batch[NOTES], note_make(&room, FLYREP_OP_UPDATE, 1, "a", ""),
+		  FLYREP_OP_INSERT, 0, 0);
+	len = batch_encode(p->batch[NOTES], p->encoder, 0, FR_FRAME_F_REPAIR, &frame, refuse_none,
+			   NULL);
+	conn_send(&p->to_reader, frame, len);
+	assert_string_equal(refusal(p), "a repair without REPAIR_BEGIN");
+	conn_send_message(&p->to_reader, FR_FRAME_REPAIR_END, NOTES, NULL, 0, NULL);
+	assert_string_equal(refusal(p), "without REPAIR_BEGIN");
+	conn_send_message(&p->to_reader, FR_FRAME_REPAIR_END, OTHERS, NULL, 0, NULL);
+	assert_null(refusal(p));
+	pair_free(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tables_share_the_stream),
+		cmocka_unit_test(test_first_sync_repairs_each_table),
+		cmocka_unit_test(test_only_one_table_differs),
+		cmocka_unit_test(test_what_the_kernel_refuses_counts_for_its_table),
+		cmocka_unit_test(test_a_repair_deletes_what_it_does_not_name),
+		cmocka_unit_test(test_a_table_the_peer_lacks_is_left_out),
+		cmocka_unit_test(test_what_was_missed_while_away_is_repaired),
+		cmocka_unit_test(test_check_is_of_each_table),
+		cmocka_unit_test(test_a_stranger_table_is_refused),
+		cmocka_unit_test(test_a_repair_is_of_the_table_it_began_with),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
