@@ -10,6 +10,7 @@
 
 #include "log.h"
 #include "monotonic.h"
+#include "ready.h"
 
 #define VALIDATE_TIMEOUT_NS	60000000000ull
 #define VALIDATE_POLL_US	10000
@@ -420,7 +421,7 @@ static void on_ready(void *cookie, struct api_call *call, const json_t *body)
 	bool ready;
 
 	(void)body;
-	ready = flow_is_ready(f, text, sizeof(text));
+	ready = ready_ask(f, text, sizeof(text));
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		json_array_append_new(reasons, json_string(line));
 	api_reply(call, json_pack("{s:b, s:o, s:o, s:s}", "ready", ready, "reasons", reasons,

@@ -8,37 +8,14 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "job.h"
 #include "log.h"
 #include "monotonic.h"
 
 #define BATCH_MAX	8192	/* records that fit FR_FRAME_MAX_LEN, whatever they hold */
 #define REPAIR_BATCH	1000
-#define MUTE_MS		20000	/* between two looks at objects that raise no events */
 
-static void schedule(struct flow *f);
 static void relate_all(struct flow *f);
-
-/* --- sets of buckets --- */
-
-static void buckets_add(struct flow_buckets *b, const uint8_t bits[FLYREP_BUCKETS_LEN])
-{
-	size_t i;
-
-	for (i = 0; i < FLYREP_BUCKETS_LEN; i++)
-		b->bits[i] |= bits[i];
-	b->is_any = true;
-}
-
-static void buckets_add_all(struct flow_buckets *b)
-{
-	memset(b->bits, 0xff, sizeof(b->bits));
-	b->is_any = true;
-}
-
-static void buckets_clear(struct flow_buckets *b)
-{
-	memset(b, 0, sizeof(*b));
-}
 
 /* --- tables --- */
 
@@ -96,7 +73,7 @@ const char *flow_table_names(uint64_t tables, char *buf, size_t len)
 
 /* --- writer: drain → truth → batch → backlog → ship --- */
 
-static void kick_all(struct flow *f)
+void flow_kick(struct flow *f)
 {
 	size_t i;
 
@@ -114,21 +91,18 @@ static void dirty_all(struct flow_table *t, const uint16_t *buckets, size_t n)
 			ship_dirty(f->links[i].ship, t->row->id, buckets[k]);
 }
 
-static void on_repair_refused(void *cookie, unsigned int bucket, const char *why)
+void flow_refuse(struct flow_table *t, const char *why)
 {
-	struct flow_table *t = cookie;
-
-	(void)bucket; /* it will differ at every audit, and that is true */
 	t->n_refused++;
 	if (fr_log_allow(&t->flow->log_limit, "batch"))
 		fr_err("batch: a record of %s cannot be sent: %s", t->row->name, why);
 }
 
-static void on_batch_refused(void *cookie, unsigned int bucket, const char *why)
+static void on_unsendable(void *cookie, unsigned int bucket, const char *why)
 {
 	uint16_t dirty = bucket;
 
-	on_repair_refused(cookie, bucket, why);
+	flow_refuse(cookie, why);
 	dirty_all(cookie, &dirty, 1);
 }
 
@@ -146,7 +120,7 @@ static void flush_table(struct flow_table *t)
 	if (!batch_count(t->batch))
 		return;
 	len = batch_encode(t->batch, f->encoder, backlog_next_seq(f->backlog), 0, &b.frame,
-			   on_batch_refused, t);
+			   on_unsendable, t);
 	b.len = len;
 	b.n_changes = batch_count(t->batch);
 	b.buckets = batch_buckets(t->batch);
@@ -189,13 +163,13 @@ static bool is_link_idle(const struct flow *f)
 }
 
 /* The ring is empty: send now, unless a batch is under way to everybody. */
-static void pace(struct flow *f)
+void flow_pace(struct flow *f)
 {
 	if (!n_collected(f))
 		return;
 	if (is_link_idle(f)) {
 		flush(f);
-		kick_all(f);
+		flow_kick(f);
 		return;
 	}
 	if (sd_event_source_get_enabled(f->pace, NULL) > 0)
@@ -209,11 +183,11 @@ static int on_pace(sd_event_source *s, uint64_t usec, void *cookie)
 	(void)s;
 	(void)usec;
 	flush(cookie);
-	kick_all(cookie);
+	flow_kick(cookie);
 	return 0;
 }
 
-static void publish(struct flow_table *t, const void *rec, int op, unsigned int bucket)
+void flow_publish(struct flow_table *t, const void *rec, int op, unsigned int bucket)
 {
 	const struct flyrep_rec *head = rec;
 	struct flow *f = t->flow;
@@ -225,21 +199,14 @@ static void publish(struct flow_table *t, const void *rec, int op, unsigned int 
 	batch_add(t->batch, rec, op, bucket, now - head->age_us * 1000ull);
 	if (batch_is_full(t->batch)) {
 		flush_table(t);
-		kick_all(f);
+		flow_kick(f);
 	}
-}
-
-static void on_missing(void *cookie, const void *rec, unsigned int bucket)
-{
-	publish(cookie, rec, FLYREP_OP_DELETE, bucket);
 }
 
 /* --- standby --- */
 
-static uint64_t next_order(void *cookie)
+uint64_t flow_next_order(struct flow *f)
 {
-	struct flow *f = cookie;
-
 	return ++f->order;
 }
 
@@ -263,18 +230,18 @@ static void on_standby_record(struct flow_table *t, const void *rec)
 		return;
 	}
 	if (head->op == FLYREP_OP_DELETE &&
-	    truth_put(t->truth, rec, next_order(f), &bucket) == FLYREP_OP_DELETE)
+	    truth_put(t->truth, rec, flow_next_order(f), &bucket) == FLYREP_OP_DELETE)
 		f->n_lost++;
 }
 
 /* --- what the kernel tells --- */
 
-static bool is_writer(const struct flow *f)
+bool flow_is_writer(const struct flow *f)
 {
 	return f->role.role == FR_ROLE_PRIMARY;
 }
 
-static void become_known(struct flow *f)
+void flow_learnt(struct flow *f)
 {
 	size_t i;
 
@@ -303,13 +270,13 @@ static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 		unsigned int bucket;
 		int op;
 
-		if (!is_writer(f)) {
+		if (!flow_is_writer(f)) {
 			on_standby_record(t, rec);
 			continue;
 		}
 		op = truth_put(t->truth, rec, rec->stamp, &bucket);
 		if (op > FLYREP_OP_UNSPEC)
-			publish(t, rec, op, bucket);
+			flow_publish(t, rec, op, bucket);
 	}
 }
 
@@ -320,7 +287,7 @@ static void on_dirty(void *cookie, uint8_t table, const uint8_t *buckets)
 	if (!t)
 		return;
 	buckets_add(&t->dirty, buckets);
-	schedule(cookie);
+	job_schedule(cookie);
 }
 
 /* All tables that the module has were called dirty when it was bound. */
@@ -337,7 +304,7 @@ static void find_missing(struct flow *f)
 		fr_warn("drain: the module has no table %s; it is not replicated", t->row->name);
 	}
 	if (!f->is_known)
-		become_known(f);
+		flow_learnt(f);
 }
 
 static void on_drained(void *cookie)
@@ -348,20 +315,7 @@ static void on_drained(void *cookie)
 		f->is_drained = true;
 		find_missing(f);
 	}
-	pace(f);
-}
-
-/* What the running snapshot was for no longer holds; its pieces are ignored from here on. */
-static void cancel_job(struct flow *f)
-{
-	if (f->job_link)
-		ship_repair_end(f->job_link->ship, -ECANCELED);
-	if (f->job_table)
-		truth_abort(f->job_table->truth);
-	f->job_link = NULL;
-	f->job_table = NULL;
-	f->job = FLOW_JOB_NONE;
-	drain_snapshot_hold(f->drain, false);
+	flow_pace(f);
 }
 
 static void forget_table(struct flow_table *t)
@@ -380,7 +334,7 @@ static void forget(struct flow *f)
 {
 	size_t i;
 
-	cancel_job(f);
+	job_cancel(f);
 	f->is_known = false;
 	for (i = 0; i < f->n_tables; i++)
 		forget_table(&f->tables[i]);
@@ -391,7 +345,7 @@ static void on_attached(void *cookie)
 	struct flow *f = cookie;
 	size_t i;
 
-	for (i = 0; !is_writer(f) && i < f->n_tables; i++)
+	for (i = 0; !flow_is_writer(f) && i < f->n_tables; i++)
 		index_clear(truth_index(f->tables[i].truth));
 	forget(f); /* dirty() follows */
 	f->is_drained = false;
@@ -407,250 +361,15 @@ static void on_detached(void *cookie)
 	peers_restart(f->peers, "its kernel module is gone");
 }
 
-/* --- snapshots --- */
-
-static void on_snap_begin(void *cookie, uint64_t stamp)
-{
-	struct flow *f = cookie;
-
-	if (f->job == FLOW_JOB_NONE)
-		return;
-	/* A standby orders by its own count: what the stream brings from now on is newer. */
-	f->job_order = is_writer(f) ? stamp : next_order(f);
-	if (truth_begin(f->job_table->truth, f->job_buckets, f->job_order) < 0) {
-		fr_err("drain: out of memory for a snapshot");
-		buckets_add(&f->job_table->dirty, f->job_buckets);
-		cancel_job(f);
-	}
-}
-
-/* Send what was collected for the peer in repair. */
-static void flush_repair(struct flow_table *t)
-{
-	struct flow *f = t->flow;
-	struct ship *s = f->job_link->ship;
-	const uint8_t *frame;
-	ssize_t len;
-	size_t i;
-
-	if (!batch_count(t->repair))
-		return;
-	len = batch_encode(t->repair, f->encoder, 0, FR_FRAME_F_REPAIR, &frame,
-			   on_repair_refused, t);
-	if (len < 0 || (len && ship_repair_send(s, frame, len) < 0))
-		for (i = 0; i < batch_count(t->repair); i++)
-			ship_dirty(s, t->row->id, batch_buckets(t->repair)[i]);
-	batch_reset(t->repair);
-}
-
-static void add_repair(struct flow_table *t, const void *rec, unsigned int bucket)
-{
-	batch_add(t->repair, rec, FLYREP_OP_INSERT, bucket, 0);
-	if (batch_is_full(t->repair))
-		flush_repair(t);
-}
-
-/* An object that will not tell of its end; it is looked at again as long as it is there. */
-static void mark_mute(struct flow_table *t, unsigned int bucket)
-{
-	struct flow *f = t->flow;
-
-	t->mute.bits[bucket / 8] |= 1u << (bucket % 8);
-	if (t->mute.is_any)
-		return;
-	t->mute.is_any = true;
-	if (sd_event_source_get_enabled(f->listen, NULL) > 0)
-		return;
-	sd_event_source_set_time_relative(f->listen, MUTE_MS * 1000);
-	sd_event_source_set_enabled(f->listen, SD_EVENT_ONESHOT);
-}
-
-static void on_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
-{
-	struct flow *f = cookie;
-	struct flow_table *t = f->job_table;
-	const struct flyrep_rec *rec = recs;
-
-	if (!t || table != t->row->id)
-		return;
-	for (; n; n--, rec = fr_record_next(t->row, rec)) {
-		unsigned int bucket;
-		bool is_current;
-		int op;
-
-		op = truth_name(t->truth, rec, is_writer(f) ? rec->stamp : f->job_order,
-				&bucket, &is_current);
-		if (!is_writer(f))
-			continue;
-		if (rec->flags & FLYREP_REC_F_MUTE)
-			mark_mute(t, bucket);
-		if (op > FLYREP_OP_UNSPEC)
-			publish(t, rec, op, bucket);
-		if (is_current && f->job_link)
-			add_repair(t, rec, bucket);
-	}
-	pace(f);
-	if (f->job_link)
-		drain_snapshot_hold(f->drain, !ship_repair_room(f->job_link->ship));
-}
-
-/*
- * A comparison of one table is over; it answers those who asked before it began. The last table
- * ends the comparison of all.
- */
-static void end_check(struct flow_table *t, const struct truth_counts *counts)
-{
-	struct flow *f = t->flow;
-	size_t i;
-
-	t->counts = *counts;
-	for (i = 0; i < f->n_links && !t->wants_check; i++) {
-		struct flow_link *l = &f->links[i];
-
-		if (l->wants_check >> t->row->id & 1)
-			receive_checked(l->receive, t->row->id, counts);
-		l->wants_check &= ~(1ull << t->row->id);
-	}
-	for (i = 0; i < f->n_tables; i++)
-		if (f->tables[i].wants_check && !f->tables[i].is_missing)
-			return;
-	f->check.n++;
-	f->check.at_ns = monotonic_ns();
-}
-
-static void on_snap_end(void *cookie, int err)
-{
-	struct flow *f = cookie;
-	struct flow_link *link = f->job_link;
-	struct flow_table *t = f->job_table;
-	enum flow_job job = f->job;
-	struct truth_counts counts;
-
-	f->job = FLOW_JOB_NONE;
-	f->job_table = NULL;
-	f->job_link = NULL;
-	if (job == FLOW_JOB_NONE) {
-		schedule(f);
-		return;
-	}
-	if (err) {
-		truth_abort(t->truth);
-		buckets_add(&t->dirty, f->job_buckets);
-		t->wants_check |= job == FLOW_JOB_CHECK;
-	} else {
-		truth_end(t->truth, is_writer(f) ? on_missing : NULL, t, &counts);
-	}
-	if (link) {
-		f->job_link = link;
-		flush_repair(t);
-		f->job_link = NULL;
-		ship_repair_end(link->ship, err);
-	}
-	if (!err && job == FLOW_JOB_LEARN) {
-		t->is_known = true;
-		become_known(f);
-	}
-	if (!err && job == FLOW_JOB_CHECK)
-		end_check(t, &counts);
-	pace(f);
-	kick_all(f);
-	schedule(f);
-}
-
-/* @buckets: NULL for all */
-static bool start_job(struct flow_table *t, enum flow_job job, const uint8_t *buckets)
-{
-	struct flow *f = t->flow;
-	uint8_t origin = is_writer(f) ? FLYREP_ORIGIN_LOCAL : FLYREP_ORIGIN_REMOTE;
-	int rc;
-
-	if (buckets)
-		memcpy(f->job_buckets, buckets, sizeof(f->job_buckets));
-	else
-		memset(f->job_buckets, 0xff, sizeof(f->job_buckets));
-	rc = drain_snapshot(f->drain, t->row->id, origin, buckets);
-	if (rc < 0) {
-		fr_warn("drain: cannot take a snapshot: %s", strerror(-rc));
-		return false;
-	}
-	f->job = job;
-	f->job_table = t;
-	return true;
-}
-
-/* Repair one peer that wants it. */
-static void repair_next(struct flow *f)
-{
-	uint8_t buckets[FLYREP_BUCKETS_LEN];
-	size_t i;
-
-	for (i = 0; i < f->n_links; i++) {
-		struct ship *s = f->links[i].ship;
-		int table = ship_wants_repair(s) ? ship_repair_begin(s, buckets) : -ENOENT;
-
-		if (table < 0)
-			continue;
-		if (start_job(f->by_id[table], FLOW_JOB_REPAIR, buckets)) {
-			f->job_link = &f->links[i];
-			return;
-		}
-		ship_repair_end(s, -EAGAIN);
-	}
-}
-
-/* What must be looked at of this table before others are served; true: a snapshot was tried. */
-static bool look_at(struct flow_table *t)
-{
-	struct flow *f = t->flow;
-	bool is_new = !t->is_known;
-
-	/* What a table that is not known has dirty is all of it, but may not have come yet. */
-	if (!t->dirty.is_any || (f->is_known && is_new))
-		return false;
-	if (start_job(t, is_new ? FLOW_JOB_LEARN : FLOW_JOB_DIRTY,
-		      is_new ? NULL : t->dirty.bits))
-		buckets_clear(&t->dirty);
-	return true;
-}
-
-static bool check_next(struct flow *f)
-{
-	size_t i;
-
-	for (i = 0; i < f->n_tables; i++) {
-		struct flow_table *t = &f->tables[i];
-
-		if (!t->wants_check || t->is_missing)
-			continue;
-		t->wants_check = !start_job(t, FLOW_JOB_CHECK, NULL);
-		return true;
-	}
-	return false;
-}
-
-/* Start the next snapshot, if one is due and none runs. */
-static void schedule(struct flow *f)
-{
-	size_t i;
-
-	if (!drain_is_attached(f->drain) || drain_is_snapping(f->drain))
-		return;
-	for (i = 0; i < f->n_tables; i++)
-		if ((f->is_known || !f->tables[i].is_known) && look_at(&f->tables[i]))
-			return;
-	if (f->is_known && !check_next(f))
-		repair_next(f);
-}
-
 static const struct drain_ops drain_ops = {
 	.attached = on_attached,
 	.detached = on_detached,
 	.records = on_records,
 	.drained = on_drained,
 	.dirty = on_dirty,
-	.snap_begin = on_snap_begin,
-	.snap_records = on_snap_records,
-	.snap_end = on_snap_end,
+	.snap_begin = job_snap_begin,
+	.snap_records = job_snap_records,
+	.snap_end = job_snap_end,
 };
 
 /* --- what a session tells --- */
@@ -668,7 +387,7 @@ static void on_acked(void *cookie, struct ship *s)
 	backlog_trim(f->backlog, acked);
 	if (n_collected(f) && is_link_idle(f)) {
 		flush(f);
-		kick_all(f);
+		flow_kick(f);
 	}
 }
 
@@ -710,7 +429,7 @@ static void on_ship_wants(void *cookie, struct ship *s)
 	if (f->job_link && f->job_link->ship == s)
 		drain_snapshot_hold(f->drain, false);
 	else
-		schedule(f);
+		job_schedule(f);
 }
 
 static void link_flush(void *cookie)
@@ -734,7 +453,7 @@ static int link_inject(void *cookie, uint8_t table, const void *recs, size_t n,
 
 static uint64_t link_order(void *cookie)
 {
-	return next_order(((struct flow_link *)cookie)->flow);
+	return flow_next_order(((struct flow_link *)cookie)->flow);
 }
 
 static void on_receive_check(void *cookie, uint8_t table)
@@ -743,7 +462,7 @@ static void on_receive_check(void *cookie, uint8_t table)
 
 	l->wants_check |= 1ull << table;
 	table_of(l->flow, table)->wants_check = true;
-	schedule(l->flow);
+	job_schedule(l->flow);
 }
 
 static void on_receive_audited(void *cookie, unsigned int n_groups)
@@ -872,7 +591,7 @@ static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed)
 		return 0;
 	if (was == FR_ROLE_PRIMARY) {
 		flush(f);
-		kick_all(f);
+		flow_kick(f);
 	}
 	/* The kernel first: at a takeover packets are already on their way. */
 	rc = role == FR_ROLE_PRIMARY ? drain_promote(f->drain, &n) :
@@ -897,7 +616,7 @@ static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed)
 		send_role(f, &f->links[i]);
 	}
 	learn_anew(f);
-	schedule(f);
+	job_schedule(f);
 	relate_all(f);
 	if (n_changed)
 		*n_changed = n;
@@ -1070,7 +789,7 @@ static int on_listen_due(sd_event_source *s, uint64_t usec, void *cookie)
 			buckets_add(&t->dirty, t->mute.bits);
 		buckets_clear(&t->mute);
 	}
-	schedule(f);
+	job_schedule(f);
 	return 0;
 }
 
@@ -1080,7 +799,7 @@ void flow_check(struct flow *f)
 
 	for (i = 0; i < f->n_tables; i++)
 		f->tables[i].wants_check = true;
-	schedule(f);
+	job_schedule(f);
 }
 
 void flow_audit(struct flow *f, struct flow_link *link)
@@ -1094,105 +813,6 @@ int flow_ask_audit(struct flow_link *link)
 	struct conn *c = peer_conn(link->peer);
 
 	return c ? conn_send_message(c, FR_FRAME_CHECK, 0, NULL, 0, NULL) : -ENOTCONN;
-}
-
-static void reason(char *buf, size_t len, const char *text)
-{
-	size_t at = strlen(buf);
-
-	snprintf(buf + at, len - at, "%s\n", text);
-}
-
-/* What the kernel of a standby would not take. */
-static void reason_refused(struct flow *f, const struct flow_link *l,
-			   const struct fr_genl_info *info, char *reasons, size_t len)
-{
-	char text[200];
-	size_t i;
-
-	for (i = 0; i < f->n_tables; i++) {
-		const struct fr_table *row = f->tables[i].row;
-		uint64_t n = receive_table_figures(l->receive, row->id)->unrepaired;
-
-		if (!n)
-			continue;
-		if (row->id == FLYREP_TABLE_CONNTRACK)
-			snprintf(text, sizeof(text),
-				 "the kernel refused %lu records; it has %u flows of at most %u",
-				 n, info->ct_count, info->ct_max);
-		else
-			snprintf(text, sizeof(text), "the kernel refused %lu records of %s", n,
-				 row->name);
-		reason(reasons, len, text);
-	}
-}
-
-/* What stands between a standby and this writer. */
-static void reason_link(struct flow *f, const struct flow_link *l,
-			const struct fr_genl_info *info, char *reasons, size_t len)
-{
-	const struct fr_hello *theirs = peer_hello(l->peer);
-	uint64_t tables = theirs->tables & ~f->stream.tables;
-	char names[FLOW_NAMES_LEN], text[FLOW_NAMES_LEN + 100];
-
-	reason_refused(f, l, info, reasons, len);
-	if (theirs->ct_max > info->ct_max) {
-		snprintf(text, sizeof(text), "nf_conntrack_max is %u here and %u on %s",
-			 info->ct_max, theirs->ct_max, theirs->node_id);
-		reason(reasons, len, text);
-	}
-	if (l->relation == ROLE_READ && tables) {
-		snprintf(text, sizeof(text), "%s replicates %s, this node does not",
-			 theirs->node_id, flow_table_names(tables, names, sizeof(names)));
-		reason(reasons, len, text);
-	}
-}
-
-/* Not in step, and with what. */
-static void reason_step(struct flow *f, char *reasons, size_t len)
-{
-	char names[FLOW_NAMES_LEN], text[FLOW_NAMES_LEN + 100];
-	uint64_t tables = 0;
-	size_t i, k;
-
-	for (i = 0; i < f->n_links; i++)
-		for (k = 0; k < f->n_tables; k++)
-			if (receive_table_figures(f->links[i].receive,
-						  f->tables[k].row->id)->n_groups)
-				tables |= 1ull << f->tables[k].row->id;
-	flow_table_names(tables, names, sizeof(names));
-	snprintf(text, sizeof(text), "not in step with the primary at the last audit%s%s",
-		 names[0] ? ": " : "", names);
-	reason(reasons, len, text);
-}
-
-bool flow_is_ready(struct flow *f, char *reasons, size_t len)
-{
-	struct fr_genl_info info;
-	size_t i;
-
-	reasons[0] = '\0';
-	if (drain_info(f->drain, &info) < 0) {
-		reason(reasons, len, "the kernel module is not there");
-		return false;
-	}
-	if (!f->is_known)
-		reason(reasons, len, "still learning the own tables");
-	if (f->role.role == FR_ROLE_FAULT)
-		reason(reasons, len, "this node was put into fault by hand");
-	if (is_writer(f)) {
-		for (i = 0; i < f->n_links; i++)
-			if (f->links[i].relation == ROLE_SPLIT)
-				reason(reasons, len, "split brain");
-		return !reasons[0];
-	}
-	if (!f->in_step_ns)
-		reason(reasons, len, "never was in step with the primary");
-	else if (!f->was_in_step)
-		reason_step(f, reasons, len);
-	for (i = 0; i < f->n_links; i++)
-		reason_link(f, &f->links[i], &info, reasons, len);
-	return !reasons[0];
 }
 
 /* --- life --- */
@@ -1294,7 +914,7 @@ static int open_all(struct flow *f)
 	f->stream.truths = f->truths;
 	f->stream.auto_resync = c->recovery.auto_resync;
 	new_stream(f);
-	rc = drain_new(&f->drain, f->event, c, &hash_key, !is_writer(f), &drain_ops, f);
+	rc = drain_new(&f->drain, f->event, c, &hash_key, !flow_is_writer(f), &drain_ops, f);
 	if (rc >= 0)
 		rc = peers_new(&f->peers, f->event, c, f->keys, &peer_ops, f);
 	if (rc >= 0)

@@ -17,6 +17,7 @@
 
 #include "backlog.h"
 #include "batch.h"
+#include "buckets.h"
 #include "config.h"
 #include "drain.h"
 #include "inject.h"
@@ -40,12 +41,6 @@ enum flow_job {
 
 struct flow;
 
-/* A set of buckets. */
-struct flow_buckets {
-	bool is_any;
-	uint8_t bits[FLYREP_BUCKETS_LEN];
-};
-
 /* One kind of record as this node keeps it. */
 struct flow_table {
 	struct flow *flow;
@@ -56,8 +51,8 @@ struct flow_table {
 	bool is_missing;		/* the module does not have it */
 	bool is_known;			/* the index holds all there is */
 	bool wants_check;
-	struct flow_buckets dirty;
-	struct flow_buckets mute;	/* writer: with objects that raise no events */
+	struct buckets dirty;
+	struct buckets mute;	/* writer: with objects that raise no events */
 	struct truth_counts counts;	/* of the last comparison of index and kernel */
 	uint64_t n_refused;		/* records that are not well-formed, so never sent */
 };
@@ -143,7 +138,18 @@ void flow_check(struct flow *f);
 void flow_audit(struct flow *f, struct flow_link *link);
 /* Standby: ask the writer to audit. */
 int flow_ask_audit(struct flow_link *link);
-/* May this node take over? Appends reasons against it to @reasons, each ended by a newline. */
-bool flow_is_ready(struct flow *f, char *reasons, size_t len);
+
+/* --- for job.c: the writer's path, and the order of what a standby learns --- */
+bool flow_is_writer(const struct flow *f);
+uint64_t flow_next_order(struct flow *f);
+/* A change that peers shall know of. */
+void flow_publish(struct flow_table *t, const void *rec, int op, unsigned int bucket);
+/* Nothing more to publish for now: send, unless a batch is under way to everybody. */
+void flow_pace(struct flow *f);
+void flow_kick(struct flow *f);
+/* A record is not well-formed and cannot be sent. */
+void flow_refuse(struct flow_table *t, const char *why);
+/* A table was learnt; if it was the last one, the node is known. */
+void flow_learnt(struct flow *f);
 
 #endif

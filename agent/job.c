@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+#include "job.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "flow.h"
+#include "log.h"
+#include "monotonic.h"
+
+#define MUTE_MS		20000	/* between two looks at objects that raise no events */
+
+/* What the running snapshot was for no longer holds; its pieces are ignored from here on. */
+void job_cancel(struct flow *f)
+{
+	if (f->job_link)
+		ship_repair_end(f->job_link->ship, -ECANCELED);
+	if (f->job_table)
+		truth_abort(f->job_table->truth);
+	f->job_link = NULL;
+	f->job_table = NULL;
+	f->job = FLOW_JOB_NONE;
+	drain_snapshot_hold(f->drain, false);
+}
+
+void job_snap_begin(void *cookie, uint64_t stamp)
+{
+	struct flow *f = cookie;
+
+	if (f->job == FLOW_JOB_NONE)
+		return;
+	/* A standby orders by its own count: what the stream brings from now on is newer. */
+	f->job_order = flow_is_writer(f) ? stamp : flow_next_order(f);
+	if (truth_begin(f->job_table->truth, f->job_buckets, f->job_order) < 0) {
+		fr_err("drain: out of memory for a snapshot");
+		buckets_add(&f->job_table->dirty, f->job_buckets);
+		job_cancel(f);
+	}
+}
+
+static void on_missing(void *cookie, const void *rec, unsigned int bucket)
+{
+	flow_publish(cookie, rec, FLYREP_OP_DELETE, bucket);
+}
+
+/* It will differ at every audit, and that is true: no reason to repair it at once again. */
+static void on_unsendable(void *cookie, unsigned int bucket, const char *why)
+{
+	(void)bucket;
+	flow_refuse(cookie, why);
+}
+
+/* Send what was collected for the peer in repair. */
+static void flush_repair(struct flow_table *t)
+{
+	struct flow *f = t->flow;
+	struct ship *s = f->job_link->ship;
+	const uint8_t *frame;
+	ssize_t len;
+	size_t i;
+
+	if (!batch_count(t->repair))
+		return;
+	len = batch_encode(t->repair, f->encoder, 0, FR_FRAME_F_REPAIR, &frame,
+			   on_unsendable, t);
+	if (len < 0 || (len && ship_repair_send(s, frame, len) < 0))
+		for (i = 0; i < batch_count(t->repair); i++)
+			ship_dirty(s, t->row->id, batch_buckets(t->repair)[i]);
+	batch_reset(t->repair);
+}
+
+static void add_repair(struct flow_table *t, const void *rec, unsigned int bucket)
+{
+	batch_add(t->repair, rec, FLYREP_OP_INSERT, bucket, 0);
+	if (batch_is_full(t->repair))
+		flush_repair(t);
+}
+
+/* An object that will not tell of its end; it is looked at again as long as it is there. */
+static void mark_mute(struct flow_table *t, unsigned int bucket)
+{
+	struct flow *f = t->flow;
+
+	buckets_add_one(&t->mute, bucket);
+	if (sd_event_source_get_enabled(f->listen, NULL) > 0)
+		return;
+	sd_event_source_set_time_relative(f->listen, MUTE_MS * 1000);
+	sd_event_source_set_enabled(f->listen, SD_EVENT_ONESHOT);
+}
+
+void job_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
+{
+	struct flow *f = cookie;
+	struct flow_table *t = f->job_table;
+	const struct flyrep_rec *rec = recs;
+
+	if (!t || table != t->row->id)
+		return;
+	for (; n; n--, rec = fr_record_next(t->row, rec)) {
+		unsigned int bucket;
+		bool is_current;
+		int op;
+
+		op = truth_name(t->truth, rec, flow_is_writer(f) ? rec->stamp : f->job_order,
+				&bucket, &is_current);
+		if (!flow_is_writer(f))
+			continue;
+		if (rec->flags & FLYREP_REC_F_MUTE)
+			mark_mute(t, bucket);
+		if (op > FLYREP_OP_UNSPEC)
+			flow_publish(t, rec, op, bucket);
+		if (is_current && f->job_link)
+			add_repair(t, rec, bucket);
+	}
+	flow_pace(f);
+	if (f->job_link)
+		drain_snapshot_hold(f->drain, !ship_repair_room(f->job_link->ship));
+}
+
+/*
+ * A comparison of one table is over; it answers those who asked before it began. The last table
+ * ends the comparison of all.
+ */
+static void end_check(struct flow_table *t, const struct truth_counts *counts)
+{
+	struct flow *f = t->flow;
+	size_t i;
+
+	t->counts = *counts;
+	for (i = 0; i < f->n_links && !t->wants_check; i++) {
+		struct flow_link *l = &f->links[i];
+
+		if (l->wants_check >> t->row->id & 1)
+			receive_checked(l->receive, t->row->id, counts);
+		l->wants_check &= ~(1ull << t->row->id);
+	}
+	for (i = 0; i < f->n_tables; i++)
+		if (f->tables[i].wants_check && !f->tables[i].is_missing)
+			return;
+	f->check.n++;
+	f->check.at_ns = monotonic_ns();
+}
+
+void job_snap_end(void *cookie, int err)
+{
+	struct flow *f = cookie;
+	struct flow_link *link = f->job_link;
+	struct flow_table *t = f->job_table;
+	enum flow_job job = f->job;
+	struct truth_counts counts;
+
+	f->job = FLOW_JOB_NONE;
+	f->job_table = NULL;
+	f->job_link = NULL;
+	if (job == FLOW_JOB_NONE) {
+		job_schedule(f);
+		return;
+	}
+	if (err) {
+		truth_abort(t->truth);
+		buckets_add(&t->dirty, f->job_buckets);
+		t->wants_check |= job == FLOW_JOB_CHECK;
+	} else {
+		truth_end(t->truth, flow_is_writer(f) ? on_missing : NULL, t, &counts);
+	}
+	if (link) {
+		f->job_link = link;
+		flush_repair(t);
+		f->job_link = NULL;
+		ship_repair_end(link->ship, err);
+	}
+	if (!err && job == FLOW_JOB_LEARN) {
+		t->is_known = true;
+		flow_learnt(f);
+	}
+	if (!err && job == FLOW_JOB_CHECK)
+		end_check(t, &counts);
+	flow_pace(f);
+	flow_kick(f);
+	job_schedule(f);
+}
+
+/* @buckets: NULL for all */
+static bool start_job(struct flow_table *t, enum flow_job job, const uint8_t *buckets)
+{
+	struct flow *f = t->flow;
+	uint8_t origin = flow_is_writer(f) ? FLYREP_ORIGIN_LOCAL : FLYREP_ORIGIN_REMOTE;
+	int rc;
+
+	if (buckets)
+		memcpy(f->job_buckets, buckets, sizeof(f->job_buckets));
+	else
+		memset(f->job_buckets, 0xff, sizeof(f->job_buckets));
+	rc = drain_snapshot(f->drain, t->row->id, origin, buckets);
+	if (rc < 0) {
+		fr_warn("drain: cannot take a snapshot: %s", strerror(-rc));
+		return false;
+	}
+	f->job = job;
+	f->job_table = t;
+	return true;
+}
+
+/* Repair one peer that wants it. */
+static void repair_next(struct flow *f)
+{
+	uint8_t buckets[FLYREP_BUCKETS_LEN];
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++) {
+		struct ship *s = f->links[i].ship;
+		int table = ship_wants_repair(s) ? ship_repair_begin(s, buckets) : -ENOENT;
+
+		if (table < 0)
+			continue;
+		if (start_job(f->by_id[table], FLOW_JOB_REPAIR, buckets)) {
+			f->job_link = &f->links[i];
+			return;
+		}
+		ship_repair_end(s, -EAGAIN);
+	}
+}
+
+/* What must be looked at of this table before others are served; true: a snapshot was tried. */
+static bool look_at(struct flow_table *t)
+{
+	struct flow *f = t->flow;
+	bool is_new = !t->is_known;
+
+	/* What a table that is not known has dirty is all of it, but may not have come yet. */
+	if (!t->dirty.is_any || (f->is_known && is_new))
+		return false;
+	if (start_job(t, is_new ? FLOW_JOB_LEARN : FLOW_JOB_DIRTY,
+		      is_new ? NULL : t->dirty.bits))
+		buckets_clear(&t->dirty);
+	return true;
+}
+
+static bool check_next(struct flow *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->n_tables; i++) {
+		struct flow_table *t = &f->tables[i];
+
+		if (!t->wants_check || t->is_missing)
+			continue;
+		t->wants_check = !start_job(t, FLOW_JOB_CHECK, NULL);
+		return true;
+	}
+	return false;
+}
+
+/* Start the next snapshot, if one is due and none runs. */
+void job_schedule(struct flow *f)
+{
+	size_t i;
+
+	if (!drain_is_attached(f->drain) || drain_is_snapping(f->drain))
+		return;
+	for (i = 0; i < f->n_tables; i++)
+		if ((f->is_known || !f->tables[i].is_known) && look_at(&f->tables[i]))
+			return;
+	if (f->is_known && !check_next(f))
+		repair_next(f);
+}

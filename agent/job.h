@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Job: what the one snapshot that runs at a time is for. Each is of one table: to learn it after
+ * binding, to learn buckets the ring lost, to compare the index with the kernel, or to
+ * repair a peer; in this order.
+ */
+#ifndef JOB_H
+#define JOB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct flow;
+
+/* Start the next one, if one is due and none runs. */
+void job_schedule(struct flow *f);
+/* What the running one was for no longer holds; its pieces are ignored from here on. */
+void job_cancel(struct flow *f);
+
+/* For struct drain_ops. */
+void job_snap_begin(void *cookie, uint64_t stamp);
+void job_snap_records(void *cookie, uint8_t table, const void *recs, size_t n);
+void job_snap_end(void *cookie, int err);
+
+#endif

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+#include "ready.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void reason(char *buf, size_t len, const char *text)
+{
+	size_t at = strlen(buf);
+
+	snprintf(buf + at, len - at, "%s\n", text);
+}
+
+/* What the kernel of a standby would not take. */
+static void reason_refused(struct flow *f, const struct flow_link *l,
+			   const struct fr_genl_info *info, char *reasons, size_t len)
+{
+	char text[200];
+	size_t i;
+
+	for (i = 0; i < f->n_tables; i++) {
+		const struct fr_table *row = f->tables[i].row;
+		uint64_t n = receive_table_figures(l->receive, row->id)->unrepaired;
+
+		if (!n)
+			continue;
+		if (row->id == FLYREP_TABLE_CONNTRACK)
+			snprintf(text, sizeof(text),
+				 "the kernel refused %lu records; it has %u flows of at most %u",
+				 n, info->ct_count, info->ct_max);
+		else
+			snprintf(text, sizeof(text), "the kernel refused %lu records of %s", n,
+				 row->name);
+		reason(reasons, len, text);
+	}
+}
+
+/* What stands between a standby and this writer. */
+static void reason_link(struct flow *f, const struct flow_link *l,
+			const struct fr_genl_info *info, char *reasons, size_t len)
+{
+	const struct fr_hello *theirs = peer_hello(l->peer);
+	uint64_t tables = theirs->tables & ~f->stream.tables;
+	char names[FLOW_NAMES_LEN], text[FLOW_NAMES_LEN + 100];
+
+	reason_refused(f, l, info, reasons, len);
+	if (theirs->ct_max > info->ct_max) {
+		snprintf(text, sizeof(text), "nf_conntrack_max is %u here and %u on %s",
+			 info->ct_max, theirs->ct_max, theirs->node_id);
+		reason(reasons, len, text);
+	}
+	if (l->relation == ROLE_READ && tables) {
+		snprintf(text, sizeof(text), "%s replicates %s, this node does not",
+			 theirs->node_id, flow_table_names(tables, names, sizeof(names)));
+		reason(reasons, len, text);
+	}
+}
+
+/* Not in step, and with what. */
+static void reason_step(struct flow *f, char *reasons, size_t len)
+{
+	char names[FLOW_NAMES_LEN], text[FLOW_NAMES_LEN + 100];
+	uint64_t tables = 0;
+	size_t i, k;
+
+	for (i = 0; i < f->n_links; i++)
+		for (k = 0; k < f->n_tables; k++)
+			if (receive_table_figures(f->links[i].receive,
+						  f->tables[k].row->id)->n_groups)
+				tables |= 1ull << f->tables[k].row->id;
+	flow_table_names(tables, names, sizeof(names));
+	snprintf(text, sizeof(text), "not in step with the primary at the last audit%s%s",
+		 names[0] ? ": " : "", names);
+	reason(reasons, len, text);
+}
+
+bool ready_ask(struct flow *f, char *reasons, size_t len)
+{
+	struct fr_genl_info info;
+	size_t i;
+
+	reasons[0] = '\0';
+	if (drain_info(f->drain, &info) < 0) {
+		reason(reasons, len, "the kernel module is not there");
+		return false;
+	}
+	if (!f->is_known)
+		reason(reasons, len, "still learning the own tables");
+	if (f->role.role == FR_ROLE_FAULT)
+		reason(reasons, len, "this node was put into fault by hand");
+	if (flow_is_writer(f)) {
+		for (i = 0; i < f->n_links; i++)
+			if (f->links[i].relation == ROLE_SPLIT)
+				reason(reasons, len, "split brain");
+		return !reasons[0];
+	}
+	if (!f->in_step_ns)
+		reason(reasons, len, "never was in step with the primary");
+	else if (!f->was_in_step)
+		reason_step(f, reasons, len);
+	for (i = 0; i < f->n_links; i++)
+		reason_link(f, &f->links[i], &info, reasons, len);
+	return !reasons[0];
+}
