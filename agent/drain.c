@@ -218,6 +218,14 @@ static int reopen_snap(struct drain *d)
 	return watch(d, d->snap, &d->snap_source, on_snap, SD_EVENT_PRIORITY_NORMAL + 10);
 }
 
+/* Prefixes that all flows are in. */
+static size_t add_everything(struct flyrep_prefix *p)
+{
+	p[0] = (struct flyrep_prefix){ .family = AF_INET };
+	p[1] = (struct flyrep_prefix){ .family = AF_INET6 };
+	return 2;
+}
+
 /* The node's own replication traffic and loopback never travel. */
 static size_t add_host(struct flyrep_prefix *p, const struct fr_address *a)
 {
@@ -264,6 +272,8 @@ static int configure(struct drain *d)
 	n += add_host(&ignore[n], &c->primary_addr);
 	for (i = 0; i < c->peers.n && n < FLYREP_FILTER_IGNORE_MAX; i++)
 		n += add_host(&ignore[n], &c->peers.v[i].address);
+	if (!fr_config_has_table(c, FLYREP_TABLE_CONNTRACK) && n + 2 <= FLYREP_FILTER_IGNORE_MAX)
+		n += add_everything(&ignore[n]);
 	for (i = 0; i < c->conntrack.ignore_networks.n; i++) {
 		const struct fr_network *w = &c->conntrack.ignore_networks.v[i];
 

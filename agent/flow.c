@@ -871,6 +871,11 @@ static int open_table(struct flow *f, const struct fr_table *row,
 	return t->truth && t->batch && t->repair ? 0 : -ENOMEM;
 }
 
+static bool is_wanted(const struct flow *f, unsigned int table)
+{
+	return fr_table_by_id(table) && fr_config_has_table(f->config, table);
+}
+
 static int open_tables(struct flow *f, const struct fr_siphash_key *hash_key)
 {
 	unsigned int id;
@@ -878,12 +883,12 @@ static int open_tables(struct flow *f, const struct fr_siphash_key *hash_key)
 	int rc = 0;
 
 	for (id = 0; id < FR_TABLES_MAX; id++)
-		n += !!fr_table_by_id(id);
+		n += is_wanted(f, id);
 	f->tables = calloc(n, sizeof(*f->tables));
 	if (!f->tables)
 		return -ENOMEM;
 	for (id = 0; id < FR_TABLES_MAX && !rc; id++)
-		if (fr_table_by_id(id))
+		if (is_wanted(f, id))
 			rc = open_table(f, fr_table_by_id(id), hash_key);
 	f->stream.tables = tables_here(f);
 	return rc;

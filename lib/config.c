@@ -3,6 +3,7 @@
 
 #include "config_bind.h"
 #include "config_check.h"
+#include "flyrep_records.h"
 #include "hcl.h"
 
 #include <errno.h>
@@ -276,6 +277,16 @@ const struct fr_config_peer *fr_config_peer_find(const struct fr_config *config,
 		if (!strcmp(config->peers.v[i].id, id))
 			return &config->peers.v[i];
 	return NULL;
+}
+
+bool fr_config_has_table(const struct fr_config *config, unsigned int table)
+{
+	switch (table) {
+	case FLYREP_TABLE_CONNTRACK:
+		return config->data.conntrack;
+	default:
+		return false;
+	}
 }
 
 const char *fr_config_mode_name(enum fr_config_mode mode)

@@ -118,6 +118,9 @@ struct fr_config {
 		uint64_t max_lag_ms; /* older unacknowledged changes: the peer is lagging */
 	} sync;
 	struct {
+		bool conntrack;
+	} data; /* which tables are replicated */
+	struct {
 		int min_state; /* enum fr_config_min_state */
 		struct fr_config_protos accept;
 		struct fr_config_networks ignore_networks;
@@ -196,6 +199,11 @@ int fr_config_reload_check(const struct fr_config *running,
  */
 const struct fr_config_peer *fr_config_peer_find(const struct fr_config *config,
 						 const char *id);
+
+/**
+ * fr_config_has_table() - whether a table, an enum flyrep_table, is replicated
+ */
+bool fr_config_has_table(const struct fr_config *config, unsigned int table);
 
 /**
  * fr_config_mode_name() - as written in the file

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "config_check.h"
 
+#include "flyrep_records.h"
+
 #include <string.h>
 #include <sys/un.h>
 
@@ -144,6 +146,17 @@ static void check_sync(const struct check *c)
 			"sync.interval is longer than sync.max_lag: peers will seem to lag");
 }
 
+static void check_data(const struct check *c)
+{
+	unsigned int id;
+
+	for (id = 0; id <= FLYREP_TABLE_MAX; id++)
+		if (fr_config_has_table(c->config, id))
+			return;
+	fr_diag_error(c->diag, at(c, "data.conntrack"),
+		      "data: nothing is replicated");
+}
+
 static void check_mark(const struct check *c)
 {
 	uint32_t mark = c->config->conntrack.mark,
@@ -180,6 +193,7 @@ void fr_config_check(const struct fr_config *config,
 
 	check_topology(&c);
 	check_sync(&c);
+	check_data(&c);
 	check_mark(&c);
 	check_socket(&c);
 }

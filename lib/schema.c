@@ -153,8 +153,8 @@ static const struct fr_schema rows[] = {
 		  "degraded. Nothing is ever held up for it." },
 
 	{ "data", FR_SCHEMA_SECTION, UNBOUND, .help = "What is replicated." },
-	{ "data.conntrack", FR_SCHEMA_BOOL, UNBOUND, .dflt = "true",
-	  .only = "true", .help = "Flows." },
+	{ "data.conntrack", FR_SCHEMA_BOOL, AT(data.conntrack),
+	  .dflt = "true", .help = "Flows." },
 	{ "data.expectations", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
 	  .only = "false", .help = "Flows that helpers expect to see." },
 	{ "data.nft_sets", FR_SCHEMA_STRINGS, UNBOUND, .dflt = "[]",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The configuration: every key bound, every fault with its place. */
 #include "config.h"
+#include "flyrep_records.h"
 #include "hcl.h"
 #include "schema.h"
 
@@ -180,6 +181,9 @@ static void every_key_is_bound(void **state)
 	assert_int_equal(c->sync.interval_ms, 250);
 	assert_int_equal(c->sync.batch_size, 65536);
 	assert_int_equal(c->sync.max_lag_ms, 90000);
+	assert_true(fr_config_has_table(c, FLYREP_TABLE_CONNTRACK));
+	assert_false(fr_config_has_table(c, FLYREP_TABLE_UNSPEC));
+	assert_false(fr_config_has_table(c, FLYREP_TABLE_MAX + 1));
 	assert_int_equal(c->conntrack.min_state, FR_CONFIG_MIN_STATE_ALL);
 	assert_int_equal(c->conntrack.accept.n, 3);
 	assert_int_equal(c->conntrack.accept.v[0], IPPROTO_UDP);
@@ -461,8 +465,11 @@ static const struct {
 	  "f:3:26: transport.encryption: false is not supported yet\n" },
 	{ "mode = \"replica\"\nallow_insecure = true",
 	  "f:3:18: allow_insecure: true is not supported yet\n" },
-	{ "mode = \"replica\"\ndata { conntrack = false }",
-	  "f:3:20: data.conntrack: false is not supported yet\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\ndata { conntrack = false }",
+	  "f:5:20: data: nothing is replicated\n" },
+	{ "mode = \"replica\"\ndata { metrics = true }",
+	  "f:3:18: data.metrics: true is not supported yet\n" },
 	{ "mode = \"replica\"\nrecovery { auto_resync = false }",
 	  "f:3:26: recovery.auto_resync: false is not supported yet\n" },
 	{ "mode = \"replica\"\nauth {\n method = \"mtls\"\n key_rotation = 86400\n}",
