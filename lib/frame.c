@@ -52,6 +52,24 @@ void fr_frame_head_encode(uint8_t head[FR_FRAME_HEAD_LEN],
 	fr_put_be64(&w, h->seq);
 }
 
+/* Whether a frame of this type is of one table; CHECK may be of all, as table 0. */
+static bool is_table_right(uint8_t type, uint8_t table)
+{
+	switch (type) {
+	case FR_FRAME_CHECK:
+		return true;
+	case FR_FRAME_BATCH:
+	case FR_FRAME_AUDIT:
+	case FR_FRAME_AUDIT_REPLY:
+	case FR_FRAME_REPAIR_BEGIN:
+	case FR_FRAME_REPAIR_END:
+	case FR_FRAME_CHECKED:
+		return table;
+	default:
+		return !table;
+	}
+}
+
 int fr_frame_head_decode(struct fr_frame_head *h,
 			 const uint8_t head[FR_FRAME_HEAD_LEN])
 {
@@ -67,11 +85,12 @@ int fr_frame_head_decode(struct fr_frame_head *h,
 	h->seq = fr_get_be64(&r);
 
 	if (!h->type || h->type >= FR_FRAME_TYPE_END || reserved ||
-	    (h->flags & ~(FR_FRAME_F_ZSTD | FR_FRAME_F_REPAIR)))
+	    (h->flags & ~(FR_FRAME_F_ZSTD | FR_FRAME_F_REPAIR)) ||
+	    !is_table_right(h->type, h->table))
 		return -EBADMSG;
-	/* A BATCH is of one table, and either of the stream, numbered from 1, or of a repair. */
+	/* A BATCH is either of the stream, numbered from 1, or of a repair. */
 	if (h->type == FR_FRAME_BATCH) {
-		if (!h->table || !h->seq == !(h->flags & FR_FRAME_F_REPAIR))
+		if (!h->seq == !(h->flags & FR_FRAME_F_REPAIR))
 			return -EBADMSG;
 	} else if (h->seq || (h->flags & FR_FRAME_F_REPAIR)) {
 		return -EBADMSG;

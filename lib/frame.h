@@ -65,7 +65,7 @@ struct fr_frame_head {
 const char *fr_frame_type_name(unsigned int type);
 void fr_frame_head_encode(uint8_t head[FR_FRAME_HEAD_LEN], const struct fr_frame_head *h);
 /*
- * -EBADMSG on an unknown type or flag, a reserved byte set, a BATCH without a table, seq or
+ * -EBADMSG on an unknown type or flag, a reserved byte set, a table missing, and a table, seq or
  * FR_FRAME_F_REPAIR where they do not belong; -EMSGSIZE on len > FR_FRAME_MAX_LEN.
  */
 int fr_frame_head_decode(struct fr_frame_head *h, const uint8_t head[FR_FRAME_HEAD_LEN]);

@@ -349,9 +349,16 @@ static size_t make_frame(uint8_t *frame, unsigned int type)
 	if (w.bad)
 		abort();
 	h.len = (uint32_t)fr_writer_len(&w);
-	if (type == FR_FRAME_BATCH) {
+	h.seq = type == FR_FRAME_BATCH ? 4712 : 0;
+	switch (type) {
+	case FR_FRAME_BATCH:
+	case FR_FRAME_AUDIT:
+	case FR_FRAME_AUDIT_REPLY:
+	case FR_FRAME_REPAIR_BEGIN:
+	case FR_FRAME_REPAIR_END:
+	case FR_FRAME_CHECK:
+	case FR_FRAME_CHECKED:
 		h.table = FLYREP_TABLE_CONNTRACK;
-		h.seq = 4712;
 	}
 	fr_frame_head_encode(frame, &h);
 	return FR_FRAME_HEAD_LEN + h.len;
