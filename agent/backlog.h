@@ -3,7 +3,8 @@
  * Backlog: the encoded batches of this node's stream, numbered without a gap,
  * bounded in bytes, kept for all peers together. A peer's cursor is just a
  * sequence number. When there is no room the oldest batch goes; on_drop tells the caller which
- * buckets of which table it held, before it goes, so that peers which still needed it can be repaired.
+ * buckets of which table it held, before it goes, so that peers which still needed it can be
+ * repaired.
  */
 #ifndef BACKLOG_H
 #define BACKLOG_H

@@ -272,6 +272,18 @@ static json_t *tables_json(const struct flow *f)
 	return a;
 }
 
+static void warn_of_table(json_t *warnings, const struct flow_table *t)
+{
+	const char *name = t->row->name;
+
+	if (t->is_missing)
+		json_array_append_new(warnings, json_sprintf("the module has no table %s", name));
+	if (t->n_refused)
+		json_array_append_new(warnings,
+				      json_sprintf("%lu malformed records of %s were not sent",
+						   t->n_refused, name));
+}
+
 /* What one end of a session replicates and the other does not. */
 static void warn_of_tables(json_t *warnings, const struct flow_link *l)
 {
@@ -302,20 +314,13 @@ static json_t *warnings_json(struct flow *f)
 
 	if (drain_trouble(f->drain)[0])
 		json_array_append_new(a, json_string(drain_trouble(f->drain)));
-	for (i = 0; i < f->n_tables; i++) {
-		const struct flow_table *t = &f->tables[i];
-
-		if (t->is_missing)
-			json_array_append_new(a, json_sprintf("the module has no table %s",
-							      t->row->name));
-		if (t->n_refused)
-			json_array_append_new(a, json_sprintf("%lu malformed records of %s were not sent",
-							      t->n_refused, t->row->name));
-	}
+	for (i = 0; i < f->n_tables; i++)
+		warn_of_table(a, &f->tables[i]);
 	for (i = 0; i < f->n_links; i++)
 		warn_of_tables(a, &f->links[i]);
 	if (ic->full)
-		json_array_append_new(a, json_sprintf("%lu records found their table full", ic->full));
+		json_array_append_new(a, json_sprintf("%lu records found their table full",
+						      ic->full));
 	if (ic->clash)
 		json_array_append_new(a, json_sprintf("%lu records found their NAT port taken",
 						      ic->clash));

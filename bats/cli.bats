@@ -275,6 +275,29 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	assert_line '{"deep":true}'
 }
 
+@test "validate and status name the table that differs" {
+	local one='"entries_local":5,"entries_remote":5,"buckets_differ":0,"missing":0,"stale":0,"differ":0'
+	local two='"entries_local":3,"entries_remote":2,"buckets_differ":1,"missing":1,"stale":0,"differ":0'
+	local sum='"entries_local":8,"entries_remote":7,"buckets_differ":1,"missing":1,"stale":0,"differ":0'
+	http 200 <<-END
+		{"equal":false,"deep":true,"took_ms":5,"peers":[{"id":"b","equal":false,$sum,"tables":[
+		{"table":"conntrack","equal":true,$one},{"table":"dns","equal":false,$two}]}]}
+	END
+	run "$flyrep" validate --deep
+	assert_failure 1
+	assert_line --regexp '^b +DIFFERS +8 +7 +1 +1 +0 +0$'
+	assert_line --regexp '^  conntrack +equal +5 +5 +0 +0 +0 +0$'
+	assert_line --regexp '^  dns +DIFFERS +3 +2 +1 +1 +0 +0$'
+
+	http 200 <<<"${node/\"digest\":\"00ff\"\}/\"digest\":\"00ff\",\"in_step\":true,\"buckets_differ\":0\},
+		{\"table\":\"dns\",\"entries\":3,\"in_step\":false,\"buckets_differ\":2\},
+		{\"table\":\"leases\",\"entries\":4,\"in_step\":false,\"buckets_differ\":null\}}"
+	run "$flyrep" status
+	assert_line 'conntrack  184 220'
+	assert_line 'dns  3  2 buckets differ'
+	assert_line 'leases  4  differs'
+}
+
 @test "the agent itself, with nobody to talk to" {
 	[ "$(id -u)" -eq 0 ] || skip "needs a network namespace"
 	cat >"$BATS_TEST_TMPDIR/flyrep.hcl" <<-END

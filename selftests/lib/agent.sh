@@ -126,14 +126,18 @@ api_get() {
 		nc -U "$topo_dir/$1.sock"
 }
 
-# in_step [WRITER READER]: the reader (b) has all the writer (a) has; both say so
+# in_step [WRITER READER]: the reader (b) has all the writer (a) has, in each table; both say so
 in_step() {
-	local one two fine='"sync_state": *"in_sync"' digest='"digest": *"([^"]*)"'
+	local one two fine='"sync_state": *"in_sync"'
 	one=$(api_get "${1:-a}" status) && two=$(api_get "${2:-b}" status) || return 1
-	[[ $one =~ $fine && $two =~ $fine ]] || return 1
-	[[ $one =~ \"backlog_changes\":\ *0[,}] && $one =~ $digest ]] || return 1
-	one=${BASH_REMATCH[1]}
-	[[ $two =~ $digest && $one = "${BASH_REMATCH[1]}" ]]
+	[[ $one =~ $fine && $two =~ $fine && $one =~ \"backlog_changes\":\ *0[,}] ]] || return 1
+	one=$(agent_digests <<<"$one") && two=$(agent_digests <<<"$two") || return 1
+	[ "$one" = "$two" ]
+}
+
+# agent_digests: of each table, from a status on standard input; it fails if there is none
+agent_digests() {
+	grep -o '"digest": *"[^"]*"'
 }
 
 # validated NODE: compare deeply, and fail unless all is equal there

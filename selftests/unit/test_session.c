@@ -580,16 +580,14 @@ static void test_a_repair_deletes_what_it_does_not_name(void **state)
 
 	(void)state;
 	meet(p, BIT(NOTES), BIT(NOTES));
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < 300; i++)
 		write_note(p, i, NOTES, longest(i), "text", true);
-	}
 	push(p, NOTES);
 	settle(p);
 	assert_true(is_same(p, NOTES));
 	assert_int_equal(p->n_deleted, 0);
-	for (i = 0; i < 299; i++) {
+	for (i = 0; i < 299; i++)
 		write_note(p, i, NOTES, longest(i), NULL, false);
-	}
 	ship_audit(p->ship);
 	settle(p);
 	assert_true(is_same(p, NOTES));
