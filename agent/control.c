@@ -11,9 +11,7 @@
 #include "log.h"
 #include "monotonic.h"
 #include "ready.h"
-
-#define VALIDATE_TIMEOUT_NS	60000000000ull
-#define VALIDATE_POLL_US	10000
+#include "validate.h"
 
 struct control {
 	sd_event *event;
@@ -22,11 +20,6 @@ struct control {
 	struct api *api;
 	struct validate *validate;	/* the running one */
 };
-
-static double ms(uint64_t ns)
-{
-	return ns / 1000 / 1000.0;
-}
 
 /* --- what state a link and the node are in --- */
 
@@ -144,10 +137,10 @@ static json_t *peer_json(const struct flow_link *l)
 	json_object_set_new(o, "role", json_string(l->role ? fr_role_name(l->role) : "unknown"));
 	json_object_set_new(o, "state", json_string(link_state(l)));
 	json_object_set_new(o, "connected", json_boolean(peer_state(l->peer) == PEER_UP));
-	json_object_set_new(o, "lag_ms", json_real(ms(age)));
+	json_object_set_new(o, "lag_ms", json_real(monotonic_ms(age)));
 	json_object_set_new(o, "backlog_changes", json_integer(n));
 	json_object_set_new(o, "backlog_bytes", json_integer(bytes));
-	json_object_set_new(o, "rtt_ms", json_real(ms(peer_rtt_ns(l->peer))));
+	json_object_set_new(o, "rtt_ms", json_real(monotonic_ms(peer_rtt_ns(l->peer))));
 	json_object_set_new(o, "tx_bytes", json_integer(peer_tx_bytes(l->peer)));
 	json_object_set_new(o, "rx_bytes", json_integer(peer_rx_bytes(l->peer)));
 	json_object_set_new(o, "last_audit", when(reads ? r->last_audit_ns : s->last_audit_ns));
@@ -363,6 +356,11 @@ static void on_status(void *cookie, struct api_call *call, const json_t *body)
 	api_reply(call, json_pack("{s:o}", "status", s));
 }
 
+static json_t *quantile_json(struct latency *l, uint64_t now, unsigned int permille)
+{
+	return json_real(monotonic_ms(latency_quantile_ns(l, now, permille)));
+}
+
 static void on_lag(void *cookie, struct api_call *call, const json_t *body)
 {
 	struct flow *f = ((struct control *)cookie)->flow;
@@ -378,13 +376,13 @@ static void on_lag(void *cookie, struct api_call *call, const json_t *body)
 		json_t *o = json_object();
 
 		json_object_set_new(o, "id", json_string(peer_id(f->links[i].peer)));
-		json_object_set_new(o, "p50_ms", json_real(ms(latency_quantile_ns(l, now, 500))));
-		json_object_set_new(o, "p99_ms", json_real(ms(latency_quantile_ns(l, now, 990))));
+		json_object_set_new(o, "p50_ms", quantile_json(l, now, 500));
+		json_object_set_new(o, "p99_ms", quantile_json(l, now, 990));
 		/* Nobody knows the lag of a peer that is not there. */
 		json_object_set_new(o, "max_ms",
 				    ship_is_started(f->links[i].ship) ||
 						    f->links[i].relation == ROLE_READ ?
-					    json_real(ms(age > max ? age : max)) :
+					    json_real(monotonic_ms(age > max ? age : max)) :
 					    json_null());
 		json_object_set_new(o, "samples", json_integer(latency_count(l, now)));
 		json_object_set_new(o, "changes", json_integer(n));
@@ -456,246 +454,14 @@ static void on_role(void *cookie, struct api_call *call, const json_t *body)
 	}
 	api_reply(call, json_pack("{s:s, s:I, s:I, s:f}", "role", fr_role_name(f->role.role),
 				  "epoch", (json_int_t)f->role.epoch, "promoted", (json_int_t)n,
-				  "took_ms", ms(monotonic_ns() - begin)));
-}
-
-/* --- validate: wait for comparisons that begin from now on --- */
-
-enum validate_step { VALIDATE_SELF, VALIDATE_PEERS, VALIDATE_AUDIT };
-
-struct validate {
-	struct control *control;
-	struct api_call *call;
-	sd_event_source *timer;
-	bool is_deep;
-	enum validate_step step;
-	uint64_t begin_ns;
-	uint64_t n_self;	/* own comparisons before */
-	uint64_t *n_before;	/* each link: answers or audits so far; UINT64_MAX: left out */
-};
-
-static void validate_free(struct validate *v)
-{
-	v->control->validate = NULL;
-	sd_event_source_disable_unref(v->timer);
-	free(v->n_before);
-	free(v);
-}
-
-/* What a comparison found in one table, or in all of them. */
-struct verdict {
-	bool is_equal;
-	uint64_t entries_local;
-	uint64_t entries_remote;
-	uint64_t n_buckets;
-	uint64_t missing;
-	uint64_t stale;
-	uint64_t differ;
-};
-
-static struct verdict verdict_of(const struct validate *v, const struct flow_link *l,
-				 const struct flow_table *t)
-{
-	const struct receive_table_figures *r = receive_table_figures(l->receive, t->row->id);
-	const struct ship_table_figures *s = ship_table_figures(l->ship, t->row->id);
-	const struct fr_checked *checked = &l->checked[t->row->id];
-	bool reads = l->relation == ROLE_READ;
-	struct verdict d = {
-		.is_equal = reads ? !r->n_groups : s && !s->n_differ,
-		.entries_local = index_entries(truth_index(t->truth)),
-		.entries_remote = reads ? r->writer_entries : s ? s->remote_entries : 0,
-		.n_buckets = s ? s->n_differ : 0,
-	};
-
-	if (v->is_deep) {
-		d.missing = reads ? t->counts.missing : checked->missing;
-		d.stale = reads ? t->counts.added : checked->stale;
-		d.differ = reads ? t->counts.changed : checked->differ;
-	}
-	return d;
-}
-
-static void verdict_add(struct verdict *sum, const struct verdict *d)
-{
-	sum->is_equal &= d->is_equal;
-	sum->entries_local += d->entries_local;
-	sum->entries_remote += d->entries_remote;
-	sum->n_buckets += d->n_buckets;
-	sum->missing += d->missing;
-	sum->stale += d->stale;
-	sum->differ += d->differ;
-}
-
-static json_t *verdict_json(const char *what, const char *name, const struct verdict *d)
-{
-	return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", what, name, "equal",
-			 d->is_equal, "entries_local", (json_int_t)d->entries_local,
-			 "entries_remote", (json_int_t)d->entries_remote, "buckets_differ",
-			 (json_int_t)d->n_buckets, "missing", (json_int_t)d->missing, "stale",
-			 (json_int_t)d->stale, "differ", (json_int_t)d->differ);
-}
-
-static json_t *validate_link_json(const struct validate *v, size_t i, bool *equal)
-{
-	const struct flow *f = v->control->flow;
-	const struct flow_link *l = &f->links[i];
-	uint64_t travels = l->relation == ROLE_READ ? receive_tables(l->receive) :
-						      ship_tables(l->ship);
-	struct verdict sum = { .is_equal = true }, d;
-	json_t *tables = json_array(), *o;
-	size_t k;
-
-	for (k = 0; k < f->n_tables; k++) {
-		const struct flow_table *t = &f->tables[k];
-
-		if (!(travels >> t->row->id & 1))
-			continue;
-		d = verdict_of(v, l, t);
-		verdict_add(&sum, &d);
-		json_array_append_new(tables, verdict_json("table", t->row->name, &d));
-	}
-	*equal &= sum.is_equal;
-	o = verdict_json("id", peer_id(l->peer), &sum);
-	json_object_set_new(o, "tables", tables);
-	return o;
-}
-
-static void validate_finish(struct validate *v)
-{
-	struct flow *f = v->control->flow;
-	json_t *peers = json_array();
-	bool equal = true;
-	size_t i, n = 0;
-
-	for (i = 0; i < f->n_links; i++) {
-		if (v->n_before[i] == UINT64_MAX)
-			continue;
-		json_array_append_new(peers, validate_link_json(v, i, &equal));
-		n++;
-	}
-	if (!n) {
-		json_decref(peers);
-		api_fail(v->call, 409, "nothing to compare with",
-			 "no peer is connected and synchronised");
-	} else {
-		api_reply(v->call, json_pack("{s:b, s:b, s:o, s:f}", "equal", equal, "deep",
-					     v->is_deep, "peers", peers, "took_ms",
-					     ms(monotonic_ns() - v->begin_ns)));
-	}
-	validate_free(v);
-}
-
-static bool is_comparable(const struct flow_link *l)
-{
-	return ship_is_started(l->ship) || receive_is_started(l->receive);
-}
-
-/* Begin a step on every link, remembering what there was before. */
-static void validate_begin(struct validate *v, enum validate_step step)
-{
-	struct flow *f = v->control->flow;
-	size_t i;
-
-	v->step = step;
-	for (i = 0; i < f->n_links; i++) {
-		struct flow_link *l = &f->links[i];
-
-		if (!is_comparable(l)) {
-			v->n_before[i] = UINT64_MAX;
-		} else if (ship_is_started(l->ship)) {
-			v->n_before[i] = step == VALIDATE_PEERS ? l->n_checked :
-							ship_figures(l->ship)->n_audits_begun;
-			if (step == VALIDATE_PEERS)
-				ship_check(l->ship);
-			else
-				flow_audit(f, l);
-		} else {
-			v->n_before[i] = monotonic_ns();
-			if (step == VALIDATE_AUDIT)
-				flow_ask_audit(l);
-		}
-	}
-}
-
-static bool validate_is_done(const struct validate *v, size_t i)
-{
-	const struct flow_link *l = &v->control->flow->links[i];
-
-	if (v->n_before[i] == UINT64_MAX)
-		return true;
-	if (!is_comparable(l))
-		return false; /* it may come back before the time is up */
-	if (!ship_is_started(l->ship))
-		return v->step == VALIDATE_PEERS ||
-		       receive_figures(l->receive)->last_audit_ns > v->n_before[i];
-	return (v->step == VALIDATE_PEERS ? l->n_checked : ship_figures(l->ship)->n_audits) >
-	       v->n_before[i];
-}
-
-static int on_validate_poll(sd_event_source *s, uint64_t usec, void *cookie)
-{
-	struct validate *v = cookie;
-	struct flow *f = v->control->flow;
-	bool done = true;
-	size_t i;
-
-	(void)usec;
-	if (api_is_gone(v->call) || monotonic_ns() - v->begin_ns > VALIDATE_TIMEOUT_NS) {
-		api_fail(v->call, 504, "timed out", "the comparison did not end within 60 s");
-		validate_free(v);
-		return 0;
-	}
-	if (v->step == VALIDATE_SELF)
-		done = f->check.n > v->n_self;
-	else
-		for (i = 0; i < f->n_links; i++)
-			done &= validate_is_done(v, i);
-	if (done && v->step == VALIDATE_AUDIT) {
-		validate_finish(v);
-		return 0;
-	}
-	if (done)
-		validate_begin(v, v->step + 1);
-	sd_event_source_set_time_relative(s, VALIDATE_POLL_US);
-	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+				  "took_ms", monotonic_ms(monotonic_ns() - begin)));
 }
 
 static void on_validate(void *cookie, struct api_call *call, const json_t *body)
 {
 	struct control *c = cookie;
-	const json_t *deep = json_object_get(body, "deep");
-	struct validate *v;
 
-	if (deep && !json_is_boolean(deep)) {
-		api_fail(call, 400, "bad request", "deep: true or false");
-		return;
-	}
-	if (c->validate) {
-		api_fail(call, 409, "busy", "a validation is running");
-		return;
-	}
-	v = calloc(1, sizeof(*v));
-	if (v)
-		v->n_before = calloc(c->flow->n_links ? c->flow->n_links : 1, sizeof(*v->n_before));
-	if (!v || !v->n_before ||
-	    sd_event_add_time_relative(c->event, &v->timer, CLOCK_MONOTONIC, 0, 0,
-				       on_validate_poll, v) < 0) {
-		if (v)
-			free(v->n_before);
-		free(v);
-		api_fail(call, 500, "out of memory", "validate");
-		return;
-	}
-	v->control = c;
-	v->call = call;
-	v->begin_ns = monotonic_ns();
-	v->is_deep = json_is_true(deep);
-	v->n_self = c->flow->check.n;
-	c->validate = v;
-	if (v->is_deep)
-		flow_check(c->flow);
-	else
-		validate_begin(v, VALIDATE_AUDIT);
+	validate_start(&c->validate, c->event, c->flow, call, body);
 }
 
 static const struct api_route routes[] = {
@@ -732,10 +498,7 @@ void control_free(struct control *c)
 {
 	if (!c)
 		return;
-	if (c->validate) {
-		api_fail(c->validate->call, 503, "stopping", "the agent stops");
-		validate_free(c->validate);
-	}
+	validate_stop(c->validate);
 	api_stop(c->api);
 	sd_event_unref(c->event);
 	free(c);

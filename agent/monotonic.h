@@ -16,4 +16,10 @@ static inline uint64_t monotonic_ns(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
+/* Milliseconds, to the microsecond. */
+static inline double monotonic_ms(uint64_t ns)
+{
+	return ns / 1000 / 1000.0;
+}
+
 #endif
