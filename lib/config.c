@@ -284,6 +284,16 @@ bool fr_config_has_table(const struct fr_config *config, unsigned int table)
 	switch (table) {
 	case FLYREP_TABLE_CONNTRACK:
 		return config->data.conntrack;
+	case FLYREP_TABLE_LEASE:
+		return config->data.dhcp_leases;
+	case FLYREP_TABLE_DNS:
+		return config->data.dns_records;
+	case FLYREP_TABLE_LEARNING:
+		return config->data.learning_state;
+	case FLYREP_TABLE_CONFIG:
+		return config->data.configuration;
+	case FLYREP_TABLE_METRIC:
+		return config->data.metrics;
 	default:
 		return false;
 	}

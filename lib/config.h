@@ -119,6 +119,11 @@ struct fr_config {
 	} sync;
 	struct {
 		bool conntrack;
+		bool dhcp_leases;
+		bool dns_records;
+		bool learning_state;
+		bool configuration;
+		bool metrics;
 	} data; /* which tables are replicated */
 	struct {
 		int min_state; /* enum fr_config_min_state */

@@ -138,7 +138,7 @@ static const char everything[] =
 	"  transport = { protocol = \"tcp\", compression = false, encryption = true }\n"
 	"  sync {\n    mode = \"incremental\"\n    interval = \"250ms\"\n"
 	"    batch_size = 65536\n    max_lag = 90\n  }\n"
-	"  data = { conntrack = true, metrics = false, dhcp_leases = false, nft_sets = [] }\n"
+	"  data = { conntrack = false, metrics = true, dhcp_leases = true, nft_sets = [] }\n"
 	"  conntrack {\n    min_state = \"all\"\n    accept = [\"udp\", \"sctp\", \"other\"]\n"
 	"    ignore_networks = [\"10.0.0.0/8\", \"2001:db8::/32\", \"192.0.2.1\"]\n"
 	"    zones = [0, 65535]\n    mark = 16\n    mark_mask = \"0xFF\"\n"
@@ -181,7 +181,10 @@ static void every_key_is_bound(void **state)
 	assert_int_equal(c->sync.interval_ms, 250);
 	assert_int_equal(c->sync.batch_size, 65536);
 	assert_int_equal(c->sync.max_lag_ms, 90000);
-	assert_true(fr_config_has_table(c, FLYREP_TABLE_CONNTRACK));
+	assert_false(fr_config_has_table(c, FLYREP_TABLE_CONNTRACK));
+	assert_true(fr_config_has_table(c, FLYREP_TABLE_LEASE));
+	assert_false(fr_config_has_table(c, FLYREP_TABLE_DNS));
+	assert_true(fr_config_has_table(c, FLYREP_TABLE_METRIC));
 	assert_false(fr_config_has_table(c, FLYREP_TABLE_UNSPEC));
 	assert_false(fr_config_has_table(c, FLYREP_TABLE_MAX + 1));
 	assert_int_equal(c->conntrack.min_state, FR_CONFIG_MIN_STATE_ALL);
@@ -275,11 +278,7 @@ static const struct {
 	{ "guide_basic.hcl", "%s:6:3: peer_addr: not supported yet\n" },
 	{ "guide_advanced.hcl",
 	  "%s:24:20: auth.key_rotation: 24h is not supported yet\n"
-	  "%s:32:5: transport.tls: not supported yet\n"
-	  "%s:49:19: data.dhcp_leases: true is not supported yet\n"
-	  "%s:50:19: data.dns_records: true is not supported yet\n"
-	  "%s:51:22: data.learning_state: true is not supported yet\n"
-	  "%s:52:21: data.configuration: true is not supported yet\n" },
+	  "%s:32:5: transport.tls: not supported yet\n" },
 	{ "guide_conflict.hcl",
 	  "%s:2:10: mode: \"active-active\" is not supported yet\n"
 	  "%s:5:3: conflict_resolution: not supported yet\n" },
@@ -468,8 +467,8 @@ static const struct {
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
 	  "\"\ndata { conntrack = false }",
 	  "f:5:20: data: nothing is replicated\n" },
-	{ "mode = \"replica\"\ndata { metrics = true }",
-	  "f:3:18: data.metrics: true is not supported yet\n" },
+	{ "mode = \"replica\"\ndata { expectations = true }",
+	  "f:3:23: data.expectations: true is not supported yet\n" },
 	{ "mode = \"replica\"\nrecovery { auto_resync = false }",
 	  "f:3:26: recovery.auto_resync: false is not supported yet\n" },
 	{ "mode = \"replica\"\nauth {\n method = \"mtls\"\n key_rotation = 86400\n}",
