@@ -30,8 +30,12 @@ void job_snap_begin(void *cookie, uint64_t stamp)
 
 	if (f->job == FLOW_JOB_NONE)
 		return;
-	/* A standby orders by its own count: what the stream brings from now on is newer. */
-	f->job_order = flow_is_writer(f) ? stamp : flow_next_order(f);
+	/*
+	 * What was read from now on has a stamp above this one, which is 0 in a module that has
+	 * read nothing yet. A standby orders by its own count: what the stream brings from now on
+	 * is newer.
+	 */
+	f->job_order = flow_is_writer(f) ? stamp + 1 : flow_next_order(f);
 	if (truth_begin(f->job_table->truth, f->job_buckets, f->job_order) < 0) {
 		fr_err("drain: out of memory for a snapshot");
 		buckets_add(&f->job_table->dirty, f->job_buckets);
