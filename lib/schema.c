@@ -152,8 +152,9 @@ static const struct fr_schema rows[] = {
 	  .help = "A peer that leaves changes unacknowledged for longer is lagging: the node is "
 		  "degraded. Nothing is ever held up for it." },
 
-	{ "data", FR_SCHEMA_SECTION, UNBOUND, .help = "What is replicated, to peers that replicate it too. The tables that "
-		  "flyrep(8) names in its records are in brackets." },
+	{ "data", FR_SCHEMA_SECTION, UNBOUND,
+	  .help = "What is replicated, to peers that replicate it too. In brackets: the table's "
+		  "name, where it is another one." },
 	{ "data.conntrack", FR_SCHEMA_BOOL, AT(data.conntrack),
 	  .dflt = "true", .help = "Flows." },
 	{ "data.expectations", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
