@@ -98,11 +98,11 @@ struct pair {
 };
 
 /* All that the writer has, for its repairs: notes only, as texts. */
-#define N_WORLD 2000
+#define N_WORLD 4000
 
 static struct world {
 	char name[FR_KEY_MAX_LEN + 1];
-	char text[32];
+	char text[NOTE_TEXT_MAX + 1];
 	uint8_t table;
 } world[N_WORLD];
 
@@ -664,6 +664,55 @@ static void test_what_was_missed_while_away_is_repaired(void **state)
 	pair_free(p);
 }
 
+/* Bytes that do not compress, so that batches fill the window. */
+static const char *noise(uint64_t seed)
+{
+	static char text[NOTE_TEXT_MAX + 1];
+	size_t i;
+
+	for (i = 0; i < NOTE_TEXT_MAX; i++) {
+		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+		text[i] = 'A' + (seed >> 33) % 180;
+	}
+	return text;
+}
+
+static void test_what_fell_off_the_backlog_is_repaired_in_its_table(void **state)
+{
+	const uint64_t both = BIT(NOTES) | BIT(OTHERS);
+	struct pair *p = pair_new(both, both, 2 << 20);
+	const struct ship_figures *f = ship_figures(p->ship);
+	const struct ship_table_figures *t;
+	unsigned int i, k, n = 0;
+	char name[16];
+
+	(void)state;
+	meet(p, both, both);
+	settle(p);
+	/* The peer acknowledges nothing: some are sent, some wait, the oldest of these go. */
+	for (i = 0; i < 12; i++) {
+		for (k = 0; k < 300; k++, n++) {
+			snprintf(name, sizeof(name), "%u", n);
+			write_note(p, n, i == 5 ? OTHERS : NOTES, name, noise(n), true);
+		}
+		push(p, i == 5 ? OTHERS : NOTES);
+	}
+	assert_int_equal(f->n_jumps, 1);
+	assert_true(f->n_dirty > 0);
+	for (i = 0, k = 0; i < FR_TABLES_MAX; i++) {
+		t = ship_table_figures(p->ship, i);
+		k += t ? t->n_dirty : 0;
+	}
+	assert_int_equal(k, f->n_dirty);
+	assert_true(ship_table_figures(p->ship, OTHERS)->n_dirty > 0);
+	settle(p);
+	assert_int_equal(f->n_dirty, 0);
+	assert_true(f->is_equal);
+	assert_true(is_same(p, NOTES) && is_same(p, OTHERS));
+	assert_int_equal(index_entries(truth_index(p->held[OTHERS])), 300);
+	pair_free(p);
+}
+
 static void test_check_is_of_each_table(void **state)
 {
 	const uint64_t both = BIT(NOTES) | BIT(OTHERS);
@@ -745,6 +794,7 @@ int main(void)
 		cmocka_unit_test(test_a_repair_deletes_what_it_does_not_name),
 		cmocka_unit_test(test_a_table_the_peer_lacks_is_left_out),
 		cmocka_unit_test(test_what_was_missed_while_away_is_repaired),
+		cmocka_unit_test(test_what_fell_off_the_backlog_is_repaired_in_its_table),
 		cmocka_unit_test(test_check_is_of_each_table),
 		cmocka_unit_test(test_a_stranger_table_is_refused),
 		cmocka_unit_test(test_a_repair_is_of_the_table_it_began_with),
