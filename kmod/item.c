@@ -43,6 +43,7 @@ static_assert(FLYREP_ITEM_MAX_LEN + 256 < 32768 - 1024);
  * @address_len: bytes of the value's first field, with its length; 0: it claims none
  * @table: enum flyrep_table
  * @is_held: for a peer
+ * @is_lost: held, and ended otherwise than by its owner
  * @is_timed: in by_end
  * @is_gone: it is only kept to be told
  * @data: key and value
@@ -61,6 +62,7 @@ struct item {
 	u16			address_len;
 	u8			table;
 	bool			is_held;
+	bool			is_lost;
 	bool			is_timed;
 	bool			is_gone;
 	u8			data[] __aligned(8);
@@ -217,10 +219,17 @@ static void item_untime(struct flyrep_net *fn, struct item *it)
 	it->is_timed = false;
 }
 
-/* Is there somebody who wants to hear of a change? Context: items.lock held */
+/*
+ * Is there somebody who wants to hear of a change? A standby does not, but of what its peer has
+ * lost here.
+ *
+ * Context: items.lock held
+ */
 static bool item_is_news(struct flyrep_net *fn, const struct item *it)
 {
-	return !it->is_held && !READ_ONCE(fn->is_standby) && flyrep_reader_portid(fn);
+	bool is_wanted = it->is_held ? it->is_lost : !READ_ONCE(fn->is_standby);
+
+	return is_wanted && flyrep_reader_portid(fn);
 }
 
 /*
@@ -283,11 +292,20 @@ static void item_link(struct flyrep_net *fn, struct item *it)
 	t->bytes += it->key_len + it->value_len;
 }
 
-/* The end of an item; it stays in memory as long as the reader is to be told. Context: lock held */
-static void item_end(struct flyrep_net *fn, struct item *it)
+/*
+ * The end of an item, asked for by its owner or not. It stays in memory as long as the reader is
+ * to be told.
+ *
+ * Context: items.lock held
+ */
+static void item_end(struct flyrep_net *fn, struct item *it, bool is_by_owner)
 {
-	bool is_news = item_is_news(fn, it);
+	bool is_news;
 
+	it->is_lost = it->is_held && !is_by_owner;
+	if (it->is_lost)
+		flyrep_pernet_count(fn, FLYREP_C_HELD_LOST, 1);
+	is_news = item_is_news(fn, it);
 	item_unlink(fn, it);
 	it->is_gone = true;
 	if (is_news)
@@ -452,7 +470,12 @@ static int item_put(struct flyrep_net *fn, const struct item_request *q)
 	if (!it)
 		return -ENOMEM;
 	if (rival && rival != old)
-		item_end(fn, rival);
+		item_end(fn, rival, !item_is_local_request(q));
+	/* The owner of a held one has lost it. */
+	if (old && old->is_held && item_is_local_request(q)) {
+		item_end(fn, old, false);
+		old = NULL;
+	}
 	item_replace(fn, it, old);
 	flyrep_pernet_count(fn, FLYREP_C_ITEM_PUT, 1);
 	return 0;
@@ -467,7 +490,7 @@ static int item_remove(struct flyrep_net *fn, const struct item_request *q)
 		return -ENOENT;
 	if (!item_is_theirs(it, q))
 		return -EBUSY;
-	item_end(fn, it);
+	item_end(fn, it, !item_is_local_request(q));
 	flyrep_pernet_count(fn, FLYREP_C_ITEM_DELETED, 1);
 	return 0;
 }
@@ -530,7 +553,7 @@ static bool item_expire_some(struct flyrep_net *fn)
 		if (it->expires_ms > now)
 			break;
 		trace_flyrep_item(fn, it->table, FLYREP_OP_DELETE, -ETIME);
-		item_end(fn, it);
+		item_end(fn, it, false);
 		n++;
 	}
 	flyrep_pernet_count(fn, FLYREP_C_ITEM_EXPIRED, n);
@@ -606,7 +629,7 @@ void flyrep_item_drain(struct flyrep_net *fn, struct flyrep_netlink_records *rec
 			break;
 		item_unqueue(fn, it);
 		/* Held since: that was the reader's own doing. */
-		if (!it->is_held) {
+		if (!it->is_held || it->is_lost) {
 			r = recs->data + recs->len;
 			item_write(fn, recs, it);
 			r->rec.age_us = min_t(u64, div_u64(now_ns - it->changed_ns, NSEC_PER_USEC),

@@ -44,7 +44,8 @@
  *   outlive the agent. APPLY with FLYREP_APPLY_F_LOCAL writes this node's own: such a
  *   change, and the end of an item at its time, is captured like that of a flow. Without it
  *   the item is held for a peer, and ends when its owner says so or, after PROMOTE or the
- *   grace period, at its time.
+ *   grace period, at its time. If it ends otherwise, or gives way to a local one by
+ *   FLYREP_APPLY_F_FORCE, its end is told even on a standby.
  *
  * All integers are in host byte order unless their type says otherwise.
  */

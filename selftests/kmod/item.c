@@ -250,7 +250,11 @@ TEST_F(item, held_items_are_the_peers)
 	EXPECT_EQ(0, put(self->g, LOCAL | FORCE, "lan", 1, "192.0.2.1", 0));
 	EXPECT_EQ(0, usage(self->g, FLYREP_TABLE_LEASE).held);
 	ASSERT_EQ(0, drain(self->g, self->told));
-	EXPECT_EQ(1, self->told->n);
+	ASSERT_EQ(2, self->told->n);
+	EXPECT_EQ(FLYREP_REC_F_REMOTE, self->told->item[0].flags);
+	EXPECT_EQ(FLYREP_OP_DELETE, self->told->item[0].op);
+	EXPECT_EQ(0, self->told->item[1].flags);
+	EXPECT_EQ(FLYREP_OP_UPDATE, self->told->item[1].op);
 	EXPECT_EQ(-EBUSY, put(self->g, 0, "lan", 1, "192.0.2.7", 0));
 	EXPECT_EQ(0, put(self->g, FORCE, "lan", 1, "192.0.2.7", 0));
 	ASSERT_EQ(0, drain(self->g, self->told));
@@ -388,6 +392,23 @@ TEST_F_TIMEOUT(item, standby, 120)
 	ASSERT_EQ(0, drain(self->g, self->told));
 	EXPECT_EQ(0, self->told->n);
 	EXPECT_EQ(1, count(self->g, self->told, FLYREP_ORIGIN_REMOTE));
+	/* What a peer loses here is told all the same: deleted, or taken from it. */
+	ASSERT_EQ(0, put(self->g, 0, "lan", 3, "192.0.2.3", 0));
+	ASSERT_EQ(0, put(self->g, 0, "lan", 4, "192.0.2.4", 0));
+	ASSERT_EQ(0, put(self->g, 0, "lan", 5, "192.0.2.5", 0));
+	ASSERT_EQ(0, del(self->g, 0, "lan", 5));
+	ASSERT_EQ(0, drain(self->g, self->told));
+	EXPECT_EQ(0, self->told->n);
+	ASSERT_EQ(0, del(self->g, LOCAL | FORCE, "lan", 3));
+	ASSERT_EQ(0, put(self->g, LOCAL | FORCE, "lan", 4, "192.0.2.9", 0));
+	ASSERT_EQ(0, drain(self->g, self->told));
+	ASSERT_EQ(2, self->told->n);
+	EXPECT_EQ(FLYREP_OP_DELETE, self->told->item[0].op);
+	EXPECT_EQ(FLYREP_REC_F_REMOTE, self->told->item[0].flags);
+	EXPECT_EQ(FLYREP_OP_DELETE, self->told->item[1].op);
+	EXPECT_EQ(FLYREP_REC_F_REMOTE, self->told->item[1].flags);
+	EXPECT_EQ(2, kt_counter(self->g, FLYREP_C_HELD_LOST));
+	ASSERT_EQ(0, del(self->g, LOCAL, "lan", 4));
 	/* The agent is gone: what is held ends at its time, but for what has none. */
 	ASSERT_EQ(0, kt_config(self->g, -1, 0, -1));
 	fr_genl_close(self->g);
