@@ -11,6 +11,12 @@
 #include <linux/netlink.h>
 #include <net/genetlink.h>
 
+#ifdef FLYREP_HAVE_LINUX_UNALIGNED
+#include <linux/unaligned.h>
+#else
+#include <asm/unaligned.h>
+#endif
+
 #ifndef FLYREP_CONFTEST
 #error "build through kmod/Kbuild: it probes the kernel first"
 #endif
