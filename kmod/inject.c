@@ -236,10 +236,12 @@ static void inject_merge(struct flyrep_net *fn, struct nf_conn *ct, const struct
 	if (r->status & IPS_ASSURED)
 		set_bit(IPS_ASSURED_BIT, &ct->status);
 	inject_set_mark(ct, r->mark);
-	spin_lock_bh(&ct->lock);
-	if (!flyrep_proto_is_backward(ct, r))
-		flyrep_proto_write(ct, r);
-	spin_unlock_bh(&ct->lock);
+	if (flyrep_proto_has_value(r->proto)) {
+		spin_lock_bh(&ct->lock);
+		if (!flyrep_proto_is_backward(ct, r))
+			flyrep_proto_write(ct, r);
+		spin_unlock_bh(&ct->lock);
+	}
 	if (test_bit(FLYREP_CT_REMOTE_BIT, &ct->status))
 		flyrep_hold_extend(fn, ct);
 	else

@@ -35,6 +35,17 @@ static inline bool flyrep_proto_has_handshake(u8 proto)
 }
 
 /**
+ * flyrep_proto_has_value - is there a value to read and to write
+ * @proto: IPPROTO_*
+ *
+ * Context: any.
+ */
+static inline bool flyrep_proto_has_value(u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_SCTP || proto == IPPROTO_DCCP;
+}
+
+/**
  * flyrep_proto_check - can APPLY use protocol, ports and value of this record
  * @r: a record from user space, its family checked; of a DELETE the key alone is looked at
  *
