@@ -47,6 +47,7 @@ static const char *const counter_names[] = {
 	[FLYREP_C_ITEM_DELETED] = "item_deleted",
 	[FLYREP_C_ITEM_EXPIRED] = "item_expired",
 	[FLYREP_C_ITEM_REFUSED] = "item_refused",
+	[FLYREP_C_INJECT_REDUCED] = "inject_reduced",
 };
 
 _Static_assert(sizeof(counter_names) / sizeof(counter_names[0]) ==

@@ -125,6 +125,11 @@ static noinline bool capture_held(struct flyrep_net *fn, unsigned int events,
 		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_FILTERED, 1);
 		return false;
 	}
+	/* The module of its helper goes. With a packet comes no such event alone. */
+	if (events == (1 << IPCT_HELPER)) {
+		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_FILTERED, 1);
+		return false;
+	}
 	/* A packet: the flow runs through this node now. */
 	if (test_and_clear_bit(FLYREP_CT_REMOTE_BIT, &ct->status)) {
 		trace_flyrep_takeover(fn, ct);

@@ -5,6 +5,7 @@
 
 #include "buckets.h"
 #include "compat/compat.h"
+#include "extras.h"
 #include "pernet.h"
 #include "proto.h"
 
@@ -36,7 +37,7 @@ static __always_inline void conntrack_read_addr(union flyrep_addr *to,
 	}
 }
 
-static void conntrack_read_tuple(struct flyrep_ct_tuple *to, const struct nf_conntrack_tuple *t)
+void flyrep_conntrack_read_tuple(struct flyrep_ct_tuple *to, const struct nf_conntrack_tuple *t)
 {
 	bool is_v4 = t->src.l3num == AF_INET;
 
@@ -54,7 +55,7 @@ void flyrep_conntrack_read_key(struct flyrep_ct *r, const struct nf_conn *ct)
 	r->zone = nf_ct_zone(ct)->id;
 	r->zone_dir = nf_ct_zone(ct)->dir;
 	memset(r->reserved, 0, sizeof(r->reserved));
-	conntrack_read_tuple(&r->orig, &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple);
+	flyrep_conntrack_read_tuple(&r->orig, &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple);
 }
 
 static void conntrack_read_tcp(struct flyrep_ct *r, const struct ip_ct_tcp *tcp)
@@ -68,17 +69,18 @@ static void conntrack_read_tcp(struct flyrep_ct *r, const struct ip_ct_tcp *tcp)
 	}
 }
 
-void flyrep_conntrack_read_state(struct flyrep_ct *r, const struct nf_conn *ct,
+void flyrep_conntrack_read_state(struct flyrep_ct *r, struct nf_conn *ct,
 				 const struct flyrep_net *fn)
 {
 	unsigned long status = READ_ONCE(ct->status);
 
 	r->rec.flags = status & FLYREP_CT_REMOTE ? FLYREP_REC_F_REMOTE : 0;
-	r->rec.tail_len = 0;
+	r->rec.tail_len = flyrep_extras_maybe(ct) ?
+			  flyrep_extras_read((struct flyrep_ct_ext *)(r + 1), ct) : 0;
 	r->rec.reserved2 = 0;
 	r->rec.id = hsiphash_2u32((unsigned long)ct, upper_32_bits((unsigned long)ct),
 				  &fn->id_key);
-	conntrack_read_tuple(&r->reply, &ct->tuplehash[IP_CT_DIR_REPLY].tuple);
+	flyrep_conntrack_read_tuple(&r->reply, &ct->tuplehash[IP_CT_DIR_REPLY].tuple);
 	r->status = status & ~FLYREP_CT_MARKS;
 	r->timeout_s = nf_ct_expires(ct) / HZ;
 	r->mark = flyrep_conntrack_mark(ct);
@@ -97,22 +99,20 @@ unsigned int flyrep_conntrack_bucket(const struct flyrep_ct *r, const struct fly
 	return flyrep_buckets_hash(&fn->buckets, key, flyrep_ct_key(key, r));
 }
 
-void flyrep_conntrack_tuple(struct nf_conntrack_tuple *t, const struct flyrep_ct *r,
-			    enum ip_conntrack_dir dir)
+void flyrep_conntrack_write_tuple(struct nf_conntrack_tuple *t, const struct flyrep_ct_tuple *from,
+				  u8 family, u8 proto, enum ip_conntrack_dir dir)
 {
-	const struct flyrep_ct_tuple *from = dir == IP_CT_DIR_ORIGINAL ? &r->orig : &r->reply;
-
 	memset(t, 0, sizeof(*t));
 	memcpy(&t->src.u3, &from->src, sizeof(from->src));
 	memcpy(&t->dst.u3, &from->dst, sizeof(from->dst));
 	t->src.u.all = from->sport;
 	t->dst.u.all = from->dport;
-	t->src.l3num = r->family;
-	t->dst.protonum = r->proto;
+	t->src.l3num = family;
+	t->dst.protonum = proto;
 	t->dst.dir = dir;
 }
 
-static bool conntrack_tuple_is_v4(const struct flyrep_ct_tuple *t)
+bool flyrep_conntrack_is_v4(const struct flyrep_ct_tuple *t)
 {
 	return !(t->src.word[1] | t->src.word[2] | t->src.word[3] |
 		 t->dst.word[1] | t->dst.word[2] | t->dst.word[3]);
@@ -123,12 +123,12 @@ int flyrep_conntrack_check(const struct flyrep_ct *r)
 	const struct flyrep_rec *rec = &r->rec;
 
 	if (rec->op == FLYREP_OP_UNSPEC || rec->op >= __FLYREP_OP_MAX || rec->flags ||
-	    rec->tail_len || rec->id || rec->stamp || rec->age_us || rec->reserved2)
+	    rec->id || rec->stamp || rec->age_us || rec->reserved2)
 		return -EINVAL;
 	if (!flyrep_conntrack_is_zero(r->reserved, sizeof(r->reserved)))
 		return -EINVAL;
 	if (r->family == AF_INET) {
-		if (!conntrack_tuple_is_v4(&r->orig))
+		if (!flyrep_conntrack_is_v4(&r->orig))
 			return -EINVAL;
 	} else if (r->family != AF_INET6) {
 		return -EINVAL;
@@ -140,7 +140,7 @@ int flyrep_conntrack_check(const struct flyrep_ct *r)
 		return -EINVAL;
 #endif
 	if (r->family == AF_INET && rec->op != FLYREP_OP_DELETE &&
-	    !conntrack_tuple_is_v4(&r->reply))
+	    !flyrep_conntrack_is_v4(&r->reply))
 		return -EINVAL;
 	return flyrep_proto_check(r);
 }

@@ -45,7 +45,7 @@ struct flyrep_net;
 #define FLYREP_CT_MARKS		GENMASK(FLYREP_CT_CALM_BIT, FLYREP_CT_REMOTE_BIT)
 
 /* The longest record of a flow, with its tail */
-#define FLYREP_CONNTRACK_MAX_LEN sizeof(struct flyrep_ct)
+#define FLYREP_CONNTRACK_MAX_LEN (sizeof(struct flyrep_ct) + sizeof(struct flyrep_ct_ext))
 
 static inline u32 flyrep_conntrack_mark(const struct nf_conn *ct)
 {
@@ -81,17 +81,26 @@ static __always_inline bool flyrep_conntrack_is_zero(const u8 *bytes, size_t len
 void flyrep_conntrack_read_key(struct flyrep_ct *r, const struct nf_conn *ct);
 
 /**
- * flyrep_conntrack_read_state - fill all the rest, but for rec.op, rec.stamp and rec.age_us
- * @r: a record whose key fields are filled
- * @ct: a flow; the caller holds a reference
- * @fn: the namespace
- *
- * Takes no lock: a change that runs beside it raises an event after, and the
- * flow is read again.
+ * flyrep_conntrack_read_tuple - fill a tuple of a record
+ * @to: the tuple
+ * @t: the kernel's
  *
  * Context: any.
  */
-void flyrep_conntrack_read_state(struct flyrep_ct *r, const struct nf_conn *ct,
+void flyrep_conntrack_read_tuple(struct flyrep_ct_tuple *to, const struct nf_conntrack_tuple *t);
+
+/**
+ * flyrep_conntrack_read_state - fill all the rest, but for rec.op, rec.stamp and rec.age_us
+ * @r: a record whose key fields are filled, with room for FLYREP_CONNTRACK_MAX_LEN
+ * @ct: a flow; the caller holds a reference
+ * @fn: the namespace
+ *
+ * Takes no lock where a change that runs beside it raises an event after: the flow is
+ * read again. Its length is that of the fixed part and rec.tail_len.
+ *
+ * Context: RCU read side, not hardirq.
+ */
+void flyrep_conntrack_read_state(struct flyrep_ct *r, struct nf_conn *ct,
 				 const struct flyrep_net *fn);
 
 /**
@@ -104,16 +113,37 @@ void flyrep_conntrack_read_state(struct flyrep_ct *r, const struct nf_conn *ct,
 unsigned int flyrep_conntrack_bucket(const struct flyrep_ct *r, const struct flyrep_net *fn);
 
 /**
- * flyrep_conntrack_tuple - the kernel's form of a record's tuple
+ * flyrep_conntrack_write_tuple - the kernel's form of a tuple of a record
+ * @t: the tuple to write
+ * @from: of a valid record
+ * @family: AF_INET or AF_INET6
+ * @proto: IPPROTO_*
+ * @dir: which of the two it is
+ */
+void flyrep_conntrack_write_tuple(struct nf_conntrack_tuple *t, const struct flyrep_ct_tuple *from,
+				  u8 family, u8 proto, enum ip_conntrack_dir dir);
+
+/**
+ * flyrep_conntrack_tuple - the same of a record's own
  * @t: the tuple to write
  * @r: a valid record
  * @dir: which of the two
  */
-void flyrep_conntrack_tuple(struct nf_conntrack_tuple *t, const struct flyrep_ct *r,
-			    enum ip_conntrack_dir dir);
+static inline void flyrep_conntrack_tuple(struct nf_conntrack_tuple *t, const struct flyrep_ct *r,
+					  enum ip_conntrack_dir dir)
+{
+	flyrep_conntrack_write_tuple(t, dir == IP_CT_DIR_ORIGINAL ? &r->orig : &r->reply,
+				     r->family, r->proto, dir);
+}
 
 /**
- * flyrep_conntrack_check - can APPLY use this record
+ * flyrep_conntrack_is_v4 - are both addresses no longer than those of IPv4
+ * @t: a tuple from user space
+ */
+bool flyrep_conntrack_is_v4(const struct flyrep_ct_tuple *t);
+
+/**
+ * flyrep_conntrack_check - can APPLY use this record, its tail apart
  * @r: a record from user space
  *
  * Return: 0; -EINVAL; as flyrep_proto_check().

@@ -101,7 +101,7 @@ static void drain_one(struct flyrep_net *fn, struct flyrep_netlink_records *recs
 	flyrep_conntrack_read_state(r, ct, fn);
 	r->rec.op = op;
 	r->rec.age_us = min_t(u64, div_u64(age_ns, NSEC_PER_USEC), U32_MAX);
-	recs->len += sizeof(*r);
+	recs->len += sizeof(*r) + r->rec.tail_len;
 	recs->n++;
 }
 

@@ -11,6 +11,7 @@
 
 #include "capture.h"
 #include "conntrack.h"
+#include "extras.h"
 #include "flyrep.h"
 #include "hold.h"
 #include "listen.h"
@@ -26,9 +27,11 @@
 #define INJECT_TRIES		3
 #define INJECT_RESCHED		64
 
-#define INJECT_EVENTS_NEW	((1 << IPCT_NEW) | (1 << IPCT_REPLY) | (1 << IPCT_ASSURED) | \
+#define INJECT_EVENTS_UPDATE	((1 << IPCT_REPLY) | (1 << IPCT_ASSURED) | \
 				 (1 << IPCT_PROTOINFO) | (1 << IPCT_MARK))
-#define INJECT_EVENTS_UPDATE	(INJECT_EVENTS_NEW & ~(1 << IPCT_NEW))
+/* With a tail, these beside them */
+#define INJECT_EVENTS_TAIL	((1 << IPCT_HELPER) | (1 << IPCT_LABEL) | (1 << IPCT_SEQADJ) | \
+				 (1 << IPCT_SYNPROXY))
 
 /* What becomes of the flow that holds the key of a record */
 enum inject_verdict {
@@ -40,6 +43,7 @@ enum inject_verdict {
 /**
  * struct inject_flow - a record, in the kernel's terms
  * @r: the record
+ * @x: its tail, or NULL
  * @zone: its zone
  * @orig: its original tuple
  * @reply: its reply tuple
@@ -47,15 +51,18 @@ enum inject_verdict {
  */
 struct inject_flow {
 	const struct flyrep_ct		*r;
+	const struct flyrep_ct_ext	*x;
 	struct nf_conntrack_zone	zone;
 	struct nf_conntrack_tuple	orig;
 	struct nf_conntrack_tuple	reply;
 	struct nf_conntrack_tuple	natural;
 };
 
-static int inject_flow_init(struct inject_flow *f, const struct flyrep_ct *r)
+static int inject_flow_init(struct inject_flow *f, const struct flyrep_ct *r,
+			    const struct flyrep_ct_ext *x)
 {
 	f->r = r;
+	f->x = x;
 	nf_ct_zone_init(&f->zone, r->zone, r->zone_dir, 0);
 	flyrep_conntrack_tuple(&f->orig, r, IP_CT_DIR_ORIGINAL);
 	flyrep_conntrack_tuple(&f->reply, r, IP_CT_DIR_REPLY);
@@ -81,6 +88,11 @@ static int inject_find(struct net *net, const struct inject_flow *f, struct nf_c
 		return 0;
 	nf_ct_put(*ct);
 	return -EADDRINUSE;
+}
+
+static bool inject_has_nat(const struct inject_flow *f)
+{
+	return !nf_ct_tuple_equal(&f->natural, &f->reply);
 }
 
 static bool inject_is_icmp(u8 proto)
@@ -117,7 +129,7 @@ static int inject_nat(struct nf_conn *ct, const struct inject_flow *f)
 	bool is_icmp = inject_is_icmp(f->r->proto);
 	int err;
 
-	if (likely(nf_ct_tuple_equal(&f->natural, &f->reply)))
+	if (likely(!inject_has_nat(f)))
 		return 0;
 	/* An identifier is one for both directions, and mapped as a source. */
 	err = inject_nat_side(ct, NF_NAT_MANIP_DST, &t->src.u3,
@@ -140,27 +152,45 @@ static void inject_set_mark(struct nf_conn *ct, u32 mark)
 }
 
 /*
- * The rest of a new flow. Extensions as a packet would have made them: none can be added later.
+ * What a flow has beside its tuples and its state. The helper goes first, as NAT wants to know.
+ * Extensions as a packet would have made them: none can be added later.
  *
- * Context: RCU read side, flow not confirmed
+ * Context: RCU read side, flow not confirmed. Return: FLYREP_CT_EXT_* left out; -errno
  */
-static int inject_fill(struct flyrep_net *fn, struct nf_conn *ct, const struct inject_flow *f)
+static __always_inline int inject_extend(struct nf_conn *ct, const struct inject_flow *f)
 {
 	struct nf_conn_tstamp *tstamp;
-	int err;
+	int left_out = 0, rc;
 
-	err = inject_nat(ct, f);
-	if (err)
-		return err;
-	nf_ct_acct_ext_add(ct, GFP_ATOMIC);
-	nf_ct_labels_ext_add(ct);
 	/* Without it nobody would learn of its end. */
 	if (!nf_ct_ecache_ext_add(ct, 0, 0, GFP_ATOMIC))
 		return -ENOMEM;
+	if (unlikely(f->x)) {
+		left_out = flyrep_extras_help(ct, f->x);
+		if (left_out < 0)
+			return left_out;
+	}
+	rc = inject_nat(ct, f);
+	if (rc)
+		return rc;
+	nf_ct_acct_ext_add(ct, GFP_ATOMIC);
+	nf_ct_labels_ext_add(ct);
 	tstamp = nf_ct_tstamp_ext_add(ct, GFP_ATOMIC);
 	if (tstamp)
 		tstamp->start = ktime_get_real_ns();
+	if (likely(!f->x))
+		return 0;
+	rc = flyrep_extras_add(ct, f->x);
+	return rc < 0 ? rc : left_out | rc;
+}
 
+/* A new flow. Context: RCU read side, flow not confirmed. Return: as above */
+static int inject_fill(struct flyrep_net *fn, struct nf_conn *ct, const struct inject_flow *f)
+{
+	int left_out = inject_extend(ct, f);
+
+	if (left_out < 0)
+		return left_out;
 	ct->status |= IPS_CONFIRMED | (f->r->status & INJECT_STATUS) |
 		      FLYREP_CT_REMOTE | FLYREP_CT_SENT;
 	__nf_ct_set_timeout(ct, (u64)READ_ONCE(fn->hold_s) * HZ);
@@ -170,7 +200,7 @@ static int inject_fill(struct flyrep_net *fn, struct nf_conn *ct, const struct i
 	/* Its windows are zero: the next packets tell them. */
 	if (f->r->proto == IPPROTO_TCP)
 		flyrep_window_fresh(ct);
-	return 0;
+	return left_out;
 }
 
 /*
@@ -180,8 +210,9 @@ static int inject_fill(struct flyrep_net *fn, struct nf_conn *ct, const struct i
 static int inject_create(struct flyrep_net *fn, const struct inject_flow *f)
 {
 	unsigned int max = READ_ONCE(nf_conntrack_max);
+	unsigned int events = INJECT_EVENTS_UPDATE | (1 << IPCT_NEW);
 	struct nf_conn *ct;
-	int err;
+	int left_out, err;
 
 	/* The kernel would make room by dropping a local flow. Not for this. */
 	if (max && nf_conntrack_count(fn->net) >= max)
@@ -190,18 +221,27 @@ static int inject_create(struct flyrep_net *fn, const struct inject_flow *f)
 	if (IS_ERR(ct))
 		return -ENOMEM;
 
+	/* In one section, so that a helper which goes away finds the flow in the table. */
 	rcu_read_lock();
-	err = inject_fill(fn, ct, f);
-	if (!err)
-		err = nf_conntrack_hash_check_insert(ct);
+	left_out = inject_fill(fn, ct, f);
+	err = left_out < 0 ? left_out : nf_conntrack_hash_check_insert(ct);
 	rcu_read_unlock();
 	if (err) {
 		/* Not in the table: as far as conntrack goes it never was confirmed. */
+		if (ct->master)
+			nf_ct_put(ct->master);
 		nf_conntrack_free(ct);
 		return err;
 	}
 	trace_flyrep_hold(fn, ct);
-	flyrep_capture_tell(fn, INJECT_EVENTS_NEW, ct);
+	if (unlikely(f->x)) {
+		if (left_out)
+			flyrep_pernet_count(fn, FLYREP_C_INJECT_REDUCED, 1);
+		if (ct->master)
+			events ^= (1 << IPCT_NEW) | (1 << IPCT_RELATED);
+		events |= INJECT_EVENTS_TAIL;
+	}
+	flyrep_capture_tell(fn, events, ct);
 	nf_ct_put(ct);
 	return 0;
 }
@@ -223,6 +263,10 @@ static enum inject_verdict inject_judge(const struct nf_conn *ct, const struct i
 	/* A state never goes back: that is another connection, and an INSERT says so. */
 	if (f->r->rec.op == FLYREP_OP_INSERT && flyrep_proto_is_other(ct, f->r))
 		return INJECT_REPLACE;
+	/* Nothing can be added to a flow. A held one can be made anew, unless this is older. */
+	if (unlikely(f->x) && test_bit(FLYREP_CT_REMOTE_BIT, &ct->status) &&
+	    !flyrep_extras_fit(ct, f->x) && !flyrep_proto_is_backward(ct, f->r))
+		return INJECT_REPLACE;
 	return INJECT_MERGE;
 }
 
@@ -230,6 +274,7 @@ static enum inject_verdict inject_judge(const struct nf_conn *ct, const struct i
 static void inject_merge(struct flyrep_net *fn, struct nf_conn *ct, const struct inject_flow *f)
 {
 	const struct flyrep_ct *r = f->r;
+	unsigned int events = INJECT_EVENTS_UPDATE;
 
 	if (r->status & IPS_SEEN_REPLY)
 		set_bit(IPS_SEEN_REPLY_BIT, &ct->status);
@@ -242,11 +287,16 @@ static void inject_merge(struct flyrep_net *fn, struct nf_conn *ct, const struct
 			flyrep_proto_write(ct, r);
 		spin_unlock_bh(&ct->lock);
 	}
+	if (unlikely(f->x || flyrep_extras_maybe(ct))) {
+		if (flyrep_extras_merge(ct, f->x))
+			flyrep_pernet_count(fn, FLYREP_C_INJECT_REDUCED, 1);
+		events |= INJECT_EVENTS_TAIL;
+	}
 	if (test_bit(FLYREP_CT_REMOTE_BIT, &ct->status))
 		flyrep_hold_extend(fn, ct);
 	else
 		flyrep_hold_take(fn, ct);
-	flyrep_capture_tell(fn, INJECT_EVENTS_UPDATE, ct);
+	flyrep_capture_tell(fn, events, ct);
 }
 
 /* Put the flow in place of @old, if any. Context: process. Return: as inject_create() */
@@ -307,6 +357,8 @@ static int inject_put(struct flyrep_net *fn, const struct inject_flow *f, u32 fl
 	struct nf_conn *ct;
 	int tries, err;
 
+	if (unlikely(f->x))
+		flyrep_extras_prepare(fn, f->x, f->r, inject_has_nat(f));
 	/* An INSERT is most likely of a new flow: do not look for it first. */
 	if (f->r->rec.op == FLYREP_OP_INSERT) {
 		err = inject_once(fn, f, flags, true);
@@ -345,14 +397,17 @@ static int inject_remove(struct flyrep_net *fn, const struct inject_flow *f, u32
 	return err;
 }
 
-static int inject_one(struct flyrep_net *fn, const struct flyrep_ct *r, u32 flags)
+static int inject_one(struct flyrep_net *fn, const struct flyrep_ct *r,
+		      const struct flyrep_ct_ext *x, u32 flags)
 {
 	struct inject_flow f;
 	int err;
 
 	err = flyrep_conntrack_check(r);
+	if (!err && unlikely(x))
+		err = flyrep_extras_check(x, r);
 	if (!err)
-		err = inject_flow_init(&f, r);
+		err = inject_flow_init(&f, r, x);
 	if (err)
 		return err;
 	if (r->rec.op == FLYREP_OP_DELETE)
@@ -369,10 +424,24 @@ static void inject_count_error(struct flyrep_net *fn, int err)
 		flyrep_pernet_count(fn, FLYREP_C_INJECT_NAT_CLASH, 1);
 }
 
+/* The tail of a record, behind its fixed part, in our length. Return: @x, or NULL for a DELETE */
+static noinline const struct flyrep_ct_ext *inject_tail(struct flyrep_ct_ext *x, const struct flyrep_ct *r,
+					       const u8 *tail)
+{
+	size_t len = min_t(size_t, r->rec.tail_len, sizeof(*x));
+
+	if (r->rec.op == FLYREP_OP_DELETE)
+		return NULL;
+	memset(x, 0, sizeof(*x));
+	memcpy(x, tail, len);
+	return x;
+}
+
 unsigned int flyrep_inject_apply(struct flyrep_net *fn, const struct flyrep_inject *req)
 {
 	unsigned int n_errors = 0, i;
 	const u8 *pos = req->data;
+	struct flyrep_ct_ext x;
 	struct flyrep_ct r;
 	int err;
 
@@ -381,8 +450,13 @@ unsigned int flyrep_inject_apply(struct flyrep_net *fn, const struct flyrep_inje
 	flyrep_listen_catch_up(fn);
 	for (i = 0; i < req->n; i++) {
 		memcpy(&r, pos, sizeof(r));
-		pos += req->rec_len + r.rec.tail_len;
-		err = inject_one(fn, &r, req->flags);
+		pos += req->rec_len;
+		if (likely(!r.rec.tail_len)) {
+			err = inject_one(fn, &r, NULL, req->flags);
+		} else {
+			err = inject_one(fn, &r, inject_tail(&x, &r, pos), req->flags);
+			pos += r.rec.tail_len;
+		}
 		trace_flyrep_apply(fn, &r, err);
 		if (unlikely(err)) {
 			req->errors[n_errors].index = i;

@@ -4,6 +4,7 @@
 #include <linux/random.h>
 
 #include "capture.h"
+#include "extras.h"
 #include "filter.h"
 #include "hold.h"
 #include "reader.h"
@@ -65,6 +66,7 @@ static void __net_exit pernet_net_pre_exit(struct net *net)
 	flyrep_capture_exit(fn);
 	flyrep_reader_exit(fn);
 	flyrep_hold_exit(fn);
+	flyrep_extras_exit(fn);
 }
 
 /* An RCU grace period has passed since pre_exit. */

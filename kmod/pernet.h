@@ -41,9 +41,12 @@ struct flyrep_counters {
  * @buckets: dirty ones; initialized before the first reader
  * @net: the namespace
  * @lock: serializes CONFIG, BIND, release, PROMOTE, DEMOTE, the orphan guard, and
- *	attaching to the notifier slot
+ *	attaching to the notifier slot, @has_labels and @missing
  * @is_chained: we stand in the notifier slot, or did when we last looked
  * @is_touched: a reader or APPLY was here: flows may carry our bits
+ * @has_labels: new flows have room for labels by our doing
+ * @missing: a helper that modprobe did not find
+ * @missing_since: when it was asked, jiffies
  * @saved_sysctl_events: what nf_conntrack_events was
  * @hold_s: longest life of a held flow without a packet
  * @grace_s: how long held flows outlive the reader
@@ -71,6 +74,9 @@ struct flyrep_net {
 	struct mutex			lock;	/* see above */
 	bool				is_chained;
 	bool				is_touched;
+	bool				has_labels;
+	char				missing[FLYREP_CT_HELPER_LEN];
+	unsigned long			missing_since;
 	u8				saved_sysctl_events;
 	u32				hold_s;
 	u32				grace_s;

@@ -2,6 +2,7 @@
 #include "proto.h"
 
 #include <net/netfilter/nf_conntrack_l4proto.h>
+#include <net/netfilter/nf_conntrack_timeout.h>
 
 #include "conntrack.h"
 
@@ -127,11 +128,11 @@ static bool proto_is_backward_dccp(const struct nf_conn *ct, const struct flyrep
 	return proto_is_same_dccp(ct, r) && r->dccp_state < READ_ONCE(ct->proto.dccp.state);
 }
 
-static u32 proto_timeout_dccp(const struct nf_conn *ct)
+static u32 proto_timeout_dccp(const struct nf_conn *ct, const unsigned int *policy)
 {
 	u8 state = min_t(u8, READ_ONCE(ct->proto.dccp.state), FLYREP_CT_DCCP_STATES - 1);
 
-	return nf_dccp_pernet(nf_ct_net(ct))->dccp_timeout[state];
+	return policy ? policy[state] : nf_dccp_pernet(nf_ct_net(ct))->dccp_timeout[state];
 }
 #else
 static void proto_read_dccp(struct flyrep_ct *r, const struct nf_conn *ct) { }
@@ -147,9 +148,9 @@ static bool proto_is_backward_dccp(const struct nf_conn *ct, const struct flyrep
 	return false;
 }
 
-static u32 proto_timeout_dccp(const struct nf_conn *ct)
+static u32 proto_timeout_dccp(const struct nf_conn *ct, const unsigned int *policy)
 {
-	return nf_generic_pernet(nf_ct_net(ct))->timeout;
+	return policy ? policy[0] : nf_generic_pernet(nf_ct_net(ct))->timeout;
 }
 #endif
 
@@ -189,16 +190,16 @@ static unsigned int proto_rank_tcp(u8 state)
 
 /* --- all of them ------------------------------------------------------------ */
 
-/* Return: 0; -EPROTONOSUPPORT; -EINVAL; an ICMP of the wrong family is not a protocol at all */
-static int proto_check_ports(const struct flyrep_ct *r, const struct flyrep_ct_tuple *t)
+/* An ICMP of the wrong family is not a protocol at all. */
+int flyrep_proto_check_tuple(u8 family, u8 proto, const struct flyrep_ct_tuple *t)
 {
-	switch (r->proto) {
+	switch (proto) {
 	case 0:
 		return -EPROTONOSUPPORT;
 	case IPPROTO_ICMP:
-		return r->family == AF_INET ? 0 : -EINVAL;
+		return family == AF_INET ? 0 : -EINVAL;
 	case IPPROTO_ICMPV6:
-		return r->family == AF_INET6 ? 0 : -EINVAL;
+		return family == AF_INET6 ? 0 : -EINVAL;
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 	case IPPROTO_UDPLITE:
@@ -206,7 +207,7 @@ static int proto_check_ports(const struct flyrep_ct *r, const struct flyrep_ct_t
 	case IPPROTO_DCCP:
 	case IPPROTO_GRE:
 		/* Other kernels may know its ports. */
-		return flyrep_proto_has_ports(r->proto) || !(t->sport | t->dport) ?
+		return flyrep_proto_has_ports(proto) || !(t->sport | t->dport) ?
 		       0 : -EPROTONOSUPPORT;
 	default:
 		return t->sport | t->dport ? -EINVAL : 0;
@@ -233,11 +234,11 @@ static bool proto_is_sane(const struct flyrep_ct *r)
 
 int flyrep_proto_check(const struct flyrep_ct *r)
 {
-	int err = proto_check_ports(r, &r->orig);
+	int err = flyrep_proto_check_tuple(r->family, r->proto, &r->orig);
 
 	if (err || r->rec.op == FLYREP_OP_DELETE)
 		return err;
-	err = proto_check_ports(r, &r->reply);
+	err = flyrep_proto_check_tuple(r->family, r->proto, &r->reply);
 	if (err)
 		return err;
 	if (!proto_is_sane(r))
@@ -267,7 +268,8 @@ void flyrep_proto_init(struct nf_conn *ct)
 #ifdef CONFIG_NF_CT_PROTO_GRE
 	/* Its tracker sets these with the first packet of a flow it does not know yet. */
 	if (nf_ct_protonum(ct) == IPPROTO_GRE) {
-		const unsigned int *timeouts = nf_gre_pernet(nf_ct_net(ct))->timeouts;
+		const unsigned int *timeouts = nf_ct_timeout_lookup(ct) ?:
+					       nf_gre_pernet(nf_ct_net(ct))->timeouts;
 
 		ct->proto.gre.timeout = timeouts[GRE_CT_UNREPLIED];
 		ct->proto.gre.stream_timeout = timeouts[GRE_CT_REPLIED];
@@ -314,48 +316,58 @@ bool flyrep_proto_is_other(const struct nf_conn *ct, const struct flyrep_ct *r)
 	return flyrep_proto_is_backward(ct, r);
 }
 
-u32 flyrep_proto_timeout(const struct nf_conn *ct)
+/* A timeout of the flow's own policy, or else of the namespace */
+static u32 proto_pick(const unsigned int *policy, const unsigned int *timeouts, unsigned int i)
 {
+	return policy ? policy[i] : timeouts[i];
+}
+
+/* Context: RCU read side */
+static u32 proto_timeout(const struct nf_conn *ct)
+{
+	const unsigned int *policy = nf_ct_timeout_lookup(ct);
 	struct net *net = nf_ct_net(ct);
-	u32 timeout;
 	u8 state;
 
 	switch (nf_ct_protonum(ct)) {
 	case IPPROTO_TCP:
-		state = READ_ONCE(ct->proto.tcp.state);
-		timeout = nf_tcp_pernet(net)->timeouts[min_t(u8, state, TCP_CONNTRACK_MAX - 1)];
-		break;
+		state = min_t(u8, READ_ONCE(ct->proto.tcp.state), TCP_CONNTRACK_MAX - 1);
+		return proto_pick(policy, nf_tcp_pernet(net)->timeouts, state);
 #ifdef CONFIG_NF_CT_PROTO_UDPLITE
 	case IPPROTO_UDPLITE:
 #endif
 	case IPPROTO_UDP:
-		timeout = nf_udp_pernet(net)->timeouts[test_bit(IPS_ASSURED_BIT, &ct->status) ?
-						       UDP_CT_REPLIED : UDP_CT_UNREPLIED];
-		break;
+		return proto_pick(policy, nf_udp_pernet(net)->timeouts,
+				  test_bit(IPS_ASSURED_BIT, &ct->status) ?
+				  UDP_CT_REPLIED : UDP_CT_UNREPLIED);
 	case IPPROTO_ICMP:
-		timeout = nf_icmp_pernet(net)->timeout;
-		break;
+		return proto_pick(policy, &nf_icmp_pernet(net)->timeout, 0);
 	case IPPROTO_ICMPV6:
-		timeout = nf_icmpv6_pernet(net)->timeout;
-		break;
+		return proto_pick(policy, &nf_icmpv6_pernet(net)->timeout, 0);
 #ifdef CONFIG_NF_CT_PROTO_SCTP
 	case IPPROTO_SCTP:
-		state = READ_ONCE(ct->proto.sctp.state);
-		timeout = nf_sctp_pernet(net)->timeouts[min_t(u8, state, SCTP_CONNTRACK_MAX - 1)];
-		break;
+		state = min_t(u8, READ_ONCE(ct->proto.sctp.state), SCTP_CONNTRACK_MAX - 1);
+		return proto_pick(policy, nf_sctp_pernet(net)->timeouts, state);
 #endif
 #ifdef CONFIG_NF_CT_PROTO_GRE
 	case IPPROTO_GRE:
 		/* Of the flow itself: a helper may have given it more than the namespace would. */
-		timeout = test_bit(IPS_SEEN_REPLY_BIT, &ct->status) ?
-			  ct->proto.gre.stream_timeout : ct->proto.gre.timeout;
-		break;
+		return test_bit(IPS_SEEN_REPLY_BIT, &ct->status) ?
+		       ct->proto.gre.stream_timeout : ct->proto.gre.timeout;
 #endif
 	case IPPROTO_DCCP:
-		timeout = proto_timeout_dccp(ct);
-		break;
+		return proto_timeout_dccp(ct, policy);
 	default:
-		timeout = nf_generic_pernet(net)->timeout;
+		return proto_pick(policy, &nf_generic_pernet(net)->timeout, 0);
 	}
+}
+
+u32 flyrep_proto_timeout(const struct nf_conn *ct)
+{
+	u32 timeout;
+
+	rcu_read_lock();
+	timeout = proto_timeout(ct);
+	rcu_read_unlock();
 	return max_t(u32, timeout, HZ);
 }

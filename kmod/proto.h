@@ -46,6 +46,17 @@ static inline bool flyrep_proto_has_value(u8 proto)
 }
 
 /**
+ * flyrep_proto_check_tuple - can APPLY use protocol and ports of a tuple
+ * @family: AF_INET or AF_INET6
+ * @proto: IPPROTO_*
+ * @t: the tuple
+ *
+ * Return: 0; -EPROTONOSUPPORT if it is no protocol, or has ports that this kernel does not
+ * track; -EINVAL.
+ */
+int flyrep_proto_check_tuple(u8 family, u8 proto, const struct flyrep_ct_tuple *t);
+
+/**
  * flyrep_proto_check - can APPLY use protocol, ports and value of this record
  * @r: a record from user space, its family checked; of a DELETE the key alone is looked at
  *
@@ -68,7 +79,9 @@ void flyrep_proto_read(struct flyrep_ct *r, const struct nf_conn *ct);
 
 /**
  * flyrep_proto_init - a flow that no packet has told anything of
- * @ct: a flow that nobody else can reach yet
+ * @ct: a flow that nobody else can reach yet, its timeout policy set
+ *
+ * Context: RCU read side.
  */
 void flyrep_proto_init(struct nf_conn *ct);
 
@@ -103,7 +116,8 @@ bool flyrep_proto_is_backward(const struct nf_conn *ct, const struct flyrep_ct *
 bool flyrep_proto_is_other(const struct nf_conn *ct, const struct flyrep_ct *r);
 
 /**
- * flyrep_proto_timeout - what the flow's protocol gives it after a packet in its state
+ * flyrep_proto_timeout - what the flow's protocol, or its own policy, gives it after a packet
+ *	in its state
  * @ct: a flow
  *
  * Context: any. Return: jiffies, at least a second.

@@ -129,7 +129,7 @@ static int snapshot_visit(struct nf_conn *ct, void *data)
 		r->rec.flags |= FLYREP_REC_F_MUTE;
 	r->rec.op = FLYREP_OP_UPDATE;
 	r->rec.age_us = 0;
-	fill->recs.len += sizeof(*r);
+	fill->recs.len += sizeof(*r) + r->rec.tail_len;
 	fill->recs.n++;
 	return 0;
 }

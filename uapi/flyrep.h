@@ -349,6 +349,7 @@ enum flyrep_counter {
 	FLYREP_C_ITEM_DELETED,
 	FLYREP_C_ITEM_EXPIRED,
 	FLYREP_C_ITEM_REFUSED,		/* records answered with an error */
+	FLYREP_C_INJECT_REDUCED,	/* records applied without some of their tail */
 	__FLYREP_C_MAX
 };
 

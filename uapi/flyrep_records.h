@@ -116,7 +116,7 @@ struct flyrep_ct_tuple {
 };
 
 /**
- * struct flyrep_ct - a flow, 128 bytes
+ * struct flyrep_ct - a flow, 128 bytes; its tail is a struct flyrep_ct_ext
  * @rec: head
  * @family: AF_INET or AF_INET6 (key)
  * @proto: IPPROTO_*, any but 0, which is no protocol; ICMP in IPv4 and ICMPv6 in IPv6
@@ -195,7 +195,7 @@ struct flyrep_ct {
 /*
  * The status bits that travel: SEEN_REPLY, ASSURED, SRC_NAT, DST_NAT. The rest
  * is either implied (CONFIRMED, NAT_DONE), local to one kernel (DYING, OFFLOAD,
- * FIXED_TIMEOUT) or belongs to state that does not travel yet.
+ * FIXED_TIMEOUT) or follows from the tail (EXPECTED, SEQ_ADJUST, HELPER).
  */
 #define FLYREP_CT_STATUS_MASK	0x00000036u
 
@@ -204,6 +204,79 @@ struct flyrep_ct {
  * learnt again from the next segment.
  */
 #define FLYREP_CT_TCP_FLAGS_MASK 0x03u
+
+/* struct flyrep_ct_ext.has: which of its fields say anything; the others are zero */
+#define FLYREP_CT_EXT_MASTER	0x001
+#define FLYREP_CT_EXT_HELPER	0x002
+#define FLYREP_CT_EXT_TIMEOUT	0x004
+#define FLYREP_CT_EXT_MASQ	0x008
+#define FLYREP_CT_EXT_LABELS	0x010
+#define FLYREP_CT_EXT_SEQADJ	0x020
+#define FLYREP_CT_EXT_SYNPROXY	0x040
+#define FLYREP_CT_EXT_START	0x080
+#define FLYREP_CT_EXT_COUNTERS	0x100
+#define FLYREP_CT_EXT_ALL	0x1ff
+
+#define FLYREP_CT_HELPER_LEN	16
+#define FLYREP_CT_IFNAME_LEN	16
+#define FLYREP_CT_LABELS_LEN	16
+#define FLYREP_CT_TIMEOUTS	14
+
+/**
+ * struct flyrep_ct_seqadj - what a helper adds to TCP sequence numbers of one direction
+ * @correction_pos: sequence number of the last change
+ * @offset_before: added up to there
+ * @offset_after: added from there on
+ */
+struct flyrep_ct_seqadj {
+	__u32	correction_pos;
+	__s32	offset_before;
+	__s32	offset_after;
+};
+
+/**
+ * struct flyrep_ct_ext - the tail of a flow that has more than most have, 224 bytes
+ * @has: FLYREP_CT_EXT_*, not 0
+ * @master_proto: MASTER: protocol of the flow that this one was expected by
+ * @reserved: zero
+ * @master: MASTER: its original tuple; family and zone are those of this flow
+ * @synproxy_isn: SYNPROXY: initial sequence number
+ * @synproxy_its: SYNPROXY: initial timestamp
+ * @synproxy_tsoff: SYNPROXY: timestamp offset
+ * @helper: HELPER: name of the connection tracking helper, padded with at least one NUL
+ * @masq_ifname: MASQ: the interface whose address it is masqueraded by, likewise
+ * @labels: LABELS: label n is bit n % 8 of byte n / 8; not all of them 0
+ * @seqadj: SEQADJ: of the original and of the reply direction
+ * @timeout_s: TIMEOUT: the timeouts of its policy, in seconds, in the order in which the
+ *	kernel's tracker of its protocol keeps them; zero where it has no more
+ * @start_ns: START: when the flow began, ns since 1970
+ * @packets: COUNTERS: original and reply direction
+ * @bytes: COUNTERS: likewise
+ *
+ * A shorter tail reads as zeros at its end, surplus bytes are skipped. A flow that has none of
+ * all this has no tail. Of a DELETE the tail is not looked at.
+ *
+ * APPLY leaves out what its node does not have (the helper, the master, the interface, or
+ * support for labels, synproxy or timeout policies), and counts the record as
+ * FLYREP_C_INJECT_REDUCED. Counters and start time are kept if the node keeps any.
+ */
+struct flyrep_ct_ext {
+	__u32			has;
+	__u8			master_proto;
+	__u8			reserved[3];
+	struct flyrep_ct_tuple	master;
+	__u32			synproxy_isn;
+	__u32			synproxy_its;
+	__u32			synproxy_tsoff;
+	char			helper[FLYREP_CT_HELPER_LEN];
+	char			masq_ifname[FLYREP_CT_IFNAME_LEN];
+	__u8			labels[FLYREP_CT_LABELS_LEN];
+	struct flyrep_ct_seqadj	seqadj[2];
+	__u32			timeout_s[FLYREP_CT_TIMEOUTS];
+	__u64			start_ns;
+	__u64			packets[2];
+	__u64			bytes[2];
+};
 
 /*
  * The canonical key of a flow: the same bytes on every node, whatever its byte
