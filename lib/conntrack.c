@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "conntrack_tail.h"
+
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 #define SCALE_MAX 14 /* RFC 7323 */
@@ -101,14 +103,15 @@ static uint8_t *digest_proto(uint8_t *p, const struct flyrep_ct *ct)
 
 /*
  * The canonical key, then the value as it travels: reply source, destination,
- * ports, mark, status, what the protocol has. Every node must compute the same
- * bytes (docs/protocol.md).
+ * ports, mark, status, what the protocol has, and of the tail what all nodes can
+ * hold. Every node must compute the same bytes (docs/protocol.md).
  */
 static uint64_t conntrack_digest(const void *rec,
 				 const struct fr_siphash_key *hash_key)
 {
 	const struct flyrep_ct *ct = rec;
-	uint8_t buf[FLYREP_CT_KEY_MAX_LEN + 52] __attribute__((aligned(8)));
+	uint8_t buf[FLYREP_CT_KEY_MAX_LEN + 52 + FR_CONNTRACK_TAIL_DIGEST_MAX]
+		__attribute__((aligned(8)));
 	size_t n = ct->family == AF_INET ? 4 : 16;
 	uint32_t mark = htobe32(ct->mark);
 	uint8_t *p = buf + flyrep_ct_key(buf, ct);
@@ -121,6 +124,8 @@ static uint64_t conntrack_digest(const void *rec,
 	memcpy(p + 4, &mark, 4);
 	p[8] = fr_conntrack_status_to_wire(ct->status);
 	p = digest_proto(p + 9, ct);
+	if (ct->rec.tail_len)
+		p = fr_conntrack_tail_digest(p, ct);
 	return fr_siphash(buf, (size_t)(p - buf), hash_key);
 }
 
@@ -220,8 +225,6 @@ static inline const char *reject_key(const struct flyrep_ct *ct)
 	if (ct->rec.reserved2 | ct->reserved[0] | ct->reserved[1] |
 	    ct->reserved[2])
 		return "reserved bytes are set";
-	if (ct->rec.tail_len)
-		return "it has a tail";
 	switch (ct->family) {
 	case AF_INET:
 		if (ct->proto == IPPROTO_ICMPV6)
@@ -319,6 +322,8 @@ int fr_conntrack_check(const struct flyrep_ct *ct, const char **why)
 		*why = reject_key(ct);
 		if (!*why)
 			*why = reject_value(ct);
+		if (!*why && ct->rec.tail_len)
+			*why = fr_conntrack_tail_reject(ct);
 		break;
 	case FLYREP_OP_DELETE:
 		*why = reject_key(ct);
@@ -443,8 +448,8 @@ static const char *proto_name(uint8_t proto)
 	return proto < N_OF(names) ? names[proto] : NULL;
 }
 
-static json_t *tuple_to_json(const struct flyrep_ct *ct,
-			     const struct flyrep_ct_tuple *t)
+json_t *fr_conntrack_tuple_to_json(const struct flyrep_ct *ct,
+				   const struct flyrep_ct_tuple *t)
 {
 	char src[INET6_ADDRSTRLEN] = "", dst[INET6_ADDRSTRLEN] = "";
 	uint8_t type_code[2];
@@ -519,13 +524,15 @@ static void proto_to_json(json_t *obj, const struct flyrep_ct *ct)
 
 static void value_to_json(json_t *obj, const struct flyrep_ct *ct)
 {
-	json_object_set_new(obj, "reply", tuple_to_json(ct, &ct->reply));
+	json_object_set_new(obj, "reply",
+			    fr_conntrack_tuple_to_json(ct, &ct->reply));
 	json_object_set_new(obj, "status",
 			    bits_to_json(ct->status, status_names,
 					 N_OF(status_names)));
 	json_object_set_new(obj, "timeout_s", json_integer(ct->timeout_s));
 	json_object_set_new(obj, "mark", json_integer(ct->mark));
 	proto_to_json(obj, ct);
+	fr_conntrack_tail_to_json(obj, ct);
 }
 
 static json_t *conntrack_to_json(const void *rec)
@@ -554,7 +561,8 @@ static json_t *conntrack_to_json(const void *rec)
 		json_object_set_new(obj, "zone_dir",
 				    bits_to_json(ct->zone_dir, zone_dir_names,
 						 N_OF(zone_dir_names)));
-	json_object_set_new(obj, "original", tuple_to_json(ct, &ct->orig));
+	json_object_set_new(obj, "original",
+			    fr_conntrack_tuple_to_json(ct, &ct->orig));
 	if (ct->rec.op != FLYREP_OP_DELETE)
 		value_to_json(obj, ct);
 	return obj;
@@ -564,6 +572,7 @@ const struct fr_table fr_conntrack_table = {
 	.id = FLYREP_TABLE_CONNTRACK,
 	.name = "conntrack",
 	.rec_len = sizeof(struct flyrep_ct),
+	.tail_max = sizeof(struct flyrep_ct_ext),
 	.key = conntrack_key,
 	.from_key = conntrack_from_key,
 	.digest = conntrack_digest,

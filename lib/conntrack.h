@@ -14,8 +14,8 @@ extern const struct fr_table fr_conntrack_table;
 /**
  * fr_conntrack_check() - the check of the row
  *
- * Flags that APPLY masks away (status, TCP flags) may hold anything. The value of a
- * DELETE is not looked at: its key says all.
+ * Flags that APPLY masks away (status, TCP flags) may hold anything. Value and tail of a
+ * DELETE are not looked at: its key says all. Else the tail lies behind @ct.
  *
  * Return: 0; -EINVAL with the reason in *@why.
  */
@@ -49,6 +49,9 @@ static inline uint8_t fr_conntrack_nibbles(const uint8_t pair[2], uint8_t mask)
 {
 	return (uint8_t)((pair[0] & mask) | (pair[1] & mask) << 4);
 }
+
+/* A tuple for a person; of @ct family and protocol are read. */
+json_t *fr_conntrack_tuple_to_json(const struct flyrep_ct *ct, const struct flyrep_ct_tuple *t);
 
 /* The row's column codec, in conntrack_columns.c. */
 int fr_conntrack_encode(struct fr_writer *w, const void *recs, size_t n);

@@ -6,7 +6,8 @@
  * byte 0 of each, then byte 1 of each, and so on. Which records have a field is
  * its class; the shape bytes and the protocol decide it, so both sides first count
  * the classes and then know where every column lies. One pass over the records,
- * with one index for each class, does the rest.
+ * with one index for each class, does the rest. Tails come behind all columns, see
+ * conntrack_tail.c.
  */
 #include "conntrack.h"
 
@@ -16,9 +17,10 @@
 #include <netinet/in.h>
 #include <string.h>
 
-/* The first byte of a record: op in bits 0-1, then what is left out. */
-#define SHAPE_OP 0x03
-#define SHAPE_V6 0x04
+#include "conntrack_tail.h"
+
+#define SHAPE_OP FR_CONNTRACK_SHAPE_OP
+#define SHAPE_V6 FR_CONNTRACK_SHAPE_V6
 #define SHAPE_SRC 0x08 /* reply source address and port follow from the key */
 #define SHAPE_ZONE 0x10 /* zone columns; else zone 0, both directions */
 #define SHAPE_MARK 0x20 /* mark column; else 0 */
@@ -299,9 +301,11 @@ static inline void put_record(uint8_t *base, const struct pass *p,
 
 int fr_conntrack_encode(struct fr_writer *w, const void *recs, size_t n)
 {
+	const struct fr_table *table = &fr_conntrack_table;
 	const struct flyrep_ct *ct = recs;
 	struct pass p = { 0 };
 	uint8_t *shape, *base;
+	bool has_tails = false;
 	const char *why;
 	size_t i;
 
@@ -309,22 +313,23 @@ int fr_conntrack_encode(struct fr_writer *w, const void *recs, size_t n)
 	shape = fr_put_room(w, n);
 	if (!shape)
 		return -ENOSPC;
-	for (i = 0; i < n; i++) {
-		if (fr_conntrack_check(&ct[i], &why)) {
+	for (i = 0; i < n; i++, ct = fr_record_next(table, ct)) {
+		if (fr_conntrack_check(ct, &why)) {
 			w->bad = true;
 			return -EINVAL;
 		}
-		shape[i] = shape_of(&ct[i]);
-		classes_add(p.n, shape[i], ct[i].proto);
+		shape[i] = shape_of(ct);
+		classes_add(p.n, shape[i], ct->proto);
+		has_tails |= ct->rec.tail_len;
 	}
 	base = fr_put_room(w, layout(p.offset, p.n));
 	if (!base)
 		return -ENOSPC;
-	for (i = 0; i < n; i++) {
-		put_record(base, &p, shape[i], &ct[i]);
-		classes_add(p.at, shape[i], ct[i].proto);
+	for (i = 0, ct = recs; i < n; i++, ct = fr_record_next(table, ct)) {
+		put_record(base, &p, shape[i], ct);
+		classes_add(p.at, shape[i], ct->proto);
 	}
-	return 0;
+	return has_tails ? fr_conntrack_tails_encode(w, recs, n) : 0;
 }
 
 /* What no encoder writes: no operation, or a DELETE with a value. */
@@ -403,8 +408,6 @@ static inline int get_value(const uint8_t *base, const struct pass *p,
 static inline int get_record(const uint8_t *base, const struct pass *p,
 			     uint8_t shape, struct flyrep_ct *ct)
 {
-	const char *why;
-
 	memset(ct, 0, sizeof(*ct));
 	ct->rec.op = shape & SHAPE_OP;
 	ct->zone_dir = ZONE_DIR_BOTH;
@@ -425,17 +428,17 @@ static inline int get_record(const uint8_t *base, const struct pass *p,
 	}
 	get(base, p, SPORT, &ct->orig.sport);
 	get(base, p, DPORT, &ct->orig.dport);
-	if (is_live(shape) && get_value(base, p, shape, ct))
-		return -EBADMSG;
-	return fr_conntrack_check(ct, &why) ? -EBADMSG : 0;
+	return is_live(shape) ? get_value(base, p, shape, ct) : 0;
 }
 
 int fr_conntrack_decode(struct fr_reader *r, void *recs, size_t room,
 			size_t n_max, size_t *n)
 {
 	const uint8_t *shape, *proto, *base;
+	struct fr_conntrack_tails tails;
 	struct flyrep_ct *ct = recs;
 	struct pass p = { 0 };
+	const char *why;
 	uint64_t count;
 	size_t i, len;
 
@@ -455,12 +458,19 @@ int fr_conntrack_decode(struct fr_reader *r, void *recs, size_t room,
 	/* count is at most what has come in bytes, so this cannot overflow. */
 	len = layout(p.offset, p.n);
 	base = fr_get_ref(r, len);
-	if (!base)
+	if (!base || fr_conntrack_tails_open(&tails, r, shape, count))
+		return -EBADMSG;
+	if (room - count * sizeof(*ct) <
+	    tails.n_tails * sizeof(struct flyrep_ct_ext))
 		return -EBADMSG;
 	for (i = 0; i < count; i++) {
-		if (get_record(base, &p, shape[i], &ct[i]))
+		if (get_record(base, &p, shape[i], ct))
 			return -EBADMSG;
-		classes_add(p.at, shape[i], ct[i].proto);
+		fr_conntrack_tails_next(&tails, ct);
+		if (fr_conntrack_check(ct, &why))
+			return -EBADMSG;
+		classes_add(p.at, shape[i], ct->proto);
+		ct = fr_record_next(&fr_conntrack_table, ct);
 	}
 	*n = count;
 	return 0;

@@ -24,17 +24,20 @@ static void must(int is_true)
 
 static void travel(const struct fr_table *t, const struct flyrep_ct *ct)
 {
-	struct flyrep_ct back;
+	struct {
+		struct flyrep_ct ct;
+		struct flyrep_ct_ext tail;
+	} back;
 	struct fr_reader r;
 	struct fr_writer w;
-	uint8_t buf[128];
+	uint8_t buf[512];
 	size_t n;
 
 	fr_writer_init(&w, buf, sizeof(buf));
 	must(t->encode(&w, ct, 1) == 0);
 	fr_reader_init(&r, buf, fr_writer_len(&w));
 	must(t->decode(&r, &back, sizeof(back), 1, &n) == 0 && n == 1);
-	must(back.rec.op == ct->rec.op);
+	must(back.ct.rec.op == ct->rec.op);
 	if (ct->rec.op != FLYREP_OP_DELETE)
 		must(t->digest(&back, &hash_key) == t->digest(ct, &hash_key));
 }

@@ -16,6 +16,8 @@
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 #define RECS_MAX 16
+#define RECS_LEN \
+	(RECS_MAX * (sizeof(struct flyrep_ct) + sizeof(struct flyrep_ct_ext)))
 
 static const struct fr_siphash_key hash_key = { { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
 						  10, 11, 12, 13, 14, 15 } };
@@ -39,6 +41,9 @@ struct flow {
 	uint32_t sctp_vtag[2];
 	uint8_t dccp_state, dccp_role[2];
 	uint64_t dccp_handshake_seq;
+	struct flyrep_ct_ext tail; /* has 0: none; but for the master's tuple */
+	const char *master_src, *master_dst;
+	uint16_t master_sport, master_dport;
 };
 
 struct batch {
@@ -331,6 +336,67 @@ static const struct batch batches[] = {
 	      .status = 0x06,
 	      .sctp_state = 5,
 	      .sctp_vtag = { 1, 2 } } } },
+	{ "tail",
+	  "each thing that few flows have, beside a flow that has none",
+	  { { .op = FLYREP_OP_UPDATE,
+	      .src = "10.1.0.5",
+	      .dst = "198.51.100.7",
+	      .sport = 40000,
+	      .dport = 21,
+	      .reply_dst = "203.0.113.1",
+	      ESTABLISHED,
+	      .tail = { .has = FLYREP_CT_EXT_HELPER | FLYREP_CT_EXT_SEQADJ |
+			       FLYREP_CT_EXT_MASQ,
+			.helper = "ftp",
+			.masq_ifname = "eth0",
+			.seqadj = { { 0x01020304, 2, 4 },
+				    { 0xfffffffe, -1, -3 } } } },
+	    { .op = FLYREP_OP_UPDATE,
+	      .src = "10.1.0.5",
+	      .dst = "198.51.100.7",
+	      .sport = 40001,
+	      .dport = 443,
+	      ESTABLISHED },
+	    { .op = FLYREP_OP_INSERT,
+	      .src = "198.51.100.7",
+	      .dst = "10.1.0.5",
+	      .sport = 20,
+	      .dport = 50000,
+	      ESTABLISHED,
+	      .tail = { .has = FLYREP_CT_EXT_MASTER,
+			.master_proto = IPPROTO_TCP },
+	      .master_src = "10.1.0.5",
+	      .master_dst = "198.51.100.7",
+	      .master_sport = 40000,
+	      .master_dport = 21 },
+	    { .op = FLYREP_OP_UPDATE,
+	      .src = "2001:db8:1::5",
+	      .dst = "2001:db8:2::7",
+	      .sport = 40001,
+	      .dport = 443,
+	      ESTABLISHED,
+	      .tail = { .has = FLYREP_CT_EXT_MASTER | FLYREP_CT_EXT_SYNPROXY |
+			       FLYREP_CT_EXT_TIMEOUT | FLYREP_CT_EXT_LABELS |
+			       FLYREP_CT_EXT_START | FLYREP_CT_EXT_COUNTERS,
+			.master_proto = IPPROTO_UDP,
+			.synproxy_isn = 0x11223344,
+			.synproxy_its = 5,
+			.synproxy_tsoff = 0xfffffff0,
+			.labels = { 0x01, [15] = 0x80 },
+			.timeout_s = { 120, 60, 60, 3600, [13] = 300 },
+			.start_ns = 0x17a2b3c4d5e6f708,
+			.packets = { 3, 0x100000000 },
+			.bytes = { 1500, 0x123456789abcdef0 } },
+	      .master_src = "2001:db8:1::5",
+	      .master_dst = "2001:db8:2::53",
+	      .master_sport = 5060,
+	      .master_dport = 5060 },
+	    { .op = FLYREP_OP_DELETE,
+	      .proto = IPPROTO_UDP,
+	      .src = "10.1.0.7",
+	      .dst = "198.51.100.53",
+	      .sport = 5000,
+	      .dport = 53 } } },
 };
 
 static void address(union flyrep_addr *a, uint8_t family, const char *text)
@@ -340,8 +406,11 @@ static void address(union flyrep_addr *a, uint8_t family, const char *text)
 		abort();
 }
 
+/* With its tail behind it, if it has one */
 static void make_record(struct flyrep_ct *ct, const struct flow *f)
 {
+	struct flyrep_ct_ext *tail = (struct flyrep_ct_ext *)(ct + 1);
+
 	memset(ct, 0, sizeof(*ct));
 	ct->rec.op = f->op;
 	ct->family = strchr(f->src, ':') ? AF_INET6 : AF_INET;
@@ -386,14 +455,34 @@ static void make_record(struct flyrep_ct *ct, const struct flow *f)
 		ct->dccp_handshake_seq = f->dccp_handshake_seq;
 		break;
 	}
+	if (!f->tail.has)
+		return;
+	ct->rec.tail_len = sizeof(*tail);
+	*tail = f->tail;
+	if (!f->master_src)
+		return;
+	address(&tail->master.src, ct->family, f->master_src);
+	address(&tail->master.dst, ct->family, f->master_dst);
+	tail->master.sport = htons(f->master_sport);
+	tail->master.dport = htons(f->master_dport);
 }
 
-static size_t make_records(struct flyrep_ct *recs, const struct batch *b)
+static struct flyrep_ct *next(const struct flyrep_ct *ct)
 {
+	return fr_record_next(&fr_conntrack_table, ct);
+}
+
+/* Room for RECS_LEN bytes; *@len: that were used */
+static size_t make_records(void *recs, size_t *len, const struct batch *b)
+{
+	struct flyrep_ct *ct = recs;
 	size_t n;
 
-	for (n = 0; n < RECS_MAX && b->flows[n].proto; n++)
-		make_record(&recs[n], &b->flows[n]);
+	for (n = 0; n < RECS_MAX && b->flows[n].proto; n++) {
+		make_record(ct, &b->flows[n]);
+		ct = next(ct);
+	}
+	*len = (size_t)((uint8_t *)ct - (uint8_t *)recs);
 	return n;
 }
 
@@ -416,8 +505,7 @@ static void put_record(FILE *out, const struct flyrep_ct *ct)
 			t->digest(ct, &hash_key));
 }
 
-static size_t encode(uint8_t *buf, size_t size, const struct flyrep_ct *recs,
-		     size_t n)
+static size_t encode(uint8_t *buf, size_t size, const void *recs, size_t n)
 {
 	struct fr_writer w;
 
@@ -429,9 +517,10 @@ static size_t encode(uint8_t *buf, size_t size, const struct flyrep_ct *recs,
 
 static void write_conntrack(FILE *out)
 {
-	struct flyrep_ct recs[RECS_MAX];
-	uint8_t buf[RECS_MAX * 128];
-	size_t i, j, n;
+	static uint8_t recs[RECS_LEN] __attribute__((aligned(8)));
+	const struct flyrep_ct *ct;
+	uint8_t buf[RECS_LEN];
+	size_t i, j, n, len;
 
 	fputs("# Batches of conntrack records: what is sent, and its columns.\n"
 	      "# Hash key of bucket and digest: 000102030405060708090a0b0c0d0e0f\n"
@@ -440,9 +529,10 @@ static void write_conntrack(FILE *out)
 	for (i = 0; i < N_OF(batches); i++) {
 		fprintf(out, "\n== %s: %s\n", batches[i].name,
 			batches[i].about);
-		n = make_records(recs, &batches[i]);
-		for (j = 0; j < n; j++)
-			put_record(out, &recs[j]);
+		n = make_records(recs, &len, &batches[i]);
+		ct = (const struct flyrep_ct *)recs;
+		for (j = 0; j < n; j++, ct = next(ct))
+			put_record(out, ct);
 		put_hex(out, "columns", buf, encode(buf, sizeof(buf), recs, n));
 	}
 }
@@ -461,7 +551,12 @@ static void the_encoder_writes_the_vectors(void **state)
 static void columns_are_read_back(void **state)
 {
 	char *text = file_read(vectors.path);
-	struct flyrep_ct recs[RECS_MAX], want;
+	static uint8_t recs[RECS_LEN] __attribute__((aligned(8)));
+	struct {
+		struct flyrep_ct ct;
+		struct flyrep_ct_ext tail;
+	} want;
+	const struct flyrep_ct *ct;
 	struct fr_reader r;
 	size_t i, j, n, len;
 
@@ -472,20 +567,26 @@ static void columns_are_read_back(void **state)
 		uint8_t *columns = bytes_next(&pos, "columns", &len);
 
 		fr_reader_init(&r, columns, len);
-		assert_int_equal(
-			fr_conntrack_table.decode(&r, recs, RECS_MAX * sizeof(struct flyrep_ct), RECS_MAX, &n), 0);
+		assert_int_equal(fr_conntrack_table.decode(
+					 &r, recs, sizeof(recs), RECS_MAX, &n),
+				 0);
 		assert_int_equal(fr_reader_left(&r), 0);
-		for (j = 0; j < n; j++) {
+		ct = (const struct flyrep_ct *)recs;
+		for (j = 0; j < n; j++, ct = next(ct)) {
 			char *json = value_next(&record, "record");
-			json_t *obj = fr_conntrack_table.to_json(&recs[j]);
+			json_t *obj = fr_conntrack_table.to_json(ct);
 			json_t *said = json_loads(json, 0, NULL);
 
-			make_record(&want, &batches[i].flows[j]);
-			if (want.proto == IPPROTO_TCP) {
-				want.tcp_flags[0] &= FLYREP_CT_TCP_FLAGS_MASK;
-				want.tcp_flags[1] &= FLYREP_CT_TCP_FLAGS_MASK;
+			make_record(&want.ct, &batches[i].flows[j]);
+			if (want.ct.proto == IPPROTO_TCP) {
+				want.ct.tcp_flags[0] &=
+					FLYREP_CT_TCP_FLAGS_MASK;
+				want.ct.tcp_flags[1] &=
+					FLYREP_CT_TCP_FLAGS_MASK;
 			}
-			assert_memory_equal(&recs[j], &want, sizeof(want));
+			assert_memory_equal(ct, &want,
+					    fr_record_len(&fr_conntrack_table,
+							  &want));
 			/* Flags that do not travel are in the text. */
 			if (said && json_object_get(said, "tcp_original")) {
 				json_object_del(said, "tcp_original");
@@ -508,20 +609,19 @@ static void columns_are_read_back(void **state)
 
 static int seeds_of_batches(void)
 {
-	uint8_t buf[1 + RECS_MAX * 128];
-	struct flyrep_ct recs[RECS_MAX];
-	size_t i, n;
+	static uint8_t recs[RECS_LEN] __attribute__((aligned(8)));
+	uint8_t buf[1 + RECS_LEN];
+	size_t i, n, len;
 	int bad = 0;
 
 	for (i = 0; i < N_OF(batches); i++) {
-		n = make_records(recs, &batches[i]);
+		n = make_records(recs, &len, &batches[i]);
 		bad |= seed_write("columns", batches[i].name, buf,
 				  encode(buf, sizeof(buf), recs, n));
 		/* fuzz_records: the size of a record, then records */
-		buf[0] = sizeof(recs[0]);
-		memcpy(buf + 1, recs, n * sizeof(recs[0]));
-		bad |= seed_write("records", batches[i].name, buf,
-				  1 + n * sizeof(recs[0]));
+		buf[0] = sizeof(struct flyrep_ct);
+		memcpy(buf + 1, recs, len);
+		bad |= seed_write("records", batches[i].name, buf, 1 + len);
 	}
 	return bad;
 }
