@@ -7,27 +7,7 @@
 #include "kt_flow.h"
 #include "kt_harness.h"
 
-FIXTURE(inject)
-{
-	struct kt_nets	nets;
-	struct fr_genl	*g;
-	struct kt_recs	k;
-};
-
-FIXTURE_SETUP(inject)
-{
-	memset(&self->k, 0, sizeof(self->k));
-	ASSERT_EQ(0, kt_load());
-	ASSERT_EQ(0, kt_nets_up(&self->nets));
-	ASSERT_EQ(0, kt_reader(&self->g));
-}
-
-FIXTURE_TEARDOWN(inject)
-{
-	fr_genl_close(self->g);
-	kt_recs_reset(&self->k);
-	kt_nets_down(&self->nets);
-}
+KT_FIXTURE(inject)
 
 /* Every protocol and family; the kernel shows what was put in, and gives it back. */
 TEST_F(inject, round_trip)

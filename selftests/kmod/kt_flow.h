@@ -52,9 +52,10 @@ KT_UNUSED static bool kt_tracks(uint8_t proto)
 
 static const uint8_t kt_key[FLYREP_HASH_KEY_LEN] = "0123456789abcdef";
 
-/* What a dump handed out, in order */
+/* What a dump handed out, in order; @x: the tail of each record, zero for none */
 struct kt_recs {
 	struct flyrep_ct	*r;
+	struct flyrep_ct_ext	*x;
 	size_t			n;
 	size_t			cap;
 	uint32_t		dirty;
@@ -71,11 +72,13 @@ struct kt_recs {
 KT_UNUSED static void kt_recs_reset(struct kt_recs *k)
 {
 	free(k->r);
+	free(k->x);
 	memset(k, 0, sizeof(*k));
 }
 
 static void kt_on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 {
+	const struct flyrep_ct *r = recs;
 	struct kt_recs *k = cookie;
 
 	if (table != FLYREP_TABLE_CONNTRACK)
@@ -83,9 +86,17 @@ static void kt_on_records(void *cookie, uint8_t table, const void *recs, size_t 
 	if (k->n + n > k->cap) {
 		k->cap = (k->n + n) * 2;
 		k->r = realloc(k->r, k->cap * sizeof(*k->r));
+		k->x = realloc(k->x, k->cap * sizeof(*k->x));
 	}
-	memcpy(k->r + k->n, recs, n * sizeof(*k->r));
-	k->n += n;
+	for (; n; n--, k->n++) {
+		k->r[k->n] = *r;
+		memset(&k->x[k->n], 0, sizeof(*k->x));
+		/* This test knows the module's own length. */
+		if (r->rec.tail_len && r->rec.tail_len != sizeof(*k->x))
+			abort();
+		memcpy(&k->x[k->n], r + 1, r->rec.tail_len);
+		r = (const struct flyrep_ct *)((const uint8_t *)(r + 1) + r->rec.tail_len);
+	}
 }
 
 static void kt_on_begin(void *cookie, uint8_t table, uint64_t stamp, const uint8_t *buckets)
@@ -307,7 +318,26 @@ static void kt_on_error(void *cookie, const void *rec, int error)
 		*err = error;
 }
 
-/* Apply one record: 0 or its error */
+/* Apply one record with @tail_len bytes of a tail: 0 or its error */
+KT_UNUSED static int kt_apply_tail(struct fr_genl *g, struct flyrep_ct r, const void *tail,
+				   size_t tail_len)
+{
+	struct {
+		struct flyrep_ct	r;
+		uint8_t			tail[1024];
+	} rec = { .r = r };
+	int err = 0;
+	ssize_t n;
+
+	rec.r.rec.tail_len = tail_len;
+	memcpy(rec.tail, tail, tail_len);
+	n = fr_genl_apply(g, FLYREP_TABLE_CONNTRACK, 0, &rec, 1, kt_on_error, &err);
+	if (n < 0)
+		return n;
+	return n == 1 ? 0 : err ?: -EPROTO;
+}
+
+/* Apply one record without: 0 or its error */
 KT_UNUSED static int kt_apply(struct fr_genl *g, struct flyrep_ct r, uint32_t flags)
 {
 	int err = 0;
@@ -337,18 +367,28 @@ KT_UNUSED static struct flyrep_ct *kt_find(const struct kt_recs *k, const struct
 	return NULL;
 }
 
-/* Read one flow from the kernel; false if it is not there */
-KT_UNUSED static bool kt_get(struct fr_genl *g, const struct flyrep_ct *key, struct flyrep_ct *out)
+/* Read one flow and its tail from the kernel; false if it is not there */
+KT_UNUSED static bool kt_get_tail(struct fr_genl *g, const struct flyrep_ct *key,
+				  struct flyrep_ct *out, struct flyrep_ct_ext *x)
 {
 	struct kt_recs k = {};
 	struct flyrep_ct *r = NULL;
 
 	if (!kt_snapshot(g, &k, FLYREP_ORIGIN_ANY, NULL))
 		r = kt_find(&k, key);
-	if (r)
+	if (r) {
 		*out = *r;
+		*x = k.x[r - k.r];
+	}
 	kt_recs_reset(&k);
 	return r;
+}
+
+KT_UNUSED static bool kt_get(struct fr_genl *g, const struct flyrep_ct *key, struct flyrep_ct *out)
+{
+	struct flyrep_ct_ext x;
+
+	return kt_get_tail(g, key, out, &x);
 }
 
 static socklen_t kt_sockaddr(struct sockaddr_storage *ss, const char *text, uint16_t port)
@@ -532,6 +572,47 @@ KT_UNUSED static void kt_tcp_close(struct kt_tcp *t)
 {
 	close(t->a);
 	close(t->b);
+}
+
+/* Ten bytes there, ten bytes back */
+KT_UNUSED static int kt_chat(struct kt_tcp *t)
+{
+	int rc = kt_send(t->a, "0123456789");
+
+	if (!rc && kt_recv(t->b) != 10)
+		rc = -EIO;
+	if (!rc)
+		rc = kt_send(t->b, "0123456789");
+	if (!rc && kt_recv(t->a) != 10)
+		rc = -EIO;
+	return rc;
+}
+
+/*
+ * The fixture of most tests, for who includes kt_harness.h: the module, two namespaces, a bound
+ * reader in a.
+ */
+#define KT_FIXTURE(name)						\
+FIXTURE(name)								\
+{									\
+	struct kt_nets	nets;						\
+	struct fr_genl	*g;						\
+	struct kt_recs	k;						\
+};									\
+									\
+FIXTURE_SETUP(name)							\
+{									\
+	memset(&self->k, 0, sizeof(self->k));				\
+	ASSERT_EQ(0, kt_load());					\
+	ASSERT_EQ(0, kt_nets_up(&self->nets));				\
+	ASSERT_EQ(0, kt_reader(&self->g));				\
+}									\
+									\
+FIXTURE_TEARDOWN(name)							\
+{									\
+	fr_genl_close(self->g);						\
+	kt_recs_reset(&self->k);					\
+	kt_nets_down(&self->nets);					\
 }
 
 #endif

@@ -9,27 +9,7 @@
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-FIXTURE(protocols)
-{
-	struct kt_nets	nets;
-	struct fr_genl	*g;
-	struct kt_recs	k;
-};
-
-FIXTURE_SETUP(protocols)
-{
-	memset(&self->k, 0, sizeof(self->k));
-	ASSERT_EQ(0, kt_load());
-	ASSERT_EQ(0, kt_nets_up(&self->nets));
-	ASSERT_EQ(0, kt_reader(&self->g));
-}
-
-FIXTURE_TEARDOWN(protocols)
-{
-	fr_genl_close(self->g);
-	kt_recs_reset(&self->k);
-	kt_nets_down(&self->nets);
-}
+KT_FIXTURE(protocols)
 
 /* Does the guest's kernel have these modules? Their sockets and links are no part of conntrack. */
 static bool has_modules(const char *names)
@@ -416,20 +396,6 @@ static struct flyrep_ct *drained(struct fr_genl *g, struct kt_recs *k, const str
 static const char *const src[] = { "10.9.0.1", "fd09::1" };
 static const char *const dst[] = { "10.9.0.2", "fd09::2" };
 
-/* Ten bytes there, ten bytes back */
-static int chat(struct kt_tcp *t)
-{
-	int rc = kt_send(t->a, "0123456789");
-
-	if (!rc && kt_recv(t->b) != 10)
-		rc = -EIO;
-	if (!rc)
-		rc = kt_send(t->b, "0123456789");
-	if (!rc && kt_recv(t->a) != 10)
-		rc = -EIO;
-	return rc;
-}
-
 /*
  * A connection is captured; its entry vanishes and comes back from the record, and it goes on,
  * with whatever is invalid dropped. Without the record, or with a wrong one, it would not.
@@ -444,7 +410,7 @@ static void live(struct __test_metadata *_metadata, struct kt_nets *nets, struct
 	int i;
 
 	ASSERT_EQ(0, kt_conn_open(nets, &t, proto, src[family], 6000, dst[family], 6001));
-	ASSERT_EQ(0, chat(&t));
+	ASSERT_EQ(0, kt_chat(&t));
 	r = drained(g, &k, &key, IPS_SEEN_REPLY | IPS_ASSURED);
 	ASSERT_NE(NULL, r);
 	EXPECT_EQ(0, memcmp(&r->reply, &key.reply, sizeof(r->reply)));
@@ -467,7 +433,7 @@ static void live(struct __test_metadata *_metadata, struct kt_nets *nets, struct
 	ASSERT_FALSE(kt_get(g, &key, &got));
 	ASSERT_EQ(0, kt_apply(g, put, 0));
 	for (i = 0; i < 10; i++)
-		ASSERT_EQ(0, chat(&t));
+		ASSERT_EQ(0, kt_chat(&t));
 	EXPECT_EQ(invalid, kt_invalid(nets));
 	ASSERT_TRUE(kt_get(g, &key, &got));
 	EXPECT_EQ(0, memcmp(got.proto_value, put.proto_value, sizeof(put.proto_value)));

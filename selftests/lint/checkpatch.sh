@@ -35,6 +35,11 @@ user=(
 	VOLATILE AVOID_EXTERNS	# volatile sig_atomic_t; generated tables
 	STATIC_CONST_CHAR_ARRAY	# const char * const tables of names
 )
+tests=(
+	QUOTED_WHITESPACE_BEFORE_NEWLINE
+	MULTISTATEMENT_MACRO_USE_DO_WHILE MACRO_ARG_REUSE
+				# a macro makes a fixture, or takes a field's name
+)
 
 source=$("$here/../vm/kernel" source)
 
@@ -76,6 +81,6 @@ check kmod -- "${kmod[@]}" selftests/vm/fixtures/*/*.c || rc=1
 check trace "${trace[@]}" -- kmod/trace.[h] || rc=1
 check uapi "${uapi[@]}" -- uapi/*.h || rc=1
 check user "${user[@]}" -- {lib,agent,cli}/*.[ch] agent/hooks/*.[ch] || rc=1
-check tests "${user[@]}" QUOTED_WHITESPACE_BEFORE_NEWLINE -- \
+check tests "${user[@]}" "${tests[@]}" -- \
 	selftests/{unit,fuzz,kmod,bench}/*.[ch] || rc=1
 exit $rc
