@@ -123,6 +123,50 @@ static void kt_random_record(struct kt_random *r, struct flyrep_ct *ct)
 		((uint8_t *)ct)[kt_below(r, sizeof(*ct))] = kt_random(r);
 }
 
+static const char *kt_pick(struct kt_random *r, const char *const *names, unsigned int n)
+{
+	return names[kt_below(r, n)];
+}
+
+/* A tail that is valid in most cases. Return: its length */
+static size_t kt_random_tail(struct kt_random *r, const struct flyrep_ct *ct, struct flyrep_ct_ext *x)
+{
+	static const char *const helpers[] = { "ftp", "ftp", "tftp", "sip", "nobody-has-it" };
+	static const char *const links[] = { "va", "lo", "nowhere" };
+	size_t len = sizeof(*x);
+
+	memset(x, 0, sizeof(*x));
+	x->has = (kt_random(r) & kt_random(r) & FLYREP_CT_EXT_ALL) ?: FLYREP_CT_EXT_LABELS;
+	if (x->has & FLYREP_CT_EXT_MASTER) {
+		x->master_proto = kt_chance(r, 80) ? IPPROTO_UDP : IPPROTO_TCP;
+		kt_random_addr(r, &x->master.src, ct->family, 1);
+		kt_random_addr(r, &x->master.dst, ct->family, 2);
+		x->master.sport = htons(4000 + kt_below(r, 8));
+		x->master.dport = htons(5000 + kt_below(r, 4));
+	}
+	if (x->has & FLYREP_CT_EXT_HELPER)
+		strcpy(x->helper, kt_pick(r, helpers, 5));
+	if (x->has & FLYREP_CT_EXT_MASQ)
+		strcpy(x->masq_ifname, kt_pick(r, links, 3));
+	if (x->has & FLYREP_CT_EXT_TIMEOUT)
+		kt_noise(r, x->timeout_s, sizeof(x->timeout_s));
+	if (x->has & FLYREP_CT_EXT_LABELS)
+		x->labels[kt_below(r, FLYREP_CT_LABELS_LEN)] = 1 << kt_below(r, 8);
+	if (x->has & FLYREP_CT_EXT_SEQADJ)
+		kt_noise(r, x->seqadj, sizeof(x->seqadj));
+	if (x->has & FLYREP_CT_EXT_SYNPROXY)
+		x->synproxy_isn = kt_random(r) | 1;
+	if (x->has & FLYREP_CT_EXT_START)
+		x->start_ns = kt_random(r) | 1;
+	if (x->has & FLYREP_CT_EXT_COUNTERS)
+		kt_noise(r, x->packets, sizeof(x->packets) + sizeof(x->bytes));
+	if (kt_chance(r, 6))
+		((uint8_t *)x)[kt_below(r, sizeof(*x))] = kt_random(r);
+	if (kt_chance(r, 10))
+		len = 8 * kt_below(r, sizeof(*x) / 8);
+	return len;
+}
+
 /* An attribute with room for @len bytes of value, or NULL */
 static void *kt_reserve(struct kt_message *m, uint16_t type, size_t len)
 {
@@ -251,7 +295,11 @@ static void kt_put_filter(struct kt_random *r, struct kt_message *m)
 
 static void kt_put_records(struct kt_random *r, struct kt_message *m)
 {
-	size_t rec_len = sizeof(struct flyrep_ct), n, i;
+	static uint8_t recs[FLYREP_RECORDS_MAX_LEN] __attribute__((aligned(8)));
+	const size_t tail_len = sizeof(struct flyrep_ct_ext);
+	size_t rec_len = sizeof(struct flyrep_ct), len = 0, n;
+	bool has_tails = kt_chance(r, 50);
+	struct flyrep_ct *ct;
 	uint8_t *p;
 
 	if (kt_chance(r, 10))
@@ -265,9 +313,21 @@ static void kt_put_records(struct kt_random *r, struct kt_message *m)
 		kt_put_number(r, m, FLYREP_A_APPLY_FLAGS, 4, kt_value(r, 0, FLYREP_APPLY_F_FORCE));
 	if (kt_chance(r, 20))
 		kt_reserve(m, FLYREP_A_PAD, 0);
-	p = kt_reserve(m, FLYREP_A_RECORDS, n * rec_len - (kt_chance(r, 2) ? 1 + kt_below(r, rec_len) : 0));
-	for (i = 0; p && i < n - 1; i++)
-		kt_random_record(r, (struct flyrep_ct *)(p + i * rec_len));
+	for (; n && len + rec_len + tail_len <= sizeof(recs); n--) {
+		ct = (struct flyrep_ct *)(recs + len);
+		memset(ct, 0, rec_len);
+		kt_random_record(r, ct);
+		len += rec_len;
+		if (!has_tails || kt_chance(r, 40) || ct->rec.tail_len)
+			continue;
+		ct->rec.tail_len = kt_random_tail(r, ct, (struct flyrep_ct_ext *)(recs + len));
+		len += ct->rec.tail_len;
+	}
+	if (kt_chance(r, 2))
+		len -= 1 + kt_below(r, rec_len);
+	p = kt_reserve(m, FLYREP_A_RECORDS, len);
+	if (p)
+		memcpy(p, recs, len);
 }
 
 /* Items of few keys and addresses, so that they meet */
