@@ -128,6 +128,10 @@ put lib/cursor.h <<<'#include "hash.h"'
 put lib/hash.h <<<""
 red includes 'this file includes nothing of ours'
 
+put docs/testing.md <<<'## What proves what'
+put selftests/kmod/new.c <<<'TEST_F(new, test)'
+red matrix 'docs/testing.md does not name: new.test'
+
 spec uapi/flyrep.h 's/^\t__FLYREP_A_MAX/\tFLYREP_A_NEW,\n&/'
 red netlink 'FLYREP_A_NEW: [0-9]* in the header, nothing here'
 
