@@ -1,0 +1,96 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# lab: deadline=400
+#
+# Flows that have more than most: a helper, labels, counters. On a pair, through a failover.
+
+load pair
+
+setup_file() {
+	pair_up 65536
+	modprobe -a nf_conntrack_ftp nf_nat_ftp
+	for node in a b; do
+		on $node sysctl -qw net.netfilter.nf_conntrack_acct=1
+		on $node nft -f - <<-EOF
+			table inet fw {
+				ct helper ftp { type "ftp" protocol tcp; }
+				chain extras {
+					type filter hook prerouting priority filter; policy accept;
+					tcp dport 21 ct helper set "ftp"
+					udp dport 9 ct label set 42
+				}
+			}
+		EOF
+	done
+	pair_start
+	load_answer
+	ip netns exec "$(topo_ns server)" selftests/lib/ftp.py serve >"$topo_dir/ftp.serve" 3>&- &
+	disown
+	wait_until 30 grep -q serving "$topo_dir/ftp.serve"
+}
+
+teardown_file() {
+	pair_down
+}
+
+setup() {
+	bats_load_library bats-support
+	bats_load_library bats-assert
+}
+
+teardown() {
+	pair_tell
+}
+
+# has NODE PATTERN: a line of its list
+has() {
+	on "$1" conntrack -L -o extended 2>/dev/null | grep -qE -- "$2"
+}
+
+# labelled NODE COUNT: so many flows of its kernel have label 42
+labelled() {
+	[ "$(on "$1" "$agent_build/flyrep" kernel snapshot --json |
+		jq '[.[] | select(.labels == [42])] | length')" -eq "$2" ]
+}
+
+@test "a label arrives, and both nodes agree" {
+	load_send -n 5
+	wait_until 20 labelled a 5
+	wait_until 20 labelled b 5
+	wait_until 30 in_step
+	validated a
+}
+
+@test "the helper of an FTP session arrives" {
+	mkfifo "$topo_dir/ftp.go"
+	ip netns exec "$(topo_ns client)" selftests/lib/ftp.py session 10.2.0.2 "$topo_dir/ftp.go" \
+		>"$topo_dir/ftp.out" 2>"$topo_dir/ftp.err" 3>&- &
+	disown
+	# Keeps the other end of it open from test to test.
+	tail -f /dev/null >"$topo_dir/ftp.go" 3>&- &
+	echo $! >"$topo_dir/ftp.keeper"
+	disown
+	wait_until 30 has a 'tcp .* ESTABLISHED .* dport=21 .* helper=ftp'
+	wait_until 30 has b 'tcp .* ESTABLISHED .* dport=21 .* helper=ftp'
+}
+
+@test "a data connection opened after the failover comes through" {
+	echo get >"$topo_dir/ftp.go"
+	wait_until 30 grep -q . "$topo_dir/ftp.out"
+	wait_until 30 in_step
+	topo_cut a
+	agent_kill a
+	topo_take b
+	fr b role primary
+	echo get >"$topo_dir/ftp.go"
+	wait_until 60 two_lines
+	kill "$(cat "$topo_dir/ftp.keeper")"
+	run cat "$topo_dir/ftp.out" "$topo_dir/ftp.err"
+	assert_output $'as it was\nas it was'
+	assert_equal "$(topo_invalid b)" 0
+}
+
+two_lines() {
+	[ "$(wc -l <"$topo_dir/ftp.out")" -eq 2 ]
+}
