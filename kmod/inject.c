@@ -425,8 +425,9 @@ static void inject_count_error(struct flyrep_net *fn, int err)
 }
 
 /* The tail of a record, behind its fixed part, in our length. Return: @x, or NULL for a DELETE */
-static noinline const struct flyrep_ct_ext *inject_tail(struct flyrep_ct_ext *x, const struct flyrep_ct *r,
-					       const u8 *tail)
+static noinline const struct flyrep_ct_ext *inject_tail(struct flyrep_ct_ext *x,
+							const struct flyrep_ct *r,
+							const u8 *tail)
 {
 	size_t len = min_t(size_t, r->rec.tail_len, sizeof(*x));
 

@@ -714,19 +714,22 @@ void flyrep_item_forget(struct flyrep_net *fn)
 
 /* --- whose they are --- */
 
-/* Do something to every item. Context: process, items.lock held. Return: sum of what @fn says */
+/* Do something to every item. Context: process, fn->lock held. Return: sum of what @what says */
 static u32 item_each(struct flyrep_net *fn, u32 (*what)(struct flyrep_net *fn, struct item *it))
 {
 	struct rb_node *node;
 	u32 n = 0;
 	u8 table;
 
+	lockdep_assert_held(&fn->lock);
+	mutex_lock(&fn->items.lock);
 	for (table = 0; table <= FLYREP_TABLE_MAX; table++) {
 		for (node = rb_first(&item_table(fn, table)->by_key); node; node = rb_next(node)) {
 			n += what(fn, rb_entry(node, struct item, by_key));
 			cond_resched();
 		}
 	}
+	mutex_unlock(&fn->items.lock);
 	return n;
 }
 
@@ -742,13 +745,7 @@ static u32 item_promote_one(struct flyrep_net *fn, struct item *it)
 
 u32 flyrep_item_promote(struct flyrep_net *fn)
 {
-	u32 n;
-
-	lockdep_assert_held(&fn->lock);
-	mutex_lock(&fn->items.lock);
-	n = item_each(fn, item_promote_one);
-	mutex_unlock(&fn->items.lock);
-	return n;
+	return item_each(fn, item_promote_one);
 }
 
 static u32 item_demote_one(struct flyrep_net *fn, struct item *it)
@@ -763,13 +760,7 @@ static u32 item_demote_one(struct flyrep_net *fn, struct item *it)
 
 u32 flyrep_item_demote(struct flyrep_net *fn)
 {
-	u32 n;
-
-	lockdep_assert_held(&fn->lock);
-	mutex_lock(&fn->items.lock);
-	n = item_each(fn, item_demote_one);
-	mutex_unlock(&fn->items.lock);
-	return n;
+	return item_each(fn, item_demote_one);
 }
 
 static u32 item_orphan_one(struct flyrep_net *fn, struct item *it)
@@ -782,13 +773,7 @@ static u32 item_orphan_one(struct flyrep_net *fn, struct item *it)
 
 u32 flyrep_item_orphan(struct flyrep_net *fn)
 {
-	u32 n;
-
-	lockdep_assert_held(&fn->lock);
-	mutex_lock(&fn->items.lock);
-	n = item_each(fn, item_orphan_one);
-	mutex_unlock(&fn->items.lock);
-	return n;
+	return item_each(fn, item_orphan_one);
 }
 
 /* --- limits --- */

@@ -9,7 +9,7 @@ cd "${1:-$(dirname "$0")/../..}"
 
 named() {
 	sed -n '/^## What proves what/,/^## /p' docs/testing.md |
-		grep '^|' | grep -o '`[a-z0-9_]*\.[a-z0-9_]*`' | tr -d '`' | sort -u
+		grep '^|' | tr -c 'a-z0-9_.' '\n' | grep '[a-z0-9_]\.[a-z]' | sort -u
 }
 
 # Of compiled tests each by its name, of scripts the file
@@ -21,7 +21,10 @@ existing() {
 	done
 }
 
-diff <(named) <(existing | sort -u) |
-	sed -n 's/^< /docs\/testing.md names no test: /p; s/^> /docs\/testing.md does not name: /p' |
-	{ ! grep .; }
+differences=$(diff <(named) <(existing | sort -u) |
+	sed -n 's/^< /docs\/testing.md names no test: /p; s/^> /docs\/testing.md does not name: /p') || true
+if [ -n "$differences" ]; then
+	echo "$differences"
+	exit 1
+fi
 echo "$(named | wc -l) tests"
