@@ -5,7 +5,7 @@
  * The client library against the module: what it splits, keeps, refuses and notices.
  */
 #include "kt_flow.h"
-#include <kselftest_harness.h>
+#include "kt_harness.h"
 
 #include "conntrack.h"
 

@@ -5,7 +5,7 @@
  * The tables that the module keeps itself: leases, DNS, learning, configuration, metrics.
  */
 #include "kt_flow.h"
-#include <kselftest_harness.h>
+#include "kt_harness.h"
 
 #include "item.h"
 
