@@ -217,7 +217,7 @@ TEST_F(listen, own_doing)
 }
 
 /* More than the socket holds: all is dirty, once, and from then on all is heard again. */
-TEST_F(listen, overrun)
+TEST_F_TIMEOUT(listen, overrun, 600)
 {
 	struct flyrep_ct key = kt_rec(0, IPPROTO_UDP, "10.9.0.1", 4000, "10.9.0.2", 5000);
 	const struct sched_param rt = { .sched_priority = 1 }, normal = {};

@@ -49,7 +49,7 @@ spec() {
 user="// SPDX-License-Identifier: GPL-2.0-or-later"
 kernel="// SPDX-License-Identifier: GPL-2.0-only"
 
-echo "1..20"
+echo "1..21"
 fresh
 
 put lib/a.c <<<"$user
