@@ -217,13 +217,17 @@ TEST_F(listen, own_doing)
 }
 
 /* More than the socket holds: all is dirty, once, and from then on all is heard again. */
-TEST_F_TIMEOUT(listen, overrun, 600)
+TEST_F(listen, overrun)
 {
 	struct flyrep_ct key = kt_rec(0, IPPROTO_UDP, "10.9.0.1", 4000, "10.9.0.2", 5000);
 	const struct sched_param rt = { .sched_priority = 1 }, normal = {};
+	const char *kernel = getenv("LAB_KERNEL");
 	unsigned int i;
 	int fd;
 
+	/* There it takes minutes, in which RCU rightly complains, and flows end. */
+	if (kernel && !strcmp(kernel, "debug"))
+		SKIP(return, "a debug kernel cannot spare its only processor for so long");
 	ASSERT_EQ(0, begin(self, "capture=netlink", false));
 	/* The only processor is ours: nobody reads meanwhile. */
 	ASSERT_EQ(0, kt_sh("sysctl -qw kernel.sched_rt_runtime_us=-1 && "
