@@ -15,7 +15,6 @@
 #include "conntrack.h"
 #include "pernet.h"
 #include "reader.h"
-#include "ring.h"
 
 #define LISTEN_BUF_LEN	8192
 #define LISTEN_RCVBUF	(8 << 20)
@@ -160,11 +159,8 @@ static int listen_parse(struct flyrep_ct *r, const struct nlmsghdr *nlh)
 /* The bucket of @r is dirty; without it, all are. Context: process */
 static void listen_dirty(struct flyrep_net *fn, const struct flyrep_ct *r)
 {
-	struct flyrep_reader *reader;
-
 	rcu_read_lock();
-	reader = rcu_dereference(fn->reader);
-	if (!reader) {
+	if (!rcu_access_pointer(fn->reader)) {
 		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_UNBOUND, 1);
 		goto out;
 	}
@@ -172,8 +168,7 @@ static void listen_dirty(struct flyrep_net *fn, const struct flyrep_ct *r)
 		flyrep_buckets_mark(&fn->buckets, flyrep_conntrack_bucket(r, fn));
 	else
 		flyrep_buckets_mark_all(&fn->buckets);
-	if (flyrep_ring_disarm(reader->ring))
-		flyrep_reader_wake(fn);
+	flyrep_reader_ring(fn);
 out:
 	rcu_read_unlock();
 }

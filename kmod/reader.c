@@ -216,13 +216,10 @@ void flyrep_reader_ring(struct flyrep_net *fn)
 
 void flyrep_reader_dirty(struct flyrep_net *fn)
 {
-	struct flyrep_reader *reader;
-
-	reader = rcu_dereference_protected(fn->reader, lockdep_is_held(&fn->lock));
-	if (!reader)
+	lockdep_assert_held(&fn->lock);
+	if (!rcu_access_pointer(fn->reader))
 		return;
 	flyrep_buckets_mark_all(&fn->buckets);
 	flyrep_item_dirty(fn);
-	if (flyrep_ring_disarm(reader->ring))
-		flyrep_reader_wake(fn);
+	flyrep_reader_ring(fn);
 }
