@@ -62,11 +62,10 @@ static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 
 static void on_dirty(void *cookie, uint8_t table, uint32_t n, const uint8_t *buckets)
 {
-	static const uint8_t all[FLYREP_BUCKETS_LEN] = { [0 ... FLYREP_BUCKETS_LEN - 1] = 0xff };
 	struct drain *d = cookie;
 
 	(void)n;
-	d->ops->dirty(d->cookie, table, buckets ? buckets : all);
+	d->ops->dirty(d->cookie, table, buckets);
 }
 
 static void on_drained(void *cookie, uint64_t stamp)

@@ -22,7 +22,7 @@ struct drain;
  * @detached: the module is gone; a running snapshot is void
  * @records: changes, packed, rec_len as in the table's row
  * @drained: the ring is empty for now
- * @dirty: these buckets of a table changed unseen: take a snapshot of them
+ * @dirty: these buckets of a table changed unseen, NULL for all: take a snapshot of them
  * @snap_begin: order of reads: @stamp
  * @snap_records: packed records
  * @snap_end: 0, or -errno: it is void

@@ -286,7 +286,10 @@ static void on_dirty(void *cookie, uint8_t table, const uint8_t *buckets)
 
 	if (!t)
 		return;
-	buckets_add(&t->dirty, buckets);
+	if (buckets)
+		buckets_add(&t->dirty, buckets);
+	else
+		buckets_add_all(&t->dirty);
 	job_schedule(cookie);
 }
 
