@@ -34,15 +34,6 @@ teardown_file() {
 	pair_down
 }
 
-setup() {
-	bats_load_library bats-support
-	bats_load_library bats-assert
-}
-
-teardown() {
-	pair_tell
-}
-
 # has NODE PATTERN: a line of its list
 has() {
 	on "$1" conntrack -L -o extended 2>/dev/null | grep -qE -- "$2"

@@ -7,11 +7,6 @@
 
 load pair
 
-setup() {
-	bats_load_library bats-support
-	bats_load_library bats-assert
-}
-
 teardown() {
 	if [ -n "${topo_name-}" ] && [ -z "${BATS_TEST_COMPLETED-}" ]; then
 		pair_tell

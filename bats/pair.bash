@@ -50,3 +50,13 @@ pair_tell() {
 		tail -n 15 "$topo_dir/$node.log" || true
 	done
 }
+
+# Around each test, unless its file says otherwise
+setup() {
+	bats_load_library bats-support
+	bats_load_library bats-assert
+}
+
+teardown() {
+	pair_tell
+}

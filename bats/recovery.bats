@@ -22,15 +22,6 @@ teardown_file() {
 	pair_down
 }
 
-setup() {
-	bats_load_library bats-support
-	bats_load_library bats-assert
-}
-
-teardown() {
-	pair_tell
-}
-
 # equal: in step, and nothing missing, stale or different in either kernel
 equal() {
 	wait_until 240 in_step

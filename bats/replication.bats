@@ -18,15 +18,6 @@ teardown_file() {
 	pair_down
 }
 
-setup() {
-	bats_load_library bats-support
-	bats_load_library bats-assert
-}
-
-teardown() {
-	pair_tell
-}
-
 # listed NODE PATTERN...: each is in a line of its list
 listed() {
 	local node=$1 list p

@@ -22,15 +22,6 @@ teardown_file() {
 	pair_down
 }
 
-setup() {
-	bats_load_library bats-support
-	bats_load_library bats-assert
-}
-
-teardown() {
-	pair_tell
-}
-
 # item NODE ARGUMENT...: flyrep lease or record, in its kernel
 item() {
 	local node=$1
