@@ -21,6 +21,9 @@ struct flyrep_netlink_records;
 struct netlink_ext_ack;
 struct nlattr;
 
+/* Tables that hold items */
+#define FLYREP_ITEM_TABLES (FLYREP_TABLE_METRIC - FLYREP_TABLE_LEASE + 1)
+
 /* The longest record */
 #define FLYREP_ITEM_MAX_LEN (sizeof(struct flyrep_item) + \
 	FLYREP_ITEM_TAIL_LEN(FLYREP_ITEM_KEY_MAX_LEN, FLYREP_ITEM_VALUE_MAX_LEN))
@@ -83,7 +86,7 @@ struct flyrep_item_cursor {
  */
 static inline bool flyrep_item_has_table(u8 table)
 {
-	return table > FLYREP_TABLE_CONNTRACK && table <= FLYREP_TABLE_MAX;
+	return table >= FLYREP_TABLE_LEASE && table <= FLYREP_TABLE_METRIC;
 }
 
 /**
@@ -121,7 +124,7 @@ void flyrep_item_set_limits(struct flyrep_net *fn, const struct nlattr *attr);
 /**
  * flyrep_item_usage - how full the tables are
  * @fn: the namespace
- * @usage: one for each table that holds items, FLYREP_TABLE_MAX - 1 of them
+ * @usage: FLYREP_ITEM_TABLES of them, one for each table that holds items
  *
  * Context: process.
  */

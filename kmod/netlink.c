@@ -55,7 +55,7 @@ static const struct nla_policy netlink_config_policy[FLYREP_A_MAX + 1] = {
 	[FLYREP_A_STANDBY]	= NLA_POLICY_MAX(NLA_U8, 1),
 	[FLYREP_A_LEARN_S]	= NETLINK_RANGE(NLA_U32, learn_s),
 	[FLYREP_A_LIMITS]	= { .type = NLA_BINARY,
-				    .len = FLYREP_TABLE_MAX * sizeof(struct flyrep_limit) },
+				    .len = FLYREP_ITEM_TABLES * sizeof(struct flyrep_limit) },
 };
 
 static const struct nla_policy netlink_snapshot_policy[FLYREP_A_MAX + 1] = {
@@ -89,7 +89,7 @@ static struct sk_buff *netlink_reply_new(struct genl_info *info, size_t len, voi
 
 static int netlink_put_info(struct sk_buff *skb, struct flyrep_net *fn)
 {
-	struct flyrep_usage usage[FLYREP_TABLE_MAX - 1];
+	struct flyrep_usage usage[FLYREP_ITEM_TABLES];
 	const struct flyrep_reader *reader;
 	u64 counters[__FLYREP_C_MAX];
 	u32 entries, portid;
@@ -219,7 +219,7 @@ static u16 netlink_tail_len(const void *rec)
 	return len;
 }
 
-/* Return: number of records, or -EINVAL with extack set */
+/* Return: number of records, or -errno with extack set */
 static int netlink_count_records(struct genl_info *info)
 {
 	unsigned int left, len, n = 0;
@@ -230,6 +230,11 @@ static int netlink_count_records(struct genl_info *info)
 	    !info->attrs[FLYREP_A_RECORDS]) {
 		GENL_SET_ERR_MSG(info, "TABLE, REC_LEN or RECORDS is missing");
 		return -EINVAL;
+	}
+	if (nla_get_u8(info->attrs[FLYREP_A_TABLE]) == FLYREP_TABLE_NFT_SET) {
+		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[FLYREP_A_TABLE],
+				    "elements of nft sets are written through nf_tables");
+		return -EOPNOTSUPP;
 	}
 	rec_len = nla_get_u16(info->attrs[FLYREP_A_REC_LEN]);
 	if (!flyrep_item_has_table(nla_get_u8(info->attrs[FLYREP_A_TABLE])) &&

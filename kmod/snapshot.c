@@ -67,6 +67,10 @@ static int snapshot_open(struct flyrep_net *fn, struct netlink_callback *cb)
 		NL_SET_ERR_MSG(cb->extack, "TABLE is missing");
 		return -EINVAL;
 	}
+	if (nla_get_u8(attrs[FLYREP_A_TABLE]) == FLYREP_TABLE_NFT_SET) {
+		NL_SET_ERR_MSG(cb->extack, "elements of nft sets are read through nf_tables");
+		return -EOPNOTSUPP;
+	}
 	if (attrs[FLYREP_A_BUCKETS] && !READ_ONCE(fn->buckets.is_keyed)) {
 		NL_SET_ERR_MSG(cb->extack, "no HASH_KEY was set: there are no buckets");
 		return -ENOKEY;

@@ -75,6 +75,21 @@ static const struct fr_item_field metric_fields[] = {
 	{ 0 },
 };
 
+/* What nf_tables keeps of an element; attributes are the kernel's own bytes. */
+static const struct fr_item_field nft_set_fields[] = {
+	{ "family", FR_ITEM_NUMBER, true, true },
+	{ "table", FR_ITEM_STRING, true, true },
+	{ "set", FR_ITEM_STRING, true, true },
+	{ "key", FR_ITEM_HEX, true, false },
+	{ "key_end", FR_ITEM_HEX, true, false },
+	{ "data", FR_ITEM_HEX, false, false },
+	{ "timeout", FR_ITEM_NUMBER, false, false },
+	{ "userdata", FR_ITEM_HEX, false, false },
+	{ "object", FR_ITEM_STRING, false, false },
+	{ "expressions", FR_ITEM_HEX, false, false },
+	{ 0 },
+};
+
 /* clang-format on */
 
 static_assert(N_OF(lease_fields) - 1 <= FR_ITEM_FIELDS_MAX, "too many fields");
@@ -88,6 +103,7 @@ static const struct {
 	[FLYREP_TABLE_LEARNING] = { &fr_learning_table, learning_fields },
 	[FLYREP_TABLE_CONFIG] = { &fr_config_table, config_fields },
 	[FLYREP_TABLE_METRIC] = { &fr_metric_table, metric_fields },
+	[FLYREP_TABLE_NFT_SET] = { &fr_nft_set_table, nft_set_fields },
 };
 
 const struct fr_item_field *fr_item_fields(unsigned int table)
@@ -709,3 +725,4 @@ ROW(dns, FLYREP_TABLE_DNS, "dns");
 ROW(learning, FLYREP_TABLE_LEARNING, "learning");
 ROW(config, FLYREP_TABLE_CONFIG, "config");
 ROW(metric, FLYREP_TABLE_METRIC, "metric");
+ROW(nft_set, FLYREP_TABLE_NFT_SET, "nft_set");

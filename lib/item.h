@@ -14,7 +14,7 @@
 #include "records.h"
 
 extern const struct fr_table fr_lease_table, fr_dns_table, fr_learning_table,
-	fr_config_table, fr_metric_table;
+	fr_config_table, fr_metric_table, fr_nft_set_table;
 
 /**
  * enum fr_item_type - what the bytes of a field are; an empty field says nothing

@@ -19,6 +19,7 @@ static const struct fr_table *const tables[] = {
 	[FLYREP_TABLE_LEARNING] = &fr_learning_table,
 	[FLYREP_TABLE_CONFIG] = &fr_config_table,
 	[FLYREP_TABLE_METRIC] = &fr_metric_table,
+	[FLYREP_TABLE_NFT_SET] = &fr_nft_set_table,
 };
 
 static_assert(N_OF(tables) == __FLYREP_TABLE_MAX, "a table id has no row");

@@ -22,11 +22,13 @@
  * enum flyrep_table - every kind of state that moves; ids never change
  * @FLYREP_TABLE_UNSPEC: not a table
  * @FLYREP_TABLE_CONNTRACK: flows, struct flyrep_ct
- * @FLYREP_TABLE_LEASE: leased addresses and prefixes, struct flyrep_item, as all that follow
+ * @FLYREP_TABLE_LEASE: leased addresses and prefixes, struct flyrep_item, as all up to NFT_SET
  * @FLYREP_TABLE_DNS: resource records
  * @FLYREP_TABLE_LEARNING: what was seen on the network
  * @FLYREP_TABLE_CONFIG: pieces of configuration
  * @FLYREP_TABLE_METRIC: saved counters
+ * @FLYREP_TABLE_NFT_SET: elements of nft sets. They look like items, but nf_tables keeps them, and
+ *	user space reads and writes them there: SNAPSHOT and APPLY refuse this table
  */
 enum flyrep_table {
 	FLYREP_TABLE_UNSPEC,
@@ -36,6 +38,7 @@ enum flyrep_table {
 	FLYREP_TABLE_LEARNING,
 	FLYREP_TABLE_CONFIG,
 	FLYREP_TABLE_METRIC,
+	FLYREP_TABLE_NFT_SET,
 	__FLYREP_TABLE_MAX
 };
 

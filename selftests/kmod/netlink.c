@@ -356,6 +356,12 @@ TEST_F(netlink, apply_refusals)
 	mnl_attr_put(self->nlh, FLYREP_A_RECORDS, sizeof(r), &r);
 	EXPECT_EQ(-ERANGE, call(self));
 	begin(self, FLYREP_CMD_APPLY, 0);
+	mnl_attr_put_u8(self->nlh, FLYREP_A_TABLE, FLYREP_TABLE_NFT_SET);
+	mnl_attr_put_u16(self->nlh, FLYREP_A_REC_LEN, sizeof(struct flyrep_item));
+	mnl_attr_put(self->nlh, FLYREP_A_RECORDS, sizeof(r), &r);
+	EXPECT_EQ(-EOPNOTSUPP, call(self));
+	EXPECT_STREQ("elements of nft sets are written through nf_tables", self->text);
+	begin(self, FLYREP_CMD_APPLY, 0);
 	mnl_attr_put_u8(self->nlh, FLYREP_A_TABLE, FLYREP_TABLE_MAX + 1);
 	EXPECT_EQ(-ERANGE, call(self));
 	begin(self, FLYREP_CMD_APPLY, 0);
@@ -408,6 +414,10 @@ TEST_F(netlink, snapshot_refusals)
 	mnl_attr_put_u8(self->nlh, FLYREP_A_TABLE, FLYREP_TABLE_CONNTRACK);
 	mnl_attr_put_u8(self->nlh, FLYREP_A_ORIGIN, __FLYREP_ORIGIN_MAX);
 	EXPECT_EQ(-ERANGE, answer(self));
+	begin(self, FLYREP_CMD_SNAPSHOT, NLM_F_DUMP);
+	mnl_attr_put_u8(self->nlh, FLYREP_A_TABLE, FLYREP_TABLE_NFT_SET);
+	EXPECT_EQ(-EOPNOTSUPP, answer(self));
+	EXPECT_STREQ("elements of nft sets are read through nf_tables", self->text);
 	begin(self, FLYREP_CMD_DRAIN, NLM_F_DUMP);
 	mnl_attr_put_u8(self->nlh, FLYREP_A_TABLE, FLYREP_TABLE_CONNTRACK);
 	EXPECT_TRUE(answer(self) < 0);
