@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "genl_socket.h"
+#include "netlink.h"
 #include "records.h"
 
 /* Any request but the records of APPLY: the largest is a bitmap of buckets or a full filter. */
@@ -376,12 +377,14 @@ int fr_genl_demote(struct fr_genl *g, uint32_t *n)
 static int dump_start(struct fr_genl *g, const struct nlmsghdr *nlh,
 		      uint8_t cmd, uint8_t table)
 {
+	struct iovec iov = { .iov_base = (void *)nlh,
+			     .iov_len = nlh->nlmsg_len };
 	int err;
 
 	if (fr_genl_is_dumping(g))
 		return fr_genl_socket_fail(g, -EBUSY,
 					   "a dump runs on this socket");
-	err = fr_genl_socket_send(g, nlh, NULL, 0);
+	err = fr_netlink_send(g->nl, &iov, 1);
 	if (err)
 		return fr_genl_socket_fail(g, err, NULL);
 	fr_genl_dump_begin(&g->dump, cmd, table, nlh->nlmsg_seq);
@@ -425,7 +428,7 @@ int fr_genl_pump(struct fr_genl *g, const struct fr_genl_sink *sink,
 			sink->wake(cookie);
 		return fr_genl_is_dumping(g);
 	}
-	len = fr_genl_socket_receive(g);
+	len = fr_netlink_receive(g->nl, g->in);
 	if (len == -EAGAIN)
 		return -EAGAIN;
 	if (len < 0)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "genl_message.h"
+#include "netlink.h"
 #include "records.h"
 
 /* What an attribute can hold, and as much again for what its records may grow by */
@@ -159,13 +160,21 @@ static int take_snapshot(struct fr_genl_dump *d,
 	return 0;
 }
 
+/* A datagram under way. */
+struct taking {
+	struct fr_genl_dump *d;
+	const struct fr_genl_sink *sink;
+	void *cookie;
+	char *text;
+	size_t size;
+};
+
 /* NLMSG_DONE, or NLMSG_ERROR in its place: the dump is over. */
-static int take_done(struct fr_genl_dump *d, const struct nlmsghdr *nlh,
-		     const struct fr_genl_sink *sink, void *cookie, char *text,
-		     size_t size)
+static int take_done(const struct taking *t, const struct nlmsghdr *nlh)
 {
+	struct fr_genl_dump *d = t->d;
 	uint8_t cmd = d->cmd;
-	int err = fr_genl_message_error(nlh, text, size);
+	int err = fr_netlink_error(nlh, t->text, t->size);
 
 	/* An acknowledgement nobody asked for does not end a dump. */
 	if (!err && nlh->nlmsg_type == NLMSG_ERROR)
@@ -178,23 +187,23 @@ static int take_done(struct fr_genl_dump *d, const struct nlmsghdr *nlh,
 	if (d->phase != FLYREP_PHASE_END)
 		return -EPROTO;
 	/* Only now is it certain that nothing of the snapshot is missing. */
-	if (cmd == FLYREP_CMD_SNAPSHOT && sink->end)
-		sink->end(cookie, d->table, d->end_stamp);
+	if (cmd == FLYREP_CMD_SNAPSHOT && t->sink->end)
+		t->sink->end(t->cookie, d->table, d->end_stamp);
 	return 0;
 }
 
-static int take_message(struct fr_genl_dump *d, const struct nlmsghdr *nlh,
-			const struct fr_genl_sink *sink, void *cookie,
-			char *text, size_t size)
+static int take_message(const struct nlmsghdr *nlh, void *cookie)
 {
+	const struct taking *t = cookie;
+	struct fr_genl_dump *d = t->d;
 	struct fr_genl_attrs attrs;
 	uint8_t cmd;
 
 	if (nlh->nlmsg_type == d->family && !nlh->nlmsg_seq) {
 		if (fr_genl_message_attrs(nlh, &cmd, &attrs))
 			return -EPROTO;
-		if (cmd == FLYREP_CMD_WAKE && sink->wake)
-			sink->wake(cookie);
+		if (cmd == FLYREP_CMD_WAKE && t->sink->wake)
+			t->sink->wake(t->cookie);
 		return 0;
 	}
 	if (!d->cmd || nlh->nlmsg_seq != d->seq)
@@ -202,39 +211,24 @@ static int take_message(struct fr_genl_dump *d, const struct nlmsghdr *nlh,
 	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
 		d->is_interrupted = true;
 	if (nlh->nlmsg_type == NLMSG_DONE || nlh->nlmsg_type == NLMSG_ERROR)
-		return take_done(d, nlh, sink, cookie, text, size);
+		return take_done(t, nlh);
 	if (nlh->nlmsg_type != d->family)
 		return -EPROTO;
 	if (fr_genl_message_attrs(nlh, &cmd, &attrs) || cmd != d->cmd)
 		return -EPROTO;
 	if (cmd == FLYREP_CMD_DRAIN)
-		return take_drain(d, &attrs, sink, cookie);
-	return take_snapshot(d, &attrs, sink, cookie);
+		return take_drain(d, &attrs, t->sink, t->cookie);
+	return take_snapshot(d, &attrs, t->sink, t->cookie);
 }
 
 int fr_genl_dump_take(struct fr_genl_dump *d, const void *buf, size_t len,
 		      const struct fr_genl_sink *sink, void *cookie, char *text,
 		      size_t size)
 {
-	const uint8_t *pos = buf;
+	struct taking t = { d, sink, cookie, text, size };
 	int err;
 
 	text[0] = 0;
-	while (len) {
-		const struct nlmsghdr *nlh = (const struct nlmsghdr *)pos;
-		size_t step;
-
-		if (len < sizeof(*nlh) || nlh->nlmsg_len < sizeof(*nlh) ||
-		    nlh->nlmsg_len > len)
-			return -EPROTO;
-		err = take_message(d, nlh, sink, cookie, text, size);
-		if (err)
-			return err;
-		step = MNL_ALIGN(nlh->nlmsg_len);
-		if (step > len)
-			step = len;
-		pos += step;
-		len -= step;
-	}
-	return d->cmd != FLYREP_CMD_UNSPEC;
+	err = fr_netlink_messages(buf, len, take_message, &t);
+	return err ? err : d->cmd != FLYREP_CMD_UNSPEC;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * genl_message - taking netlink messages of the kernel apart; pure, no socket
+ * genl_message - taking messages of the module apart; pure, no socket
  */
 #ifndef FR_GENL_MESSAGE_H
 #define FR_GENL_MESSAGE_H
@@ -43,13 +43,5 @@ int fr_genl_message_u64(const struct fr_genl_attrs *attrs, enum flyrep_attr type
  * Return: 0; -EPROTO when it has another size.
  */
 int fr_genl_message_buckets(const struct fr_genl_attrs *attrs, const uint8_t **buckets);
-
-/**
- * fr_genl_message_error() - what NLMSG_ERROR or NLMSG_DONE says
- * @text: the kernel's extack message, cut to @size, or "" for none
- *
- * Return: 0 for success; -errno as the kernel gave it; -EPROTO when it is malformed.
- */
-int fr_genl_message_error(const struct nlmsghdr *nlh, char *text, size_t size);
 
 #endif

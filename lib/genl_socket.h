@@ -20,14 +20,8 @@ struct fr_genl {
 	bool has_wake; /* came in while a request waited for its answer */
 	struct fr_genl_dump dump;
 	char error[256];
-	char *in; /* FR_GENL_SOCKET_IN_LEN bytes */
+	char *in; /* FR_NETLINK_IN_LEN bytes */
 };
-
-/*
- * More than the 32 KiB up to which the kernel fills a dump's datagrams when the
- * reader's buffer allows, and more than any answer.
- */
-#define FR_GENL_SOCKET_IN_LEN 65536
 
 /* Opens the socket of a zeroed @g and resolves the family. -errno. */
 int fr_genl_socket_open(struct fr_genl *g);
@@ -45,20 +39,8 @@ int fr_genl_socket_fail(struct fr_genl *g, int err, const char *text);
 struct nlmsghdr *fr_genl_socket_message(struct fr_genl *g, void *buf, uint8_t cmd, uint16_t flags);
 
 /**
- * fr_genl_socket_send() - send one message
- * @tail: what follows @nlh and is already counted in its length, @n_tail of them, at most 2
- */
-int fr_genl_socket_send(struct fr_genl *g, const struct nlmsghdr *nlh, const struct iovec *tail,
-			size_t n_tail);
-
-/**
- * fr_genl_socket_receive() - one datagram of the kernel into g->in
- * Return: its length; -EAGAIN; -EMSGSIZE; -errno.
- */
-ssize_t fr_genl_socket_receive(struct fr_genl *g);
-
-/**
  * fr_genl_socket_request() - send a message that asks for an acknowledgement, await it
+ * @tail: what follows @nlh and is already counted in its length, @n_tail of them, at most 2
  * @on_reply: takes the message that comes before it; NULL: none is expected, and
  *	if there is one, none may be missing
  *

@@ -12,6 +12,7 @@
 
 #include "genl_dump.h"
 #include "genl_message.h"
+#include "netlink.h"
 #include "records.h"
 
 #define FAMILY 0x25

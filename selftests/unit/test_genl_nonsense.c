@@ -256,17 +256,17 @@ static void errors_are_read_with_and_without_the_request(void **state)
 	mnl_nlmsg_put_extra_header(nlh, 10);
 	mnl_attr_put_u32(nlh, NLMSGERR_ATTR_OFFS, 20);
 	mnl_attr_put_strz(nlh, NLMSGERR_ATTR_MSG, "bad record size");
-	assert_int_equal(fr_genl_message_error(nlh, text, sizeof(text)),
+	assert_int_equal(fr_netlink_error(nlh, text, sizeof(text)),
 			 -EINVAL);
 	assert_string_equal(text, "bad record size");
-	assert_int_equal(fr_genl_message_error(nlh, text, 4), -EINVAL);
+	assert_int_equal(fr_netlink_error(nlh, text, 4), -EINVAL);
 	assert_string_equal(text, "bad");
 
 	e->msg.nlmsg_len = 1000;
-	assert_int_equal(fr_genl_message_error(nlh, text, sizeof(text)),
+	assert_int_equal(fr_netlink_error(nlh, text, sizeof(text)),
 			 -EPROTO);
 	e->msg.nlmsg_len = 0;
-	assert_int_equal(fr_genl_message_error(nlh, text, sizeof(text)),
+	assert_int_equal(fr_netlink_error(nlh, text, sizeof(text)),
 			 -EPROTO);
 }
 
