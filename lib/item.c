@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <linux/netfilter.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,24 +76,31 @@ static const struct fr_item_field metric_fields[] = {
 	{ 0 },
 };
 
-/* What nf_tables keeps of an element; attributes are the kernel's own bytes. */
 static const struct fr_item_field nft_set_fields[] = {
-	{ "family", FR_ITEM_NUMBER, true, true },
-	{ "table", FR_ITEM_STRING, true, true },
-	{ "set", FR_ITEM_STRING, true, true },
-	{ "key", FR_ITEM_HEX, true, false },
-	{ "key_end", FR_ITEM_HEX, true, false },
-	{ "data", FR_ITEM_HEX, false, false },
-	{ "timeout", FR_ITEM_NUMBER, false, false },
-	{ "userdata", FR_ITEM_HEX, false, false },
-	{ "object", FR_ITEM_STRING, false, false },
-	{ "expressions", FR_ITEM_HEX, false, false },
+	[FR_ITEM_NFT_FAMILY] = { "family", FR_ITEM_FAMILY, true, true },
+	[FR_ITEM_NFT_TABLE] = { "table", FR_ITEM_STRING, true, true },
+	[FR_ITEM_NFT_SET] = { "set", FR_ITEM_STRING, true, true },
+	[FR_ITEM_NFT_KEY] = { "key", FR_ITEM_HEX, true, false },
+	[FR_ITEM_NFT_KEY_END] = { "key_end", FR_ITEM_HEX, true, false },
+	[FR_ITEM_NFT_DATA] = { "data", FR_ITEM_HEX, false, false },
+	[FR_ITEM_NFT_TIMEOUT] = { "timeout", FR_ITEM_NUMBER, false, false },
+	[FR_ITEM_NFT_USERDATA] = { "userdata", FR_ITEM_USERDATA, false, false },
+	[FR_ITEM_NFT_OBJECT] = { "object", FR_ITEM_STRING, false, false },
+	[FR_ITEM_NFT_EXPRESSIONS] = { "expressions", FR_ITEM_HEX, false, false },
 	{ 0 },
 };
 
 /* clang-format on */
 
 static_assert(N_OF(lease_fields) - 1 <= FR_ITEM_FIELDS_MAX, "too many fields");
+static_assert(N_OF(nft_set_fields) - 1 <= FR_ITEM_FIELDS_MAX, "too many fields");
+
+/* NFPROTO_* as nft calls them */
+static const char *const families[] = {
+	[NFPROTO_INET] = "inet",     [NFPROTO_IPV4] = "ip",
+	[NFPROTO_ARP] = "arp",	     [NFPROTO_NETDEV] = "netdev",
+	[NFPROTO_BRIDGE] = "bridge", [NFPROTO_IPV6] = "ip6",
+};
 
 static const struct {
 	const struct fr_table *row;
@@ -154,8 +162,7 @@ static bool is_row(const uint8_t *pos, size_t left)
 	return true;
 }
 
-/* UTF-8 as RFC 3629 has it, without NUL. */
-static bool is_text(const uint8_t *s, size_t len)
+bool fr_item_is_text(const uint8_t *s, size_t len)
 {
 	static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
 	size_t i, n, k;
@@ -193,12 +200,15 @@ static bool is_good(const struct fr_item_field *f, const uint8_t *field,
 		return !f->is_needed;
 	switch (f->type) {
 	case FR_ITEM_STRING:
-		return is_text(field, len);
+		return fr_item_is_text(field, len);
 	case FR_ITEM_NUMBER:
 	case FR_ITEM_TIME:
 		return len == 1 || (len <= 8 && field[0]);
 	case FR_ITEM_NET:
 		return is_net(field, len);
+	case FR_ITEM_FAMILY:
+		return len == 1 && field[0] < N_OF(families) &&
+		       families[field[0]];
 	default:
 		return true;
 	}
@@ -274,7 +284,7 @@ static int put_net(struct fr_writer *w, const char *text)
 
 static int put_text(struct fr_writer *w, const char *text)
 {
-	if (!is_text((const uint8_t *)text, strlen(text)))
+	if (!fr_item_is_text((const uint8_t *)text, strlen(text)))
 		return -EINVAL;
 	fr_put_bytes(w, text, strlen(text));
 	return 0;
@@ -286,6 +296,19 @@ static int put_bytes(struct fr_writer *w, const char *text)
 					  put_hex(w, text + 4);
 }
 
+static int put_family(struct fr_writer *w, const char *text)
+{
+	uint8_t i;
+
+	for (i = 0; i < N_OF(families); i++) {
+		if (!families[i] || strcmp(families[i], text))
+			continue;
+		fr_put_u8(w, i);
+		return 0;
+	}
+	return -EINVAL;
+}
+
 static int put_field(struct fr_writer *w, const struct fr_item_field *f,
 		     const char *text)
 {
@@ -294,11 +317,14 @@ static int put_field(struct fr_writer *w, const struct fr_item_field *f,
 	case FR_ITEM_TIME:
 		return put_number(w, text);
 	case FR_ITEM_HEX:
+	case FR_ITEM_USERDATA:
 		return put_hex(w, text);
 	case FR_ITEM_NET:
 		return put_net(w, text);
 	case FR_ITEM_BYTES:
 		return put_bytes(w, text);
+	case FR_ITEM_FAMILY:
+		return put_family(w, text);
 	default:
 		return put_text(w, text);
 	}
@@ -311,6 +337,8 @@ static const char *const flaws[] = {
 	[FR_ITEM_HEX] = "not bytes in hexadecimal, as in 00:1b:21:3c:4d:5e",
 	[FR_ITEM_NET] = "not an address or a prefix without host bits",
 	[FR_ITEM_BYTES] = "not text in UTF-8, or hex: and digits",
+	[FR_ITEM_FAMILY] = "not ip, ip6, inet, arp, bridge or netdev",
+	[FR_ITEM_USERDATA] = "not bytes in hexadecimal, as in 00:02:78:00",
 };
 
 static int refuse(char **why, const struct fr_item_field *f, const char *what)
@@ -347,6 +375,28 @@ static int put_row(struct fr_writer *w, const struct fr_item_field *fields,
 	return 0;
 }
 
+/* Key and value are there: what follows from their lengths. */
+static ssize_t finish(struct flyrep_item *it, uint8_t op)
+{
+	uint8_t *tail = (uint8_t *)(it + 1);
+	size_t len = (size_t)it->key_len + it->value_len;
+
+	it->rec.op = op;
+	it->rec.tail_len =
+		(uint16_t)FLYREP_ITEM_TAIL_LEN(it->key_len, it->value_len);
+	memset(tail + len, 0, it->rec.tail_len - len);
+	return (ssize_t)sizeof(*it) + it->rec.tail_len;
+}
+
+static void put_bytes_field(struct fr_writer *w,
+			    const struct fr_item_bytes *bytes)
+{
+	fr_put_be16(w, (uint16_t)bytes->len);
+	fr_put_bytes(w, bytes->pos, bytes->len);
+	if (bytes->len > UINT16_MAX)
+		w->bad = true;
+}
+
 ssize_t fr_item_make(void *rec, unsigned int table, uint8_t op,
 		     const char *const *texts, uint64_t expires_ms, char **why)
 {
@@ -372,12 +422,65 @@ ssize_t fr_item_make(void *rec, unsigned int table, uint8_t op,
 		it->value_len = (uint16_t)fr_writer_len(&w);
 		it->expires_ms = expires_ms;
 	}
-	it->rec.op = op;
-	it->rec.tail_len =
-		(uint16_t)FLYREP_ITEM_TAIL_LEN(it->key_len, it->value_len);
-	memset(tail + it->key_len + it->value_len, 0,
-	       (size_t)it->rec.tail_len - it->key_len - it->value_len);
-	return (ssize_t)sizeof(*it) + it->rec.tail_len;
+	return finish(it, op);
+}
+
+ssize_t fr_item_pack(void *rec, unsigned int table, uint8_t op,
+		     const struct fr_item_bytes *bytes, uint64_t expires_ms)
+{
+	const struct fr_item_field *f = fr_item_fields(table);
+	struct flyrep_item *it = rec;
+	uint8_t *key = (uint8_t *)(it + 1);
+	struct fr_writer w;
+
+	memset(it, 0, sizeof(*it));
+	fr_writer_init(&w, key, FLYREP_ITEM_KEY_MAX_LEN);
+	for (; f->name && f->is_key; f++, bytes++)
+		put_bytes_field(&w, bytes);
+	it->key_len = (uint16_t)fr_writer_len(&w);
+	if (w.bad)
+		return -EMSGSIZE;
+	if (op != FLYREP_OP_DELETE) {
+		fr_writer_init(&w, key + it->key_len,
+			       FLYREP_ITEM_VALUE_MAX_LEN);
+		for (; f->name; f++, bytes++)
+			put_bytes_field(&w, bytes);
+		it->value_len = (uint16_t)fr_writer_len(&w);
+		it->expires_ms = expires_ms;
+		if (w.bad)
+			return -EMSGSIZE;
+	}
+	return finish(it, op);
+}
+
+static bool unpack_row(struct fr_item_bytes *bytes,
+		       const struct fr_item_field *fields, bool is_key,
+		       const uint8_t *row, size_t row_len)
+{
+	struct row r = { row, row + row_len };
+
+	if (!is_row(row, row_len))
+		return false;
+	for (; fields->name; fields++, bytes++) {
+		if (fields->is_key != is_key)
+			continue;
+		if (!row_next(&r, &bytes->pos, &bytes->len))
+			*bytes = (struct fr_item_bytes){ row, 0 };
+	}
+	return true;
+}
+
+int fr_item_unpack(const void *rec, unsigned int table,
+		   struct fr_item_bytes *bytes)
+{
+	const struct fr_item_field *fields = fr_item_fields(table);
+	const struct flyrep_item *it = rec;
+
+	if ((size_t)it->key_len + it->value_len > it->rec.tail_len ||
+	    !unpack_row(bytes, fields, true, item_key(it), it->key_len) ||
+	    !unpack_row(bytes, fields, false, item_value(it), it->value_len))
+		return -EINVAL;
+	return 0;
 }
 
 /* --- the row ------------------------------------------------------------ */
@@ -477,6 +580,35 @@ static uint64_t item_digest(const void *rec,
 	fr_put_be16(&w, it->key_len);
 	fr_put_bytes(&w, item_key(it), len);
 	fr_put_be64(&w, it->expires_ms);
+	return fr_siphash(buf, fr_writer_len(&w), hash_key);
+}
+
+/*
+ * The same, but without the expressions, which packets change all the time, and with 0 for the end,
+ * which they put off.
+ */
+static uint64_t nft_set_digest(const void *rec,
+			       const struct fr_siphash_key *hash_key)
+{
+	const struct flyrep_item *it = rec;
+	const uint8_t *value = item_value(it), *end = value + it->value_len;
+	const uint8_t *before = end, *behind = end;
+	struct fr_item_bytes fields[FR_ITEM_FIELDS_MAX], *expressions;
+	uint8_t buf[2 + FLYREP_ITEM_KEY_MAX_LEN + FLYREP_ITEM_VALUE_MAX_LEN + 8];
+	struct fr_writer w;
+
+	expressions = &fields[FR_ITEM_NFT_EXPRESSIONS];
+	if (!fr_item_unpack(rec, FLYREP_TABLE_NFT_SET, fields) &&
+	    expressions->pos != value) {
+		before = expressions->pos - 2;
+		behind = expressions->pos + expressions->len;
+	}
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_put_be16(&w, it->key_len);
+	fr_put_bytes(&w, item_key(it), it->key_len);
+	fr_put_bytes(&w, value, (size_t)(before - value));
+	fr_put_bytes(&w, behind, (size_t)(end - behind));
+	fr_put_be64(&w, 0);
 	return fr_siphash(buf, fr_writer_len(&w), hash_key);
 }
 
@@ -615,15 +747,45 @@ static json_t *field_to_json(const struct fr_item_field *f,
 	case FR_ITEM_TIME:
 		return json_integer((json_int_t)get_number(field, len));
 	case FR_ITEM_HEX:
+	case FR_ITEM_USERDATA:
 		return hex_to_json("", field, len, ":");
+	case FR_ITEM_FAMILY:
+		return json_string(families[field[0]]);
 	case FR_ITEM_NET:
 		return net_to_json(field, len);
 	case FR_ITEM_BYTES:
-		if (!is_text(field, len))
+		if (!fr_item_is_text(field, len))
 			return hex_to_json("hex:", field, len, "");
 		/* fall through */
 	default:
 		return json_stringn((const char *)field, len);
+	}
+}
+
+/*
+ * What nft keeps with an element is a row of its own: type, length, value, each length one byte. Type 0
+ * is the comment, with a NUL behind it.
+ */
+static void comment_to_json(json_t *obj, const uint8_t *field, size_t len)
+{
+	struct fr_reader r;
+	const uint8_t *value;
+	uint8_t type, value_len;
+
+	fr_reader_init(&r, field, len);
+	while (fr_reader_left(&r)) {
+		type = fr_get_u8(&r);
+		value_len = fr_get_u8(&r);
+		value = fr_get_ref(&r, value_len);
+		if (!value)
+			return;
+		if (type || !value_len || value[value_len - 1] ||
+		    !fr_item_is_text(value, value_len - 1u))
+			continue;
+		json_object_set_new(obj, "comment",
+				    json_stringn((const char *)value,
+						 value_len - 1u));
+		return;
 	}
 }
 
@@ -644,9 +806,12 @@ static void row_to_json(json_t *obj, const struct fr_item_field *fields,
 			continue;
 		if (!row_next(&r, &field, &len))
 			return;
-		if (len)
-			json_object_set_new(obj, fields->name,
-					    field_to_json(fields, field, len));
+		if (!len)
+			continue;
+		json_object_set_new(obj, fields->name,
+				    field_to_json(fields, field, len));
+		if (fields->type == FR_ITEM_USERDATA)
+			comment_to_json(obj, field, len);
 	}
 }
 
@@ -682,7 +847,7 @@ static json_t *item_to_json(const struct fr_table *row, const void *rec)
 }
 
 /* One row: the functions that need to know which table it is, and the row itself */
-#define ROW(table, id_, name_)                                                 \
+#define ROW(table, id_, name_, digest_)                                             \
 	static int table##_check(const void *rec, const char **why)            \
 	{                                                                      \
 		return item_check(fr_##table##_table.id, rec, why);            \
@@ -713,16 +878,16 @@ static json_t *item_to_json(const struct fr_table *row, const void *rec)
 		.tail_max = FR_ITEM_ROOM - sizeof(struct flyrep_item),         \
 		.key = item_key_copy,                                          \
 		.from_key = table##_from_key,                                  \
-		.digest = item_digest,                                         \
+		.digest = digest_,                                             \
 		.check = table##_check,                                        \
 		.encode = table##_encode,                                      \
 		.decode = table##_decode,                                      \
 		.to_json = table##_to_json,                                    \
 	}
 
-ROW(lease, FLYREP_TABLE_LEASE, "lease");
-ROW(dns, FLYREP_TABLE_DNS, "dns");
-ROW(learning, FLYREP_TABLE_LEARNING, "learning");
-ROW(config, FLYREP_TABLE_CONFIG, "config");
-ROW(metric, FLYREP_TABLE_METRIC, "metric");
-ROW(nft_set, FLYREP_TABLE_NFT_SET, "nft_set");
+ROW(lease, FLYREP_TABLE_LEASE, "lease", item_digest);
+ROW(dns, FLYREP_TABLE_DNS, "dns", item_digest);
+ROW(learning, FLYREP_TABLE_LEARNING, "learning", item_digest);
+ROW(config, FLYREP_TABLE_CONFIG, "config", item_digest);
+ROW(metric, FLYREP_TABLE_METRIC, "metric", item_digest);
+ROW(nft_set, FLYREP_TABLE_NFT_SET, "nft_set", nft_set_digest);

@@ -25,6 +25,9 @@ extern const struct fr_table fr_lease_table, fr_dns_table, fr_learning_table,
  * @FR_ITEM_NET: an address of 4 or 16 bytes and the length of the prefix; as text
  *	"192.0.2.7" or "2001:db8::/56"
  * @FR_ITEM_BYTES: bytes; as text itself where it is UTF-8, else "hex:" and digits
+ * @FR_ITEM_FAMILY: one byte, NFPROTO_*; as text "inet"
+ * @FR_ITEM_USERDATA: bytes, what nft keeps of its own with an element; as text like HEX, and the
+ *	comment in it beside
  */
 enum fr_item_type {
 	FR_ITEM_STRING,
@@ -33,6 +36,8 @@ enum fr_item_type {
 	FR_ITEM_HEX,
 	FR_ITEM_NET,
 	FR_ITEM_BYTES,
+	FR_ITEM_FAMILY,
+	FR_ITEM_USERDATA,
 };
 
 /**
@@ -49,10 +54,27 @@ struct fr_item_field {
 	bool is_needed;
 };
 
+/* Whether bytes are UTF-8 as RFC 3629 has it, without NUL. */
+bool fr_item_is_text(const uint8_t *s, size_t len);
+
 /* The fields of a table of items, ending with one without a name; NULL: no such table. */
 const struct fr_item_field *fr_item_fields(unsigned int table);
 
 #define FR_ITEM_FIELDS_MAX 16
+
+/* The fields of FLYREP_TABLE_NFT_SET; attributes are the kernel's own bytes (lib/nft.h). */
+enum fr_item_nft_set {
+	FR_ITEM_NFT_FAMILY,
+	FR_ITEM_NFT_TABLE,
+	FR_ITEM_NFT_SET,
+	FR_ITEM_NFT_KEY,	/* empty: the catch-all element */
+	FR_ITEM_NFT_KEY_END,	/* of an interval; empty: none, or open to the top */
+	FR_ITEM_NFT_DATA,	/* what is in NFTA_SET_ELEM_DATA */
+	FR_ITEM_NFT_TIMEOUT,	/* ms; empty: the set's; 0: none, though the set has one */
+	FR_ITEM_NFT_USERDATA,
+	FR_ITEM_NFT_OBJECT,
+	FR_ITEM_NFT_EXPRESSIONS, /* what is in NFTA_SET_ELEM_EXPRESSIONS; not in the digest */
+};
 
 /* Room for any item */
 #define FR_ITEM_ROOM                                   \
@@ -73,5 +95,34 @@ const struct fr_item_field *fr_item_fields(unsigned int table);
  */
 ssize_t fr_item_make(void *rec, unsigned int table, uint8_t op,
 		     const char *const *texts, uint64_t expires_ms, char **why);
+
+/**
+ * struct fr_item_bytes - a field as it lies in a record
+ * @pos: its bytes, not NUL-terminated
+ * @len: how many; 0: it is empty, or the record does not have it
+ */
+struct fr_item_bytes {
+	const uint8_t *pos;
+	size_t len;
+};
+
+/**
+ * fr_item_pack() - a record from the bytes of its fields
+ * @rec: FR_ITEM_ROOM bytes, 8-byte aligned
+ * @fields: one for each field in their order
+ * Others as fr_item_make(); what the bytes are is the caller's business.
+ *
+ * Return: bytes written; -EMSGSIZE: they do not fit.
+ */
+ssize_t fr_item_pack(void *rec, unsigned int table, uint8_t op,
+		     const struct fr_item_bytes *fields, uint64_t expires_ms);
+
+/**
+ * fr_item_unpack() - the fields of a record, in place
+ * @fields: FR_ITEM_FIELDS_MAX of them, those beyond the table's are left alone
+ *
+ * Return: 0; -EINVAL: fr_table.check() would refuse how they are framed.
+ */
+int fr_item_unpack(const void *rec, unsigned int table, struct fr_item_bytes *fields);
 
 #endif

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Writing elements. A transaction of nf_tables is done as a whole or not at all, and the kernel says
+ * which of its messages it refuses: so one is sent, what was refused is mended or left out,
+ * and it is sent again until it goes through.
+ */
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "netlink.h"
+#include "nft_message.h"
+#include "nft_socket.h"
+
+/*
+ * An element is mended in so many rounds. After them whatever is refused is left out, so that each
+ * round has fewer records than the one before.
+ */
+#define PATIENT_ROUNDS 6
+
+/* What a message has besides the fields of its record, bytes */
+#define FRAME_LEN 160
+
+/**
+ * enum step - what is done about a record in the next transaction
+ * @STEP_DONE: nothing any more
+ * @STEP_ADD: it was not there
+ * @STEP_REPLACE: it was there: out and in again, as an older kernel keeps the time it had
+ * @STEP_DELETE: out
+ * @STEP_MAKE_ROOM: likewise, in the next it is added: a full set has no room for two
+ * @STEP_WAIT: nothing; in the next it is added, when others have gone
+ */
+enum step {
+	STEP_DONE,
+	STEP_ADD,
+	STEP_REPLACE,
+	STEP_DELETE,
+	STEP_MAKE_ROOM,
+	STEP_WAIT,
+};
+
+/**
+ * struct entry - a record on its way
+ * @step: enum step
+ * @n_clashes: how often another element was in the way
+ * @has_room: others had their chance to go
+ * @del_err: what its message in this round met with
+ * @add_err: likewise
+ */
+struct entry {
+	const struct flyrep_item *rec;
+	const struct fr_nft_set *set;
+	uint8_t step;
+	uint8_t n_clashes;
+	bool has_room;
+	int del_err;
+	int add_err;
+};
+
+#define SLOTS 4096 /* a power of two, well beyond twice the records of a transaction */
+
+/**
+ * struct apply - a call of fr_nft_apply()
+ * @seq: of the first entry's first message; each entry has two numbers
+ * @last_seq: of the message whose acknowledgement tells that the transaction is over
+ * @last_at: where it is in n->out
+ * @is_over: it has been acknowledged or refused
+ * @n_failed: messages that were refused
+ * @slot: number of an entry and 1, by the hash of its key; 0: free
+ */
+struct apply {
+	struct fr_nft *n;
+	const struct fr_nft_set *(*find)(void *cookie, uint8_t family,
+					 const char *table, const char *set);
+	void (*on_error)(void *cookie, const void *rec, int error);
+	void *cookie;
+	struct entry *entries;
+	size_t n_entries;
+	uint32_t seq;
+	uint32_t last_seq;
+	size_t last_at;
+	bool is_over;
+	size_t n_failed;
+	ssize_t n_applied;
+	char text[sizeof(((struct fr_nft *)0)->error)];
+	uint16_t slot[SLOTS];
+};
+
+static void refuse(struct apply *a, const struct flyrep_item *rec, int err)
+{
+	if (a->on_error)
+		a->on_error(a->cookie, rec, err);
+}
+
+static void finish(struct apply *a, struct entry *e, int err)
+{
+	e->step = STEP_DONE;
+	if (err)
+		refuse(a, e->rec, err);
+	else
+		a->n_applied++;
+}
+
+/* --- one transaction ---------------------------------------------------- */
+
+static size_t put_frame(struct apply *a, size_t at, uint16_t type, uint32_t seq)
+{
+	struct nlmsghdr *nlh = fr_nft_message_head(a->n->out + at, type, 0, seq,
+						   NFPROTO_UNSPEC);
+
+	return MNL_ALIGN(nlh->nlmsg_len);
+}
+
+static size_t put_message(struct apply *a, size_t at, uint16_t type,
+			  uint16_t flags, uint32_t seq, const struct entry *e,
+			  const struct fr_nft_elem *elem)
+{
+	a->last_seq = seq;
+	a->last_at = at;
+	return fr_nft_message_elem(a->n->out + at, type, flags, seq, e->set,
+				   elem);
+}
+
+/* The messages of an entry, at most two. */
+static size_t put_entry(struct apply *a, size_t at, struct entry *e,
+			uint64_t now_ms)
+{
+	uint32_t seq = a->seq + 2 * (uint32_t)(e - a->entries);
+	struct fr_nft_elem elem;
+	size_t len = 0;
+
+	if (fr_nft_elem_read(&elem, e->set, e->rec, false, now_ms) == -ETIME)
+		e->step = STEP_DELETE;
+	if (e->step != STEP_ADD)
+		len = put_message(a, at, NFT_MSG_DELSETELEM, 0, seq, e, &elem);
+	if (e->step == STEP_ADD || e->step == STEP_REPLACE)
+		len += put_message(a, at + len, NFT_MSG_NEWSETELEM,
+				   NLM_F_CREATE | NLM_F_EXCL, seq + 1, e,
+				   &elem);
+	return len;
+}
+
+/* Bytes of the whole transaction; 0: there is nothing to do in it. */
+static size_t put_all(struct apply *a)
+{
+	uint64_t now_ms = fr_nft_socket_now_ms();
+	struct entry *e = a->entries, *end = e + a->n_entries;
+	size_t begin, at;
+
+	a->seq = a->n->seq + 2;
+	a->n->seq += 2 * (uint32_t)a->n_entries + 2;
+	begin = put_frame(a, 0, NFNL_MSG_BATCH_BEGIN, a->seq - 1);
+	at = begin;
+	for (; e < end; e++) {
+		e->del_err = 0;
+		e->add_err = 0;
+		if (e->step != STEP_DONE && e->step != STEP_WAIT)
+			at += put_entry(a, at, e, now_ms);
+	}
+	if (at == begin)
+		return 0;
+	/* Without it the kernel would say nothing of a success. */
+	((struct nlmsghdr *)(a->n->out + a->last_at))->nlmsg_flags |= NLM_F_ACK;
+	return at + put_frame(a, at, NFNL_MSG_BATCH_END, a->n->seq);
+}
+
+static int take_answer(const struct nlmsghdr *nlh, void *cookie)
+{
+	struct apply *a = cookie;
+	uint32_t at = nlh->nlmsg_seq - a->seq;
+	char text[sizeof(a->text)];
+	struct entry *e;
+	int err;
+
+	if (nlh->nlmsg_type != NLMSG_ERROR)
+		return 0;
+	err = fr_netlink_error(nlh, text, sizeof(text));
+	if (nlh->nlmsg_seq == a->seq - 1 && err) {
+		memcpy(a->text, text, sizeof(text));
+		return err;
+	}
+	if (at / 2 >= a->n_entries)
+		return 0;
+	e = &a->entries[at / 2];
+	*(at % 2 ? &e->add_err : &e->del_err) = err;
+	if (err)
+		a->n_failed++;
+	a->is_over |= nlh->nlmsg_seq == a->last_seq;
+	return 0;
+}
+
+/* Sends it; 0: each entry knows what it met with, a->n_failed of them met with something. */
+static int transact(struct apply *a, size_t len)
+{
+	int64_t deadline_ms = fr_netlink_deadline_ms();
+	struct fr_nft *n = a->n;
+	ssize_t in_len;
+	int err;
+
+	a->n_failed = 0;
+	a->is_over = false;
+	a->text[0] = 0;
+	err = fr_nft_socket_send(n, len);
+	if (err)
+		return err;
+	/* What the kernel says of a message comes in their order; the last one has an answer in any case. */
+	while (!err && !a->is_over) {
+		in_len = fr_netlink_await(n->nl, n->in, deadline_ms);
+		err = in_len < 0 ? (int)in_len :
+				   fr_netlink_messages(n->in, (size_t)in_len,
+						       take_answer, a);
+	}
+	return err ? fr_nft_socket_fail(n, err, a->text) : 0;
+}
+
+/* --- what becomes of a record ------------------------------------------- */
+
+/* The transaction went through. */
+static void settle(struct apply *a, struct entry *e)
+{
+	if (e->step == STEP_DONE)
+		return;
+	if (e->step != STEP_WAIT && e->step != STEP_MAKE_ROOM) {
+		finish(a, e, 0);
+		return;
+	}
+	e->step = STEP_ADD;
+	e->has_room = true;
+}
+
+/* Nothing of the transaction was done; packets and clocks go on meanwhile. */
+static void mend(struct apply *a, struct entry *e, bool is_patient)
+{
+	bool is_absent = e->del_err == -ENOENT;
+	int err = e->add_err;
+
+	if (!e->del_err && !err)
+		return;
+	if (e->del_err && !is_absent) {
+		finish(a, e, e->del_err);
+	} else if (e->step == STEP_DELETE) {
+		finish(a, e, 0);
+	} else if (!is_patient && err) {
+		finish(a, e, err);
+	} else if (!err) {
+		e->step = STEP_ADD;
+	} else if (err == -EEXIST) {
+		/* The one that is in the way may be another, which overlaps. */
+		if (++e->n_clashes > 2)
+			finish(a, e, err);
+		else
+			e->step = is_absent ? STEP_ADD : STEP_REPLACE;
+	} else if (err == -ENFILE && !e->has_room) {
+		e->step = e->step == STEP_REPLACE && !is_absent ?
+				  STEP_MAKE_ROOM :
+				  STEP_WAIT;
+	} else {
+		finish(a, e, err);
+	}
+}
+
+/* What most of them were decides how the next ones are tried first. */
+static void learn(struct apply *a)
+{
+	size_t n_wrong = 0, n = 0, i;
+
+	for (i = 0; i < a->n_entries; i++) {
+		const struct entry *e = &a->entries[i];
+
+		if (e->step == STEP_ADD || e->step == STEP_REPLACE) {
+			n++;
+			n_wrong += e->step == STEP_ADD ?
+					   e->add_err == -EEXIST :
+					   e->del_err == -ENOENT;
+		}
+	}
+	if (2 * n_wrong > n)
+		a->n->is_add_first = !a->n->is_add_first;
+}
+
+/* All entries, to their end. -errno: some are not DONE. */
+static int run(struct apply *a)
+{
+	unsigned int round;
+	size_t len, i;
+	int err;
+
+	for (round = 0;; round++) {
+		bool is_idle = true;
+
+		for (i = 0; is_idle && i < a->n_entries; i++)
+			is_idle = a->entries[i].step == STEP_DONE;
+		if (is_idle)
+			return 0;
+		a->n_failed = 0;
+		len = put_all(a);
+		err = len ? transact(a, len) : 0;
+		if (err)
+			return err;
+		if (!round)
+			learn(a);
+		for (i = 0; i < a->n_entries; i++) {
+			if (a->n_failed)
+				mend(a, &a->entries[i], round < PATIENT_ROUNDS);
+			else
+				settle(a, &a->entries[i]);
+		}
+	}
+}
+
+/* --- a call ------------------------------------------------------------- */
+
+/* Why a record cannot be written, before the kernel is asked; else 0 and its set. */
+static int resolve(struct apply *a, const struct flyrep_item *rec,
+		   const struct fr_nft_set **set)
+{
+	struct fr_nft_name name;
+	struct fr_nft_elem elem;
+	const char *why;
+	int err;
+
+	if (fr_nft_set_table.check(rec, &why) ||
+	    fr_nft_record_name(rec, &name))
+		return -EINVAL;
+	*set = a->find(a->cookie, name.family, name.table, name.set);
+	if (!*set)
+		return -ENOENT;
+	if ((*set)->is_owned)
+		return -EPERM;
+	err = fr_nft_elem_read(&elem, *set, rec, false, 0);
+	return err == -ETIME ? 0 : err;
+}
+
+/* The entry that has the key of a record, or a new one. */
+static struct entry *entry_of(struct apply *a, const struct flyrep_item *rec)
+{
+	static const struct fr_siphash_key key;
+	size_t at = fr_siphash(rec + 1, rec->key_len, &key) % SLOTS;
+	struct entry *e;
+
+	for (; a->slot[at]; at = (at + 1) % SLOTS) {
+		e = &a->entries[a->slot[at] - 1];
+		if (e->rec->key_len == rec->key_len &&
+		    !memcmp(e->rec + 1, rec + 1, rec->key_len))
+			return e;
+	}
+	a->slot[at] = (uint16_t)++a->n_entries;
+	return &a->entries[a->n_entries - 1];
+}
+
+static void take(struct apply *a, const struct flyrep_item *rec)
+{
+	const struct fr_nft_set *set;
+	struct entry *e;
+	int err = resolve(a, rec, &set);
+
+	if (err) {
+		refuse(a, rec, err);
+		return;
+	}
+	e = entry_of(a, rec);
+	/* An earlier record of the key has come to nothing, as it should. */
+	if (e->rec)
+		a->n_applied++;
+	e->rec = rec;
+	e->set = set;
+	e->step = rec->rec.op == FLYREP_OP_DELETE ? STEP_DELETE :
+		  a->n->is_add_first		  ? STEP_ADD :
+						    STEP_REPLACE;
+}
+
+static size_t at_most(size_t v, size_t max)
+{
+	return v < max ? v : max;
+}
+
+/* As many records as fit into a transaction. */
+static size_t take_some(struct apply *a, const struct flyrep_item **rec,
+			size_t n_recs)
+{
+	size_t room = a->n->out_len - 2 * FRAME_LEN, need, i;
+
+	memset(a->slot, 0, sizeof(a->slot));
+	memset(a->entries, 0, a->n_entries * sizeof(*a->entries));
+	a->n_entries = 0;
+	for (i = 0; i < at_most(n_recs, a->n->n_apply_max); i++) {
+		need = 2 * ((size_t)(*rec)->rec.tail_len + FRAME_LEN);
+		/* A single one fits, or is refused before it is put anywhere. */
+		if (i && need > room)
+			break;
+		room -= at_most(need, room);
+		take(a, *rec);
+		*rec = fr_record_next(&fr_nft_set_table, *rec);
+	}
+	return i;
+}
+
+/* It has failed as a whole: all that is not done, and the @n_recs that were not tried. */
+static void refuse_all(struct apply *a, const struct flyrep_item *rec,
+		       size_t n_recs, int err)
+{
+	size_t i;
+
+	for (i = 0; i < a->n_entries; i++)
+		if (a->entries[i].step != STEP_DONE)
+			refuse(a, a->entries[i].rec, err);
+	for (; n_recs; n_recs--, rec = fr_record_next(&fr_nft_set_table, rec))
+		refuse(a, rec, err);
+}
+
+ssize_t fr_nft_apply(struct fr_nft *n, const void *recs, size_t n_recs,
+		     const struct fr_nft_set *(*find)(void *cookie,
+						      uint8_t family,
+						      const char *table,
+						      const char *set),
+		     void (*on_error)(void *cookie, const void *rec, int error),
+		     void *cookie)
+{
+	struct apply a = {
+		.n = n, .find = find, .on_error = on_error, .cookie = cookie
+	};
+	const struct flyrep_item *rec = recs;
+	int err;
+
+	a.entries = calloc(at_most(n_recs, n->n_apply_max) + 1,
+			   sizeof(*a.entries));
+	err = a.entries ? fr_nft_socket_begin(n) : -ENOMEM;
+	if (err) {
+		fr_nft_socket_fail(n, err, n->dump.is_running ? n->error : NULL);
+		refuse_all(&a, rec, n_recs, err);
+	}
+	while (!err && n_recs) {
+		n_recs -= take_some(&a, &rec, n_recs);
+		err = run(&a);
+		if (err)
+			refuse_all(&a, rec, n_recs, err);
+	}
+	free(a.entries);
+	return err ? err : a.n_applied;
+}
