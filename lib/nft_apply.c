@@ -229,6 +229,29 @@ static void settle(struct apply *a, struct entry *e)
 	e->has_room = true;
 }
 
+static bool is_interval(const struct entry *e)
+{
+	return e->set->flags & NFT_SET_INTERVAL;
+}
+
+/* An element is in the way. */
+static void mend_clash(struct apply *a, struct entry *e, bool is_absent)
+{
+	/* Another one, which overlaps. */
+	if (is_interval(e) && ++e->n_clashes > 2)
+		finish(a, e, -EEXIST);
+	else if (is_absent)
+		e->step = STEP_ADD;
+	/*
+	 * A packet that comes between out and in adds a second one with the same key, as it sees neither: they
+	 * have to go one by one.
+	 */
+	else if (e->step == STEP_REPLACE && !is_interval(e))
+		e->step = STEP_MAKE_ROOM;
+	else
+		e->step = STEP_REPLACE;
+}
+
 /* Nothing of the transaction was done; packets and clocks go on meanwhile. */
 static void mend(struct apply *a, struct entry *e, bool is_patient)
 {
@@ -242,15 +265,12 @@ static void mend(struct apply *a, struct entry *e, bool is_patient)
 	} else if (e->step == STEP_DELETE) {
 		finish(a, e, 0);
 	} else if (!is_patient && err) {
-		finish(a, e, err);
+		/* It is there by what packets do, faster than we: as good. */
+		finish(a, e, err == -EEXIST && !is_interval(e) ? 0 : err);
 	} else if (!err) {
 		e->step = STEP_ADD;
 	} else if (err == -EEXIST) {
-		/* The one that is in the way may be another, which overlaps. */
-		if (++e->n_clashes > 2)
-			finish(a, e, err);
-		else
-			e->step = is_absent ? STEP_ADD : STEP_REPLACE;
+		mend_clash(a, e, is_absent);
 	} else if (err == -ENFILE && !e->has_room) {
 		e->step = e->step == STEP_REPLACE && !is_absent ?
 				  STEP_MAKE_ROOM :
