@@ -16,6 +16,7 @@
 
 #include "item.h"
 #include "nft.h"
+#include "nft_message.h"
 
 /* A set of each kind, as far as nft has words for it. */
 #define KINDS(elements)                                                                  \
@@ -912,6 +913,82 @@ TEST_F_TIMEOUT(nft, interrupted, 120)
 	EXPECT_EQ(-ENOENT, rc);
 	EXPECT_EQ(-ENOENT, node_dump(&self->a, node_set(&self->a, "hash"), &seen));
 	free(seen.bytes);
+}
+
+/*
+ * What the kernel says of a set, as the unit test and the fuzzer take it: what it is (2: a dump of
+ * elements), flags, length of key and of data, 1 for verdicts and 2 for a timeout, then the datagrams
+ * each behind its length (16 bits, little endian).
+ */
+static int record(const struct fr_nft_set *set, const char *path, struct recs *r)
+{
+	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER), rc;
+	uint8_t in[65536], out[512] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = fr_nft_message_head(out, FR_NFT_TYPE(NFT_MSG_GETSETELEM), NLM_F_DUMP, 77,
+						   set->family);
+	struct fr_nft_dump d = { 0 };
+	FILE *f = fopen(path, "we");
+	char text[64];
+	ssize_t len;
+
+	if (!f || fd < 0 || fr_nft_dump_begin(&d, set, 77))
+		return -1;
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, set->table);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set->name);
+	sendto(fd, out, nlh->nlmsg_len, 0, (const void *)&kernel, sizeof(kernel));
+	fprintf(f, "%c%c%c%c%c", 2, (int)set->flags, (int)set->key_len, (int)set->data_len,
+		(set->data_type == NFT_DATA_VERDICT) | (set->timeout_ms ? 2 : 0));
+	do {
+		len = recv(fd, in, sizeof(in), 0);
+		fprintf(f, "%c%c", (int)len & 0xff, (int)len >> 8);
+		fwrite(in, 1, (size_t)len, f);
+		rc = fr_nft_dump_take(&d, in, (size_t)len, now_ms(), on_recs, r, text, sizeof(text));
+	} while (rc == 1);
+	fr_nft_dump_free(&d);
+	close(fd);
+	return fclose(f) ?: rc;
+}
+
+/* The seeds of the fuzzer are what a kernel says. RECORD=DIR writes them anew. */
+TEST_F_TIMEOUT(nft, recorded, 120)
+{
+	static const struct {
+		const char *name, *is;
+	} kinds[] = {
+		{ "hash", "set s { type ipv4_addr; elements = { 192.0.2.1, 192.0.2.2 comment \"two\" }; }" },
+		{ "fresh", "set s { type ipv4_addr; flags dynamic,timeout; timeout 1h; counter; "
+			   "elements = { 192.0.2.1, 192.0.2.2 timeout 5m expires 4m }; }" },
+		{ "two", "set s { type ipv4_addr; counter; quota 500 bytes; elements = { 192.0.2.9 }; }" },
+		{ "intervals", "set s { type ipv4_addr; flags interval; "
+			       "elements = { 10.0.0.0/8, 11.0.0.0/8, 192.0.2.7, 240.0.0.0/4 }; }" },
+		{ "verdicts", "map s { type ipv4_addr . inet_service : verdict; flags interval; "
+			      "elements = { 10.0.0.1-10.0.0.9 . 1-1024 : jump x, 192.0.2.1 . 22 : drop }; }" },
+		{ "objects", "map s { type ipv4_addr : counter; elements = { 192.0.2.1 : \"c\" }; }" },
+		{ "values", "map s { type inet_service : ipv6_addr; flags timeout; "
+			    "elements = { 80 timeout 1h : 2001:db8::1, * : :: }; }" },
+	};
+	const char *dir = getenv("RECORD") ?: "/tmp";
+	const struct fr_nft_set *set;
+	struct recs recorded = { 0 };
+	char path[256];
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		ASSERT_EQ(0, node_rules(&self->a, "flush ruleset\ntable inet kt {\n counter c { }\n"
+					" chain x { }\n %s\n}\n", kinds[i].is));
+		ASSERT_EQ(0, node_look(&self->a));
+		set = node_set(&self->a, "s");
+		recs_reset(&recorded);
+		recs_reset(&self->recs);
+		snprintf(path, sizeof(path), "%s/%s", dir, kinds[i].name);
+		ASSERT_EQ(0, record(set, path, &recorded));
+		ASSERT_EQ(0, node_dump(&self->a, set, &self->recs));
+		EXPECT_LT(0, recorded.n);
+		EXPECT_EQ(self->recs.n, recorded.n);
+		EXPECT_EQ(digest(&self->recs), digest(&recorded));
+	}
+	free(recorded.bytes);
 }
 
 /* What each costs, when the guest counts instructions as nanoseconds. */
