@@ -75,7 +75,7 @@ static const struct fr_item_field metric_fields[] = {
 
 static const struct fr_item_field nft_set_fields[] = {
 	[FR_ITEM_NFT_FAMILY] = { "family", FR_ITEM_FAMILY, true, true },
-	[FR_ITEM_NFT_TABLE] = { "table", FR_ITEM_STRING, true, true },
+	[FR_ITEM_NFT_TABLE] = { "nft_table", FR_ITEM_STRING, true, true },
 	[FR_ITEM_NFT_SET] = { "set", FR_ITEM_STRING, true, true },
 	[FR_ITEM_NFT_KEY] = { "key", FR_ITEM_HEX, true, false },
 	[FR_ITEM_NFT_KEY_END] = { "key_end", FR_ITEM_HEX, true, false },

@@ -285,6 +285,125 @@ static void nonsense_is_shown(void **state)
 	}
 }
 
+/* Of an element of an nft set packets change expressions and end: neither is a difference. */
+static void an_element_is_more_than_its_counters(void **state)
+{
+	static const char *const an_element[FR_ITEM_FIELDS_MAX] = {
+		"ip6", "fw", "seen", "0a000001", NULL, NULL, "60000", "0004" "74776f00", NULL, "2c000100",
+	};
+	const char *other[FR_ITEM_FIELDS_MAX];
+	struct flyrep_item *rec = make(FLYREP_TABLE_NFT_SET, FLYREP_OP_UPDATE, an_element, 42000);
+	uint64_t digest = fr_nft_set_table.digest(rec, &hash_key);
+	json_t *got = fr_nft_set_table.to_json(rec);
+	void *changed;
+	char *why;
+	size_t i;
+
+	(void)state;
+	assert_string_equal(json_string_value(json_object_get(got, "table")), "nft_set");
+	assert_string_equal(json_string_value(json_object_get(got, "family")), "ip6");
+	assert_string_equal(json_string_value(json_object_get(got, "nft_table")), "fw");
+	assert_string_equal(json_string_value(json_object_get(got, "comment")), "two");
+	assert_string_equal(json_string_value(json_object_get(got, "userdata")), "00:04:74:77:6f:00");
+	assert_null(json_object_get(got, "key_end"));
+	json_decref(got);
+
+	rec->expires_ms = 0;
+	assert_int_equal(fr_nft_set_table.digest(rec, &hash_key), digest);
+	for (i = 0; i < 10; i++) {
+		memcpy(other, an_element, sizeof(other));
+		other[i] = i ? "5a" : "inet";
+		if (i == FR_ITEM_NFT_TIMEOUT)
+			other[i] = "0";
+		changed = make(FLYREP_TABLE_NFT_SET, FLYREP_OP_UPDATE, other, 42000);
+		if (i == FR_ITEM_NFT_EXPRESSIONS)
+			assert_int_equal(fr_nft_set_table.digest(changed, &hash_key), digest);
+		else
+			assert_int_not_equal(fr_nft_set_table.digest(changed, &hash_key), digest);
+		free(changed);
+	}
+
+	memcpy(other, an_element, sizeof(other));
+	other[0] = "ipx";
+	assert_int_equal(fr_item_make(rec, FLYREP_TABLE_NFT_SET, FLYREP_OP_UPDATE, other, 0, &why), -EINVAL);
+	assert_string_equal(why, "family: not ip, ip6, inet, arp, bridge or netdev");
+	free(why);
+	free(rec);
+}
+
+/* What nft keeps with an element may be anything: a comment is shown if there is one. */
+static void a_comment_is_looked_for(void **state)
+{
+	static const struct {
+		const char *userdata, *comment;
+	} want[] = {
+		{ "0002" "7800", "x" },
+		{ "01040100000000027900", "y" },
+		{ "0001" "00", "" },
+		{ "0002" "78", NULL },
+		{ "0002" "7879", NULL },
+		{ "0002" "ff00", NULL },
+		{ "00", NULL },
+		{ "0000", NULL },
+		{ "0104010000000000", NULL },
+	};
+	const char *texts[FR_ITEM_FIELDS_MAX] = { "ip", "t", "s", "01" };
+	const char *comment;
+	json_t *got;
+	void *rec;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N_OF(want); i++) {
+		texts[FR_ITEM_NFT_USERDATA] = want[i].userdata;
+		rec = make(FLYREP_TABLE_NFT_SET, FLYREP_OP_UPDATE, texts, 0);
+		got = fr_nft_set_table.to_json(rec);
+		comment = json_string_value(json_object_get(got, "comment"));
+		assert_int_equal(!comment, !want[i].comment);
+		if (comment)
+			assert_string_equal(comment, want[i].comment);
+		json_decref(got);
+		free(rec);
+	}
+}
+
+/* Bytes of fields, in and out. */
+static void fields_are_packed_and_unpacked(void **state)
+{
+	static const uint8_t bytes[FLYREP_ITEM_VALUE_MAX_LEN] = { 7 };
+	struct fr_item_bytes in[FR_ITEM_FIELDS_MAX] = { { bytes, 1 }, { bytes, 3 }, { bytes, 0 } };
+	struct fr_item_bytes out[FR_ITEM_FIELDS_MAX];
+	uint64_t room[FR_ITEM_ROOM / 8 + 1];
+	struct flyrep_item *rec = (void *)room;
+	size_t i;
+
+	(void)state;
+	for (i = 3; i < FR_ITEM_FIELDS_MAX; i++)
+		in[i] = (struct fr_item_bytes){ bytes, i };
+	assert_true(fr_item_pack(room, FLYREP_TABLE_NFT_SET, FLYREP_OP_UPDATE, in, 9) > 0);
+	assert_int_equal(rec->expires_ms, 9);
+	assert_int_equal(fr_item_unpack(room, FLYREP_TABLE_NFT_SET, out), 0);
+	for (i = 0; i < 10; i++) {
+		assert_int_equal(out[i].len, in[i].len);
+		assert_memory_equal(out[i].pos, bytes, in[i].len);
+	}
+	/* A delete has no value: its fields are empty. */
+	assert_true(fr_item_pack(room, FLYREP_TABLE_NFT_SET, FLYREP_OP_DELETE, in, 9) > 0);
+	assert_int_equal(rec->value_len, 0);
+	assert_int_equal(rec->expires_ms, 0);
+	assert_int_equal(fr_item_unpack(room, FLYREP_TABLE_NFT_SET, out), 0);
+	assert_int_equal(out[FR_ITEM_NFT_KEY].len, 3);
+	assert_int_equal(out[FR_ITEM_NFT_DATA].len, 0);
+	rec->key_len--;
+	assert_int_equal(fr_item_unpack(room, FLYREP_TABLE_NFT_SET, out), -EINVAL);
+
+	in[FR_ITEM_NFT_KEY].len = FLYREP_ITEM_KEY_MAX_LEN;
+	assert_int_equal(fr_item_pack(room, FLYREP_TABLE_NFT_SET, FLYREP_OP_DELETE, in, 0), -EMSGSIZE);
+	in[FR_ITEM_NFT_KEY].len = 0;
+	in[FR_ITEM_NFT_DATA].len = sizeof(bytes);
+	assert_int_equal(fr_item_pack(room, FLYREP_TABLE_NFT_SET, FLYREP_OP_UPDATE, in, 0), -EMSGSIZE);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -296,6 +415,9 @@ int main(void)
 		cmocka_unit_test(a_batch_travels),
 		cmocka_unit_test(values_of_other_versions_are_fine),
 		cmocka_unit_test(nonsense_is_shown),
+		cmocka_unit_test(an_element_is_more_than_its_counters),
+		cmocka_unit_test(a_comment_is_looked_for),
+		cmocka_unit_test(fields_are_packed_and_unpacked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
