@@ -92,7 +92,6 @@ static const struct fr_item_field nft_set_fields[] = {
 static_assert(N_OF(lease_fields) - 1 <= FR_ITEM_FIELDS_MAX, "too many fields");
 static_assert(N_OF(nft_set_fields) - 1 <= FR_ITEM_FIELDS_MAX, "too many fields");
 
-
 static const struct {
 	const struct fr_table *row;
 	const struct fr_item_field *fields;

@@ -13,14 +13,12 @@
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* clang-format off */
 /* NFPROTO_* as nft calls them */
 static const char *const families[] = {
 	[NFPROTO_INET] = "inet",     [NFPROTO_IPV4] = "ip",
 	[NFPROTO_ARP] = "arp",	     [NFPROTO_NETDEV] = "netdev",
 	[NFPROTO_BRIDGE] = "bridge", [NFPROTO_IPV6] = "ip6",
 };
-/* clang-format on */
 
 bool fr_item_is_text(const uint8_t *s, size_t len)
 {
@@ -263,8 +261,8 @@ static json_t *field_to_json(const struct fr_item_field *f,
 }
 
 /*
- * What nft keeps with an element is a row of its own: type, length, value, each length one byte. Type 0
- * is the comment, with a NUL behind it.
+ * What nft keeps with an element is a row of its own: type and length, a byte each, and value.
+ * Type 0 is the comment, with a NUL behind it.
  */
 static void comment_to_json(json_t *obj, const uint8_t *field, size_t len)
 {

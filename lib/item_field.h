@@ -10,13 +10,13 @@
 /* Whether bytes, none of them too, are what a field may hold. */
 bool fr_item_field_is_good(const struct fr_item_field *f, const uint8_t *field, size_t len);
 
-/* Appends the bytes that a text stands for. 0; -EINVAL: it stands for none, fr_item_field_flaw(). */
+/* Appends the bytes that a text stands for. 0; -EINVAL: for none, see fr_item_field_flaw(). */
 int fr_item_field_put(struct fr_writer *w, const struct fr_item_field *f, const char *text);
 
 /* What a text is not that was refused, static. */
 const char *fr_item_field_flaw(const struct fr_item_field *f);
 
-/* Says a field, which is not empty, under its name in an object. What is not good is said in hex. */
+/* Says a field that is not empty under its name in an object; in hex if it is not good. */
 void fr_item_field_to_json(json_t *obj, const struct fr_item_field *f, const uint8_t *field,
 			   size_t len);
 

@@ -217,7 +217,7 @@ int fr_netlink_error(const struct nlmsghdr *nlh, char *text, size_t size)
 	}
 	if ((nlh->nlmsg_flags & NLM_F_ACK_TLVS) && nlh->nlmsg_len > at &&
 	    fr_netlink_attrs((const uint8_t *)nlh + at, nlh->nlmsg_len - at,
-		       attr_text, &out))
+			     attr_text, &out))
 		return -EPROTO;
 	return err;
 }

@@ -61,8 +61,8 @@ int fr_netlink_messages(const void *buf, size_t len,
  * As mnl_attr_for_each(), which stops quietly at an attribute that does not fit: here that
  * is -EPROTO. @fn and what is returned are as above.
  */
-int fr_netlink_attrs(const void *pos, size_t len, int (*fn)(const struct nlattr *attr, void *cookie),
-		     void *cookie);
+int fr_netlink_attrs(const void *buf, size_t len,
+		     int (*fn)(const struct nlattr *attr, void *cookie), void *cookie);
 
 /**
  * fr_netlink_error() - what NLMSG_ERROR or NLMSG_DONE says

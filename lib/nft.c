@@ -240,8 +240,8 @@ static int list_ask(struct list *l, uint16_t type)
 	l->is_done = false;
 	fr_nft_message_head(n->out, FR_NFT_TYPE(type), NLM_F_DUMP, l->seq,
 			    NFPROTO_UNSPEC);
-	err = fr_nft_socket_send(
-		n, ((const struct nlmsghdr *)n->out)->nlmsg_len);
+	err = fr_nft_socket_send(n,
+				 ((const struct nlmsghdr *)n->out)->nlmsg_len);
 	while (!err && !l->is_done) {
 		len = fr_netlink_await(n->nl, n->in, deadline_ms);
 		err = len < 0 ? (int)len :
@@ -317,8 +317,8 @@ struct get {
 	struct fr_nft *n;
 	const struct fr_nft_set *set;
 	const void *rec; /* that is answered next */
-	size_t i;	 /* its number */
-	uint32_t seq;	 /* its request */
+	size_t i; /* its number */
+	uint32_t seq; /* its request */
 	uint64_t now_ms;
 	void (*fn)(void *cookie, size_t i, const void *rec);
 	void *cookie;
@@ -337,20 +337,17 @@ static void get_answer(struct get *g, const void *rec)
 /* A range is found by any key within: it counts only if it is the one that was asked for. */
 static int get_elem(struct fr_nft_elem *e, void *cookie)
 {
-	const struct flyrep_item *asked, *found;
 	struct get *g = cookie;
+	const struct flyrep_item *asked = g->rec, *found = (const void *)g->found;
+	bool is_it;
 	ssize_t len;
 
 	len = fr_nft_elem_record(g->found, g->set, e, g->now_ms);
 	if (len < 0)
 		return (int)len;
-	asked = g->rec;
-	found = (const struct flyrep_item *)g->found;
-	get_answer(g, asked->key_len == found->key_len &&
-				      !memcmp(asked + 1, found + 1,
-					      found->key_len) ?
-			      found :
-			      NULL);
+	is_it = asked->key_len == found->key_len &&
+		!memcmp(asked + 1, found + 1, found->key_len);
+	get_answer(g, is_it ? found : NULL);
 	return 0;
 }
 
@@ -430,8 +427,9 @@ int fr_nft_get(struct fr_nft *n, const struct fr_nft_set *set, const void *recs,
 	int err;
 
 	if (fr_nft_set_is_paired(set))
-		return fr_nft_socket_fail(n, -EOPNOTSUPP,
-					  "a set of intervals is not read by key");
+		return fr_nft_socket_fail(
+			n, -EOPNOTSUPP,
+			"a set of intervals is not read by key");
 	err = fr_nft_socket_begin(n);
 	while (!err && g.i < n_recs)
 		err = get_some(&g, n_recs - g.i);

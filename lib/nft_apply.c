@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Writing elements. A transaction of nf_tables is done as a whole or not at all, and the kernel says
- * which of its messages it refuses: so one is sent, what was refused is mended or left out,
+ * Writing elements. A transaction of nf_tables is done as a whole or not at all, and the kernel
+ * says which of its messages it refuses: so one is sent, what was refused is mended or left out,
  * and it is sent again until it goes through.
  */
 #include <errno.h>
@@ -58,7 +58,8 @@ struct entry {
 	int add_err;
 };
 
-#define SLOTS 4096 /* a power of two, well beyond twice the records of a transaction */
+#define SLOTS \
+	4096 /* a power of two, well beyond twice the records of a transaction */
 
 /**
  * struct apply - a call of fr_nft_apply()
@@ -204,7 +205,7 @@ static int transact(struct apply *a, size_t len)
 	err = fr_nft_socket_send(n, len);
 	if (err)
 		return err;
-	/* What the kernel says of a message comes in their order; the last one has an answer in any case. */
+	/* What the kernel says comes in the order of the messages, and of the last in any case. */
 	while (!err && !a->is_over) {
 		in_len = fr_netlink_await(n->nl, n->in, deadline_ms);
 		err = in_len < 0 ? (int)in_len :
@@ -243,8 +244,8 @@ static void mend_clash(struct apply *a, struct entry *e, bool is_absent)
 	else if (is_absent)
 		e->step = STEP_ADD;
 	/*
-	 * A packet that comes between out and in adds a second one with the same key, as it sees neither: they
-	 * have to go one by one.
+	 * A packet that comes between out and in sees neither, and adds a second one with the
+	 * same key: they have to go one by one.
 	 */
 	else if (e->step == STEP_REPLACE && !is_interval(e))
 		e->step = STEP_MAKE_ROOM;
@@ -290,9 +291,8 @@ static void learn(struct apply *a)
 
 		if (e->step == STEP_ADD || e->step == STEP_REPLACE) {
 			n++;
-			n_wrong += e->step == STEP_ADD ?
-					   e->add_err == -EEXIST :
-					   e->del_err == -ENOENT;
+			n_wrong += e->step == STEP_ADD ? e->add_err == -EEXIST :
+							 e->del_err == -ENOENT;
 		}
 	}
 	if (2 * n_wrong > n)
@@ -340,8 +340,7 @@ static int resolve(struct apply *a, const struct flyrep_item *rec,
 	const char *why;
 	int err;
 
-	if (fr_nft_set_table.check(rec, &why) ||
-	    fr_nft_record_name(rec, &name))
+	if (fr_nft_set_table.check(rec, &why) || fr_nft_record_name(rec, &name))
 		return -EINVAL;
 	*set = a->find(a->cookie, name.family, name.table, name.set);
 	if (!*set)
@@ -365,7 +364,8 @@ static struct entry *entry_of(struct apply *a, const struct flyrep_item *rec)
 		    !memcmp(e->rec + 1, rec + 1, rec->key_len))
 			return e;
 	}
-	a->slot[at] = (uint16_t)++a->n_entries;
+	a->n_entries++;
+	a->slot[at] = (uint16_t)a->n_entries;
 	return &a->entries[a->n_entries - 1];
 }
 
@@ -443,11 +443,12 @@ ssize_t fr_nft_apply(struct fr_nft *n, const void *recs, size_t n_recs,
 	const struct flyrep_item *rec = recs;
 	int err;
 
-	a.entries = calloc(at_most(n_recs, n->n_apply_max) + 1,
-			   sizeof(*a.entries));
+	a.entries =
+		calloc(at_most(n_recs, n->n_apply_max) + 1, sizeof(*a.entries));
 	err = a.entries ? fr_nft_socket_begin(n) : -ENOMEM;
 	if (err) {
-		fr_nft_socket_fail(n, err, n->dump.is_running ? n->error : NULL);
+		fr_nft_socket_fail(n, err,
+				   n->dump.is_running ? n->error : NULL);
 		refuse_all(&a, rec, n_recs, err);
 	}
 	while (!err && n_recs) {

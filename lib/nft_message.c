@@ -171,8 +171,7 @@ int fr_nft_message_set(const struct nlmsghdr *nlh, struct fr_nft_set *set)
 	if (message_attrs(nlh, &attrs))
 		return -EPROTO;
 	a = attrs.by_type;
-	if (!a[NFTA_SET_KEY_LEN] ||
-	    get_u64(a[NFTA_SET_HANDLE], &set->handle) ||
+	if (!a[NFTA_SET_KEY_LEN] || get_u64(a[NFTA_SET_HANDLE], &set->handle) ||
 	    get_u32(a[NFTA_SET_FLAGS], &set->flags) ||
 	    get_u32(a[NFTA_SET_KEY_TYPE], &set->key_type) ||
 	    get_u32(a[NFTA_SET_KEY_LEN], &set->key_len) ||
@@ -218,14 +217,15 @@ static bool is_data_fitting(const struct fr_nft_set *set,
 }
 
 /* Whether what an element says can be of a set of this kind. */
-static bool is_fitting(const struct fr_nft_set *set, const struct fr_nft_elem *e)
+static bool is_fitting(const struct fr_nft_set *set,
+		       const struct fr_nft_elem *e)
 {
 	if (!is_key_fitting(set, e))
 		return false;
 	if (e->is_end)
 		return fr_nft_set_is_paired(set) && e->key.len;
-	if ((e->data.len != 0) != !!(set->flags & NFT_SET_MAP) ||
-	    (e->object.len != 0) != !!(set->flags & NFT_SET_OBJECT) ||
+	if (!e->data.len != !(set->flags & NFT_SET_MAP) ||
+	    !e->object.len != !(set->flags & NFT_SET_OBJECT) ||
 	    (e->data.len && !is_data_fitting(set, &e->data)) ||
 	    e->object.len >= NFT_NAME_MAXLEN)
 		return false;
@@ -241,7 +241,8 @@ static int take_expressions(struct fr_nft_elem *e, const struct attrs *attrs)
 	e->expressions = bytes_of(attrs->by_type[NFTA_SET_ELEM_EXPRESSIONS]);
 	if (!one)
 		return 0;
-	if (e->expressions.len || (size_t)MNL_ALIGN(one->nla_len) > sizeof(e->expr))
+	if (e->expressions.len ||
+	    (size_t)MNL_ALIGN(one->nla_len) > sizeof(e->expr))
 		return -EPROTO;
 	head.nla_len = one->nla_len;
 	memset(e->expr, 0, MNL_ALIGN(one->nla_len));

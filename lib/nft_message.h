@@ -36,7 +36,7 @@ struct fr_nft_table {
  * @key_end: likewise
  * @has_timeout: it says how long it stays; else as the set says
  * @ends: it ends in @left_ms
- * @is_end: no element but the end of an interval in a set without concatenation (NFT_SET_ELEM_INTERVAL_END)
+ * @is_end: no element but the end of an interval in a set without concatenation
  * @expr: where @expressions are if the kernel has framed them otherwise
  */
 struct fr_nft_elem {
@@ -86,8 +86,8 @@ int fr_nft_message_elems(const struct nlmsghdr *nlh, const struct fr_nft_set *se
  * @is_running: there is one
  * @is_interrupted: the rules have changed meanwhile
  * @generation: of the rules, as the first message told; -1 before it
- * @has_end: the interval that comes next ends at @end. The kernel walks from the highest key down
- * @recs: records made so far of the datagram under way, @n in @len bytes; allocated when first needed
+ * @has_end: the interval that comes next ends at @end: the kernel walks from the highest key down
+ * @recs: records made so far of the datagram under way, @n in @len bytes
  */
 struct fr_nft_dump {
 	struct fr_nft_set set;

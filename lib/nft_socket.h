@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * nft_socket - what nft.h keeps to itself: the socket of a struct fr_nft, and how much goes through it
+ * nft_socket - what nft.h keeps to itself: the socket of a struct fr_nft, and what goes through it
  */
 #ifndef FR_NFT_SOCKET_H
 #define FR_NFT_SOCKET_H

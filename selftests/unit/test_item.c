@@ -289,7 +289,7 @@ static void nonsense_is_shown(void **state)
 static void an_element_is_more_than_its_counters(void **state)
 {
 	static const char *const an_element[FR_ITEM_FIELDS_MAX] = {
-		"ip6", "fw", "seen", "0a000001", NULL, NULL, "60000", "0004" "74776f00", NULL, "2c000100",
+		"ip6", "fw", "seen", "0a000001", NULL, NULL, "60000", "000474776f00", NULL, "2c000100",
 	};
 	const char *other[FR_ITEM_FIELDS_MAX];
 	struct flyrep_item *rec = make(FLYREP_TABLE_NFT_SET, FLYREP_OP_UPDATE, an_element, 42000);
@@ -337,12 +337,12 @@ static void a_comment_is_looked_for(void **state)
 	static const struct {
 		const char *userdata, *comment;
 	} want[] = {
-		{ "0002" "7800", "x" },
+		{ "00027800", "x" },
 		{ "01040100000000027900", "y" },
-		{ "0001" "00", "" },
-		{ "0002" "78", NULL },
-		{ "0002" "7879", NULL },
-		{ "0002" "ff00", NULL },
+		{ "000100", "" },
+		{ "000278", NULL },
+		{ "00027879", NULL },
+		{ "0002ff00", NULL },
 		{ "00", NULL },
 		{ "0000", NULL },
 		{ "0104010000000000", NULL },

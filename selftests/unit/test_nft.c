@@ -114,8 +114,9 @@ static void assert_text(json_t *rec, const char *name, const char *want)
 
 #define COUNTER "2c:00:01:00:0c:00:01:00:63:6f:75:6e:74:65:72:00:1c:00:02:00:0c:00:01:00:" \
 	"00:00:00:00:00:00:00:00:0c:00:02:00:00:00:00:00:00:00:00:00"
-#define QUOTA "34:00:01:00:0a:00:01:00:71:75:6f:74:61:00:00:00:24:00:02:00:0c:00:01:00:" \
-	"00:00:00:00:00:00:01:f4:0c:00:04:00:00:00:00:00:00:00:00:00:08:00:02:00:00:00:00:00"
+#define LIMIT "44:00:01:00:0a:00:01:00:6c:69:6d:69:74:00:00:00:34:00:02:00:0c:00:01:00:" \
+	"00:00:00:00:00:00:00:05:0c:00:02:00:00:00:00:00:00:00:00:01:08:00:03:00:00:00:00:05:" \
+	"08:00:04:00:00:00:00:00:08:00:05:00:00:00:00:00"
 
 static void what_was_recorded_becomes_records(void **state)
 {
@@ -128,7 +129,7 @@ static void what_was_recorded_becomes_records(void **state)
 		/* One expression alone and a list of them are said in one way. */
 		{ "fresh", "c0:00:02:01", .expressions = COUNTER, .left_ms = 3600000 },
 		{ "fresh", "c0:00:02:02", .expressions = COUNTER, .timeout = 300000, .left_ms = 240000 },
-		{ "two", "c0:00:02:09", .expressions = COUNTER ":" QUOTA },
+		{ "two", "c0:00:02:09", .expressions = COUNTER ":" LIMIT },
 		/* Open to the top; alone; side by side. */
 		{ "intervals", "f0:00:00:00", .key_end = NULL },
 		{ "intervals", "c0:00:02:07", .key_end = "c0:00:02:08" },
