@@ -639,8 +639,8 @@ TEST_F_TIMEOUT(nft, time_left, 120)
 	} steps[] = { { NULL, 3000000 }, { NULL, 1000000 }, { NULL, 3500000 }, { "600000", 500000 },
 		      { "0", 0 }, { NULL, 3600000 }, { "7300000", 7100000 } };
 	const struct flyrep_item *it;
+	uint64_t expires_ms, want;
 	struct errors errors;
-	uint64_t expires_ms;
 	size_t i;
 
 	ASSERT_EQ(0, node_rules(&self->a, KINDS(WITHOUT)));
@@ -652,11 +652,13 @@ TEST_F_TIMEOUT(nft, time_left, 120)
 			  expires_ms);
 		recs_make(&self->recs, FLYREP_OP_UPDATE, "fading", "20010db8000000000000000000000000",
 			  "20010db9000000000000000000000000", NULL, steps[i].timeout, expires_ms);
+		want = digest(&self->recs);
 		ASSERT_EQ(2, node_apply(&self->a, &self->recs, &errors));
 		recs_reset(&self->recs);
 		ASSERT_EQ(0, node_dump(&self->a, node_set(&self->a, "fresh"), &self->recs));
 		ASSERT_EQ(0, node_dump(&self->a, node_set(&self->a, "fading"), &self->recs));
 		ASSERT_EQ(2, self->recs.n);
+		EXPECT_EQ(want, digest(&self->recs));
 		for (it = recs_at(&self->recs, 0); it <= (struct flyrep_item *)recs_at(&self->recs, 1);
 		     it = fr_record_next(&fr_nft_set_table, it)) {
 			EXPECT_GE(1000, llabs((long long)(it->expires_ms - expires_ms))) {
@@ -770,6 +772,27 @@ TEST_F_TIMEOUT(nft, owned, 120)
 	pclose(nft);
 }
 
+/* Who may not is told so, about each record. */
+TEST_F_TIMEOUT(nft, not_allowed, 120)
+{
+	struct errors errors;
+	struct got got = { .asked = &self->recs };
+
+	ASSERT_EQ(0, node_rules(&self->a, KINDS(WITHOUT)));
+	ASSERT_EQ(0, node_look(&self->a));
+	recs_make(&self->recs, FLYREP_OP_UPDATE, "hash", "c0000201", NULL, NULL, NULL, 0);
+	recs_make(&self->recs, FLYREP_OP_DELETE, "hash", "c0000202", NULL, NULL, NULL, 0);
+	ASSERT_EQ(0, setresuid(65534, 65534, 65534));
+	EXPECT_EQ(-EPERM, node_apply(&self->a, &self->recs, &errors));
+	EXPECT_EQ(2, errors.n);
+	EXPECT_EQ(-EPERM, errors.error[0]);
+	EXPECT_EQ(-EPERM, errors.error[1]);
+	EXPECT_STRNE("", fr_nft_error(self->a.n));
+	EXPECT_EQ(-EPERM, fr_nft_get(self->a.n, node_set(&self->a, "hash"), self->recs.bytes, 2, on_got, &got));
+	EXPECT_EQ(-EPERM, node_dump(&self->a, node_set(&self->a, "hash"), &self->recs));
+	EXPECT_EQ(-EPERM, node_look(&self->a));
+}
+
 /* A full set takes news of its own elements, one that comes for one that goes, and no more. */
 TEST_F_TIMEOUT(nft, full, 120)
 {
@@ -800,6 +823,17 @@ TEST_F_TIMEOUT(nft, full, 120)
 	EXPECT_EQ(10, self->recs.n);
 	for (i = 0; i < 10; i++)
 		EXPECT_LT(now_ms() + 900000, ((struct flyrep_item *)recs_at(&self->recs, i))->expires_ms);
+
+	/* One that had to wait for room is not added behind its own end. */
+	recs_reset(&self->recs);
+	recs_make(&self->recs, FLYREP_OP_UPDATE, "f", "c00002f0", NULL, NULL, NULL, now_ms() + 1000000);
+	recs_make(&self->recs, FLYREP_OP_DELETE, "f", "c00002f0", NULL, NULL, NULL, 0);
+	recs_make(&self->recs, FLYREP_OP_DELETE, "f", "c0000201", NULL, NULL, NULL, 0);
+	EXPECT_EQ(3, node_apply(&self->a, &self->recs, &errors));
+	recs_reset(&self->recs);
+	ASSERT_EQ(0, node_dump(&self->a, node_set(&self->a, "f"), &self->recs));
+	EXPECT_EQ(9, self->recs.n);
+	EXPECT_NE(0, kt_sh("nft list set inet kt f | grep -q 192.0.2.240"));
 }
 
 /* Of records with one key the last one counts, whatever the others would have met with. */
@@ -851,6 +885,7 @@ TEST_F_TIMEOUT(nft, races, 120)
 	int64_t end;
 	struct packets packets = { 0 };
 	struct errors errors;
+	uint64_t want;
 	size_t round, i;
 	char key[16];
 
@@ -877,6 +912,19 @@ TEST_F_TIMEOUT(nft, races, 120)
 	pthread_join(packets.thread, NULL);
 	TH_LOG("%zu rounds, %zu packets", round, packets.n);
 	EXPECT_LT(0, round);
+
+	/* With nobody in the way each is there once, as it was written, whatever packets have left. */
+	recs_reset(&self->recs);
+	for (i = 0; i < 300; i++) {
+		snprintf(key, sizeof(key), "%04zx", 1000 + i);
+		recs_make(&self->recs, FLYREP_OP_UPDATE, "f", key, NULL, NULL, "9000", now_ms() + 8000);
+	}
+	want = digest(&self->recs);
+	EXPECT_EQ(300, node_apply(&self->a, &self->recs, &errors));
+	recs_reset(&self->recs);
+	ASSERT_EQ(0, node_dump(&self->a, node_set(&self->a, "f"), &self->recs));
+	EXPECT_EQ(300, self->recs.n);
+	EXPECT_EQ(want, digest(&self->recs));
 
 	/* All of them end. */
 	ASSERT_TRUE(kt_until((recs_reset(&self->recs),
