@@ -28,15 +28,15 @@
  * @STEP_ADD: it was not there
  * @STEP_REPLACE: it was there: out and in again, as an older kernel keeps the time it had
  * @STEP_DELETE: out
- * @STEP_MAKE_ROOM: likewise, in the next it is added: a full set has no room for two
- * @STEP_WAIT: nothing; in the next it is added, when others have gone
+ * @STEP_CLEAR: likewise, one of several with its key; it is added in the next
+ * @STEP_WAIT: nothing: the set is full; it is added in the next, when others have gone
  */
 enum step {
 	STEP_DONE,
 	STEP_ADD,
 	STEP_REPLACE,
 	STEP_DELETE,
-	STEP_MAKE_ROOM,
+	STEP_CLEAR,
 	STEP_WAIT,
 };
 
@@ -222,7 +222,7 @@ static void settle(struct apply *a, struct entry *e)
 {
 	if (e->step == STEP_DONE)
 		return;
-	if (e->step != STEP_WAIT && e->step != STEP_MAKE_ROOM) {
+	if (e->step != STEP_WAIT && e->step != STEP_CLEAR) {
 		finish(a, e, 0);
 		return;
 	}
@@ -248,7 +248,7 @@ static void mend_clash(struct apply *a, struct entry *e, bool is_absent)
 	 * same key: they have to go one by one.
 	 */
 	else if (e->step == STEP_REPLACE && !is_interval(e))
-		e->step = STEP_MAKE_ROOM;
+		e->step = STEP_CLEAR;
 	else
 		e->step = STEP_REPLACE;
 }
@@ -273,9 +273,7 @@ static void mend(struct apply *a, struct entry *e, bool is_patient)
 	} else if (err == -EEXIST) {
 		mend_clash(a, e, is_absent);
 	} else if (err == -ENFILE && !e->has_room) {
-		e->step = e->step == STEP_REPLACE && !is_absent ?
-				  STEP_MAKE_ROOM :
-				  STEP_WAIT;
+		e->step = STEP_WAIT;
 	} else {
 		finish(a, e, err);
 	}

@@ -834,6 +834,16 @@ TEST_F_TIMEOUT(nft, full, 120)
 	ASSERT_EQ(0, node_dump(&self->a, node_set(&self->a, "f"), &self->recs));
 	EXPECT_EQ(9, self->recs.n);
 	EXPECT_NE(0, kt_sh("nft list set inet kt f | grep -q 192.0.2.240"));
+
+	/* Who comes before the one that makes room waits for it. */
+	recs_reset(&self->recs);
+	recs_make(&self->recs, FLYREP_OP_UPDATE, "f", "c00002e0", NULL, NULL, NULL, now_ms() + 1000000);
+	recs_make(&self->recs, FLYREP_OP_UPDATE, "f", "c00002e1", NULL, NULL, NULL, now_ms() + 1000000);
+	recs_make(&self->recs, FLYREP_OP_DELETE, "f", "c0000202", NULL, NULL, NULL, 0);
+	EXPECT_EQ(3, node_apply(&self->a, &self->recs, &errors));
+	recs_reset(&self->recs);
+	ASSERT_EQ(0, node_dump(&self->a, node_set(&self->a, "f"), &self->recs));
+	EXPECT_EQ(10, self->recs.n);
 }
 
 /* Of records with one key the last one counts, whatever the others would have met with. */
