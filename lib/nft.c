@@ -338,7 +338,8 @@ static void get_answer(struct get *g, const void *rec)
 static int get_elem(struct fr_nft_elem *e, void *cookie)
 {
 	struct get *g = cookie;
-	const struct flyrep_item *asked = g->rec, *found = (const void *)g->found;
+	const struct flyrep_item *asked = g->rec,
+				 *found = (const void *)g->found;
 	bool is_it;
 	ssize_t len;
 

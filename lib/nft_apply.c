@@ -58,8 +58,8 @@ struct entry {
 	int add_err;
 };
 
-#define SLOTS \
-	4096 /* a power of two, well beyond twice the records of a transaction */
+/* A power of two, well beyond twice the records of a transaction */
+#define SLOTS 4096
 
 /**
  * struct apply - a call of fr_nft_apply()
@@ -441,14 +441,15 @@ ssize_t fr_nft_apply(struct fr_nft *n, const void *recs, size_t n_recs,
 	const struct flyrep_item *rec = recs;
 	int err;
 
-	a.entries =
-		calloc(at_most(n_recs, n->n_apply_max) + 1, sizeof(*a.entries));
-	err = a.entries ? fr_nft_socket_begin(n) : -ENOMEM;
-	if (err) {
-		fr_nft_socket_fail(n, err,
-				   n->dump.is_running ? n->error : NULL);
-		refuse_all(&a, rec, n_recs, err);
+	err = fr_nft_socket_begin(n);
+	if (!err) {
+		a.entries = calloc(at_most(n_recs, n->n_apply_max) + 1,
+				   sizeof(*a.entries));
+		if (!a.entries)
+			err = fr_nft_socket_fail(n, -ENOMEM, NULL);
 	}
+	if (err)
+		refuse_all(&a, rec, n_recs, err);
 	while (!err && n_recs) {
 		n_recs -= take_some(&a, &rec, n_recs);
 		err = run(&a);
