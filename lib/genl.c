@@ -9,8 +9,8 @@
 #include "netlink.h"
 #include "records.h"
 
-/* Any request but the records of APPLY: the largest is a bitmap of buckets or a full filter. */
-#define REQUEST_LEN 16384
+/* Any request but the records of APPLY: the largest is a full filter with as many sets as may be. */
+#define REQUEST_LEN 32768
 
 int fr_genl_open(struct fr_genl **out)
 {
@@ -188,6 +188,8 @@ int fr_genl_config(struct fr_genl *g, const struct fr_genl_config *c)
 
 	if (c->n_limits > FLYREP_TABLE_MAX)
 		return fr_genl_socket_fail(g, -E2BIG, "too many limits");
+	if (c->n_sets > FLYREP_SETS_MAX)
+		return fr_genl_socket_fail(g, -E2BIG, "too many sets");
 	if (c->hash_key)
 		mnl_attr_put(nlh, FLYREP_A_HASH_KEY, FLYREP_HASH_KEY_LEN,
 			     c->hash_key);
@@ -206,6 +208,11 @@ int fr_genl_config(struct fr_genl *g, const struct fr_genl_config *c)
 	if (c->n_limits)
 		mnl_attr_put(nlh, FLYREP_A_LIMITS,
 			     c->n_limits * sizeof(c->limits[0]), c->limits);
+	if (c->sets &&
+	    !mnl_attr_put_check(nlh, sizeof(buf), FLYREP_A_SETS,
+				c->n_sets * sizeof(c->sets[0]), c->sets))
+		return fr_genl_socket_fail(g, -E2BIG,
+					   "filter and sets are too large");
 	return fr_genl_socket_request(g, nlh, NULL, 0, NULL, NULL);
 }
 

@@ -79,6 +79,8 @@ struct fr_genl_config {
 	const struct fr_genl_filter *filter;
 	const struct flyrep_limit *limits;
 	size_t n_limits;		/* at most FLYREP_TABLE_MAX */
+	const struct flyrep_set *sets;	/* not NULL, and none: watch none */
+	size_t n_sets;			/* at most FLYREP_SETS_MAX */
 };
 
 #define FR_GENL_CONFIG_KEEP \
@@ -108,6 +110,8 @@ int fr_genl_demote(struct fr_genl *g, uint32_t *n);
  * @records: @n packed records, whose fixed part has the size this program knows
  *	(fr_table.rec_len), aligned, valid during the call; several calls for one message are
  *	possible. Records of tables unknown here are left out
+ * @hints: @len bytes of whole hints, aligned, valid during the call: walk them with
+ *	fr_genl_hint_next(). Among them may be some of a kind that this program does not know
  * @begin: a SNAPSHOT starts; @buckets is its bitmap, NULL for all
  * @end: a SNAPSHOT is complete: called last of all, when the kernel has confirmed the whole dump
  * @dirty: @n buckets of a table lost changes; @buckets is their bitmap, NULL for all. It is
@@ -117,12 +121,25 @@ int fr_genl_demote(struct fr_genl *g, uint32_t *n);
  */
 struct fr_genl_sink {
 	void (*records)(void *cookie, uint8_t table, const void *recs, size_t n);
+	void (*hints)(void *cookie, const struct flyrep_hint *hints, size_t len);
 	void (*begin)(void *cookie, uint8_t table, uint64_t stamp, const uint8_t *buckets);
 	void (*end)(void *cookie, uint8_t table, uint64_t stamp);
 	void (*dirty)(void *cookie, uint8_t table, uint32_t n, const uint8_t *buckets);
 	void (*drained)(void *cookie, uint64_t stamp);
 	void (*wake)(void *cookie);
 };
+
+/* The key of a hint, key_len bytes. */
+static inline const uint8_t *fr_genl_hint_key(const struct flyrep_hint *hint)
+{
+	return (const uint8_t *)(hint + 1);
+}
+
+/* The hint behind this one. */
+static inline const struct flyrep_hint *fr_genl_hint_next(const struct flyrep_hint *hint)
+{
+	return (const void *)((const uint8_t *)hint + FLYREP_HINT_LEN(hint->key_len));
+}
 
 /**
  * struct fr_genl_snapshot - which objects

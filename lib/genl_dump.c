@@ -30,6 +30,14 @@ void fr_genl_dump_free(struct fr_genl_dump *d)
 	d->scratch = NULL;
 }
 
+/* Return: room of SCRATCH_LEN bytes, or NULL. */
+static void *scratch(struct fr_genl_dump *d)
+{
+	if (!d->scratch)
+		d->scratch = malloc(SCRATCH_LEN);
+	return d->scratch;
+}
+
 static int take_records(struct fr_genl_dump *d,
 			const struct fr_genl_attrs *attrs,
 			const struct fr_genl_sink *sink, void *cookie)
@@ -66,9 +74,7 @@ static int take_records(struct fr_genl_dump *d,
 		return 0;
 	}
 	/* Another size, or aligned as netlink aligns: to four bytes only. */
-	if (!d->scratch)
-		d->scratch = malloc(SCRATCH_LEN);
-	if (!d->scratch)
+	if (!scratch(d))
 		return -ENOMEM;
 	/* So many that they fit with the longest tails, and one at least. */
 	for (; n; n -= (ssize_t)chunk) {
@@ -78,6 +84,48 @@ static int take_records(struct fr_genl_dump *d,
 		recs += fr_records_resize(table, d->scratch, recs, src_len, chunk);
 		sink->records(cookie, id, d->scratch, chunk);
 	}
+	return 0;
+}
+
+/* Are these whole hints, each with a key of at most its length, and zeros behind it? */
+static bool are_hints(const uint8_t *pos, size_t len)
+{
+	struct flyrep_hint h;
+	size_t step, i;
+
+	for (; len; pos += step, len -= step) {
+		if (len < sizeof(h))
+			return false;
+		memcpy(&h, pos, sizeof(h));
+		step = FLYREP_HINT_LEN(h.key_len);
+		if (h.key_len > FLYREP_HINT_KEY_MAX_LEN || step > len)
+			return false;
+		for (i = sizeof(h) + h.key_len; i < step; i++)
+			if (pos[i])
+				return false;
+	}
+	return true;
+}
+
+static int take_hints(struct fr_genl_dump *d, const struct fr_genl_attrs *attrs,
+		      const struct fr_genl_sink *sink, void *cookie)
+{
+	const struct nlattr *attr = attrs->by_type[FLYREP_A_HINTS];
+	const void *hints = mnl_attr_get_payload(attr);
+	size_t len = mnl_attr_get_payload_len(attr);
+	uint8_t id;
+
+	if (fr_genl_message_u8(attrs, FLYREP_A_TABLE, &id) ||
+	    id != FLYREP_TABLE_NFT_SET || !len || !are_hints(hints, len))
+		return -EPROTO;
+	if (!sink->hints)
+		return 0;
+	if ((uintptr_t)hints % alignof(struct flyrep_hint)) {
+		if (!scratch(d))
+			return -ENOMEM;
+		hints = memcpy(d->scratch, hints, len);
+	}
+	sink->hints(cookie, hints, len);
 	return 0;
 }
 
@@ -108,6 +156,8 @@ static int take_drain(struct fr_genl_dump *d, const struct fr_genl_attrs *attrs,
 		return -EPROTO;
 	if (attrs->by_type[FLYREP_A_RECORDS])
 		return take_records(d, attrs, sink, cookie);
+	if (attrs->by_type[FLYREP_A_HINTS])
+		return take_hints(d, attrs, sink, cookie);
 	if (attrs->by_type[FLYREP_A_DIRTY])
 		return take_dirty(attrs, sink, cookie);
 	if (fr_genl_message_u64(attrs, FLYREP_A_STAMP, &stamp))

@@ -20,7 +20,7 @@
  * @phase: SNAPSHOT: of the last message; DRAIN: FLYREP_PHASE_END after the last one
  * @is_interrupted: a message said NLM_F_DUMP_INTR
  * @end_stamp: SNAPSHOT: of END
- * @scratch: records that had to be moved to be usable, allocated when first needed
+ * @scratch: records or hints that had to be moved to be usable, allocated when first needed
  */
 struct fr_genl_dump {
 	uint16_t family;

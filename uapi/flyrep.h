@@ -47,6 +47,18 @@
  *   grace period, at its time. If it ends otherwise, or gives way to a local one by
  *   FLYREP_APPLY_F_FORCE, its end is told even on a standby.
  *
+ * Hints
+ *   Elements of nf_tables sets are read and written through nf_tables, which tells nobody what
+ *   packets do to them. Of the sets named by FLYREP_A_SETS the module tells the reader, standby
+ *   or not, which elements to look at (struct flyrep_hint); what an element holds it does not
+ *   know. A packet that only refreshes an element is not told, nor is the end of an element at
+ *   its time: look at it before that.
+ *   What a transaction changed is told once it is committed, and closed with GENERATION; before
+ *   that it cannot be seen. What a packet changed is told at once, and the hint may be ahead
+ *   of the change: who finds nothing looks again. A hint that turns out to be of nothing (the
+ *   change failed, the transaction was aborted) is no error. What the process that sent BIND
+ *   commits itself is not told.
+ *
  * All integers are in host byte order unless their type says otherwise.
  */
 #ifndef _UAPI_FLYREP_H
@@ -67,15 +79,17 @@
  * @FLYREP_CMD_INFO: do. Reply: ABI, VERSION, CAPTURE, READER, RING_ENTRIES,
  *	DIRTY, HOLD_S, GRACE_S, LEARN_S, CT_COUNT, CT_MAX, COUNTERS, STANDBY, ITEMS
  * @FLYREP_CMD_CONFIG: do. Any of HASH_KEY, HOLD_S, GRACE_S, LEARN_S, RING_ENTRIES,
- *	FILTER, STANDBY, LIMITS. What is absent stays; a FILTER replaces the whole one.
- *	-EBUSY when another socket is the reader. A new HASH_KEY or FILTER and the end of
- *	STANDBY mark all buckets dirty.
+ *	FILTER, STANDBY, LIMITS, SETS. What is absent stays; a FILTER and SETS replace the
+ *	whole one. -EBUSY when another socket is the reader. A new HASH_KEY or FILTER and the end
+ *	of STANDBY mark all buckets dirty; SETS makes FLYREP_TABLE_NFT_SET dirty, or is refused with
+ *	-EOPNOTSUPP where the kernel cannot be probed.
  *	RING_ENTRIES takes effect at the next BIND.
  * @FLYREP_CMD_BIND: do. The socket becomes the reader. -EBUSY when there is one,
  *	-ENOKEY before a HASH_KEY was set, -ENOMEM
  * @FLYREP_CMD_DRAIN: dump, by the reader only (-EPERM). Messages of TABLE, REC_LEN,
- *	RECORDS; then one of TABLE, DIRTY, BUCKETS for each table with dirty buckets: taken, and
- *	clean from then on. BUCKETS is absent if all of them are. The last one holds STAMP alone.
+ *	RECORDS; then of TABLE, HINTS; then one of TABLE, DIRTY, BUCKETS for each table with dirty
+ *	buckets: taken, and clean from then on. BUCKETS is absent if all of them are, or hints were
+ *	lost. The last one holds STAMP alone.
  *	If the reader never receives these messages (its socket closed) nothing is lost: a new
  *	reader starts with all of them dirty
  * @FLYREP_CMD_SNAPSHOT: dump. TABLE; BUCKETS, or none for all; ORIGIN. Messages of
@@ -139,6 +153,10 @@ enum flyrep_cmd {
  *	liberally before its windows are looked at, seconds
  * @FLYREP_A_LIMITS: array of struct flyrep_limit
  * @FLYREP_A_ITEMS: array of struct flyrep_usage, one for each table of items
+ * @FLYREP_A_SETS: array of struct flyrep_set, at most FLYREP_SETS_MAX: the sets of whose elements
+ *	hints are given; empty: none
+ * @FLYREP_A_HINTS: packed struct flyrep_hint, each with its key behind it and zeros up to
+ *	FLYREP_HINT_LEN()
  */
 enum flyrep_attr {
 	FLYREP_A_UNSPEC,
@@ -170,6 +188,8 @@ enum flyrep_attr {
 	FLYREP_A_LEARN_S,
 	FLYREP_A_LIMITS,
 	FLYREP_A_ITEMS,
+	FLYREP_A_SETS,
+	FLYREP_A_HINTS,
 	__FLYREP_A_MAX
 };
 
@@ -299,6 +319,60 @@ struct flyrep_usage {
 	__u64	max_bytes;
 };
 
+#define FLYREP_SETS_MAX			1024
+
+/**
+ * struct flyrep_set - a set of nf_tables, by the handles that the kernel gave
+ * @table: NFTA_TABLE_HANDLE of its table
+ * @set: NFTA_SET_HANDLE
+ */
+struct flyrep_set {
+	__u64	table;
+	__u64	set;
+};
+
+/**
+ * enum flyrep_hint_what - what a hint tells
+ * @FLYREP_HINT_ELEMENT: an element of this key may have come, changed or gone
+ * @FLYREP_HINT_FLUSH: the set was emptied as a whole
+ * @FLYREP_HINT_GENERATION: a transaction was committed: what was hinted before it is visible now,
+ *	and sets may have come or gone
+ *
+ * More may follow: skip what is not known.
+ */
+enum flyrep_hint_what {
+	FLYREP_HINT_ELEMENT,
+	FLYREP_HINT_FLUSH,
+	FLYREP_HINT_GENERATION,
+};
+
+/**
+ * struct flyrep_hint - where to look, 24 bytes and a key
+ * @table: handle of the table; GENERATION: 0
+ * @set: handle of the set; GENERATION: 0
+ * @age_us: how long it waited in the ring, in microseconds
+ * @what: enum flyrep_hint_what
+ * @key_len: bytes of the key, as NFTA_SET_ELEM_KEY has it: at most FLYREP_HINT_KEY_MAX_LEN; 0
+ *	unless ELEMENT
+ * @reserved: zero
+ *
+ * Hints of a set come in the order of the changes, those of packets apart from those of
+ * transactions: FLUSH, then ELEMENTs before the next GENERATION, is a set that was filled anew.
+ */
+struct flyrep_hint {
+	__u64	table;
+	__u64	set;
+	__u32	age_us;
+	__u8	what;
+	__u8	key_len;
+	__u16	reserved;
+};
+
+#define FLYREP_HINT_KEY_MAX_LEN		64
+
+/* Bytes of a hint with its key and its padding */
+#define FLYREP_HINT_LEN(key_len) (sizeof(struct flyrep_hint) + (((key_len) + 7u) & ~7u))
+
 /**
  * struct flyrep_error - one record that APPLY refused
  * @index: position in RECORDS, from 0
@@ -350,6 +424,10 @@ enum flyrep_counter {
 	FLYREP_C_ITEM_EXPIRED,
 	FLYREP_C_ITEM_REFUSED,		/* records answered with an error */
 	FLYREP_C_INJECT_REDUCED,	/* records applied without some of their tail */
+	FLYREP_C_HINT_QUEUED,		/* hints put into their rings */
+	FLYREP_C_HINT_COALESCED,	/* of what the last hint of the ring has told already */
+	FLYREP_C_HINT_ECHO,		/* changes that the reader's own process made */
+	FLYREP_C_HINT_LOST,		/* hints that found their ring full */
 	__FLYREP_C_MAX
 };
 

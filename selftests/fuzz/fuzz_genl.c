@@ -45,6 +45,20 @@ static void on_records(void *cookie, uint8_t table, const void *recs,
 		sum(h, recs, fr_record_len(t, recs));
 }
 
+static void on_hints(void *cookie, const struct flyrep_hint *hints, size_t len)
+{
+	const uint8_t *end = (const uint8_t *)hints + len;
+	struct heard *h = cookie;
+
+	must(len && (uintptr_t)hints % 8 == 0);
+	must(!h->n_drained);
+	for (; (const uint8_t *)hints < end; hints = fr_genl_hint_next(hints)) {
+		must(hints->key_len <= FLYREP_HINT_KEY_MAX_LEN);
+		sum(h, fr_genl_hint_key(hints), hints->key_len);
+	}
+	must((const uint8_t *)hints == end);
+}
+
 static void on_begin(void *cookie, uint8_t table, uint64_t stamp,
 		     const uint8_t *buckets)
 {
@@ -91,7 +105,7 @@ static void on_wake(void *cookie)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const struct fr_genl_sink sink = { on_records, on_begin, on_end,
+	static const struct fr_genl_sink sink = { on_records, on_hints, on_begin, on_end,
 						  on_dirty, on_drained, on_wake };
 	struct fr_genl_dump d = { .family = 0x25 };
 	struct heard heard = { 0 };

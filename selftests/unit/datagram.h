@@ -78,6 +78,30 @@ static inline void drain_records(struct datagram *d, const void *recs,
 	put_records(d, recs, rec_len, n);
 }
 
+/* A hint and its key, which is @key_len times its first byte. Return: bytes written. */
+static inline size_t hint_make(void *at, uint8_t what, uint8_t key_len,
+			       uint8_t byte)
+{
+	struct flyrep_hint h = { .what = what, .key_len = key_len };
+
+	if (what != FLYREP_HINT_GENERATION) {
+		h.table = 7;
+		h.set = byte;
+	}
+	memset(at, 0, FLYREP_HINT_LEN(key_len));
+	memcpy(at, &h, sizeof(h));
+	memset((char *)at + sizeof(h), byte, key_len);
+	return FLYREP_HINT_LEN(key_len);
+}
+
+static inline void drain_hints(struct datagram *d, const void *hints,
+			       size_t len)
+{
+	command(d, FLYREP_CMD_DRAIN, SEQ);
+	mnl_attr_put_u8(d->nlh, FLYREP_A_TABLE, FLYREP_TABLE_NFT_SET);
+	mnl_attr_put(d->nlh, FLYREP_A_HINTS, len, hints);
+}
+
 static inline void drain_dirty(struct datagram *d, uint32_t n)
 {
 	static const uint8_t buckets[FLYREP_BUCKETS_LEN] = { 0x81 };
@@ -132,6 +156,8 @@ struct heard {
 	uint32_t dirty;
 	uint8_t first_bucket;
 	bool has_buckets;
+	uint8_t hints[1024] __attribute__((aligned(8)));
+	size_t hints_len;
 };
 
 static inline void on_records(void *cookie, uint8_t table, const void *recs,
@@ -144,6 +170,17 @@ static inline void on_records(void *cookie, uint8_t table, const void *recs,
 	assert_true(h->n + n <= 1200);
 	memcpy(&h->recs[h->n], recs, n * sizeof(h->recs[0]));
 	h->n += n;
+}
+
+static inline void on_hints(void *cookie, const struct flyrep_hint *hints,
+			    size_t len)
+{
+	struct heard *h = cookie;
+
+	assert_int_equal((uintptr_t)hints % 8, 0);
+	assert_true(h->hints_len + len <= sizeof(h->hints));
+	memcpy(h->hints + h->hints_len, hints, len);
+	h->hints_len += len;
 }
 
 static inline void on_begin(void *cookie, uint8_t table, uint64_t stamp,
@@ -193,8 +230,9 @@ static inline void on_wake(void *cookie)
 	h->n_wake++;
 }
 
-static const struct fr_genl_sink sink = { on_records, on_begin, on_end,
-					  on_dirty, on_drained, on_wake };
+static const struct fr_genl_sink sink = { on_records, on_hints, on_begin,
+					  on_end,     on_dirty, on_drained,
+					  on_wake };
 
 /* A dump of @cmd to which datagrams are given one by one. */
 struct dump {

@@ -202,6 +202,46 @@ static void records_are_aligned_whatever_netlink_does(void **state)
 	}
 }
 
+static void hints_are_handed_out_aligned_and_in_order(void **state)
+{
+	const struct flyrep_hint *h;
+	struct datagram d = { 0 };
+	uint8_t hints[512];
+	size_t len = 0, i;
+	struct dump u;
+
+	(void)state;
+	len += hint_make(hints, FLYREP_HINT_FLUSH, 0, 1);
+	len += hint_make(hints + len, FLYREP_HINT_ELEMENT, 4, 2);
+	len += hint_make(hints + len, FLYREP_HINT_ELEMENT, 64, 3);
+	len += hint_make(hints + len, FLYREP_HINT_ELEMENT, 7, 4);
+	len += hint_make(hints + len, FLYREP_HINT_GENERATION, 0, 0);
+	len += hint_make(hints + len, 200, 3, 5); /* of a newer module */
+	for (i = 0; i < 2; i++) {
+		dump_init(&u, FLYREP_CMD_DRAIN);
+		command(&d, FLYREP_CMD_DRAIN, SEQ);
+		if (i)
+			mnl_attr_put(d.nlh, FLYREP_A_PAD, 0, NULL);
+		mnl_attr_put_u8(d.nlh, FLYREP_A_TABLE, FLYREP_TABLE_NFT_SET);
+		mnl_attr_put(d.nlh, FLYREP_A_HINTS, len, hints);
+		drain_hints(&d, hints, FLYREP_HINT_LEN(0));
+		assert_int_equal(dump_take(&u, &d, 0), 1);
+		assert_int_equal(u.heard->hints_len, len + FLYREP_HINT_LEN(0));
+		assert_memory_equal(u.heard->hints, hints, len);
+
+		h = (const void *)u.heard->hints;
+		assert_int_equal(h->what, FLYREP_HINT_FLUSH);
+		h = fr_genl_hint_next(fr_genl_hint_next(h));
+		assert_int_equal(h->key_len, 64);
+		assert_int_equal(fr_genl_hint_key(h)[63], 3);
+		h = fr_genl_hint_next(h);
+		assert_int_equal(h->key_len, 7);
+		assert_int_equal(fr_genl_hint_next(h)->what,
+				 FLYREP_HINT_GENERATION);
+		dump_free(&u);
+	}
+}
+
 static void a_wake_is_heard_at_any_time(void **state)
 {
 	struct datagram d = { 0 };
@@ -278,6 +318,8 @@ static int write_seeds(void)
 {
 	struct flyrep_ct recs[3];
 	struct datagram d = { 0 };
+	uint8_t hints[256];
+	size_t len;
 	int bad;
 
 	fill(recs, 3);
@@ -294,6 +336,15 @@ static int write_seeds(void)
 	put_phase(&d, FLYREP_PHASE_END, 4);
 	done(&d, 0, NULL);
 	bad |= seed("snapshot", FLYREP_CMD_SNAPSHOT, &d);
+
+	len = hint_make(hints, FLYREP_HINT_FLUSH, 0, 1);
+	len += hint_make(hints + len, FLYREP_HINT_ELEMENT, 4, 2);
+	len += hint_make(hints + len, FLYREP_HINT_ELEMENT, 17, 3);
+	len += hint_make(hints + len, FLYREP_HINT_GENERATION, 0, 0);
+	drain_hints(&d, hints, len);
+	drain_end(&d, 9);
+	done(&d, 0, NULL);
+	bad |= seed("hints", FLYREP_CMD_DRAIN, &d);
 
 	refusal(&d, SEQ, -EPERM, "another socket is the reader");
 	bad |= seed("refusal", FLYREP_CMD_DRAIN, &d);
@@ -313,6 +364,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_error_ends_the_dump_with_the_kernels_words),
 		cmocka_unit_test(records_of_another_size_are_fitted),
 		cmocka_unit_test(records_are_aligned_whatever_netlink_does),
+		cmocka_unit_test(hints_are_handed_out_aligned_and_in_order),
 		cmocka_unit_test(a_wake_is_heard_at_any_time),
 		cmocka_unit_test(what_belongs_to_others_is_skipped),
 	};

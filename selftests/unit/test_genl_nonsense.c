@@ -79,6 +79,71 @@ static void short_buckets(struct datagram *d)
 	mnl_attr_put_u32(d->nlh, FLYREP_A_BUCKETS, 1);
 }
 
+static void no_hints(struct datagram *d)
+{
+	drain_hints(d, NULL, 0);
+}
+
+static void hints_without_table(struct datagram *d)
+{
+	uint8_t hint[32];
+	size_t len = hint_make(hint, FLYREP_HINT_ELEMENT, 4, 1);
+
+	command(d, FLYREP_CMD_DRAIN, SEQ);
+	mnl_attr_put(d->nlh, FLYREP_A_HINTS, len, hint);
+}
+
+static void hints_of_another_table(struct datagram *d)
+{
+	uint8_t hint[32];
+	size_t len = hint_make(hint, FLYREP_HINT_ELEMENT, 4, 1);
+
+	command(d, FLYREP_CMD_DRAIN, SEQ);
+	mnl_attr_put_u8(d->nlh, FLYREP_A_TABLE, FLYREP_TABLE_CONNTRACK);
+	mnl_attr_put(d->nlh, FLYREP_A_HINTS, len, hint);
+}
+
+static void half_a_hint(struct datagram *d)
+{
+	uint8_t hints[64];
+	size_t len = hint_make(hints, FLYREP_HINT_GENERATION, 0, 0);
+
+	memset(hints + len, 0, 16);
+	drain_hints(d, hints, len + 16);
+}
+
+static void a_hint_without_its_key(struct datagram *d)
+{
+	uint8_t hint[64];
+
+	hint_make(hint, FLYREP_HINT_ELEMENT, 16, 1);
+	drain_hints(d, hint, FLYREP_HINT_LEN(8));
+}
+
+static void a_hint_without_its_padding(struct datagram *d)
+{
+	uint8_t hint[32];
+
+	hint_make(hint, FLYREP_HINT_ELEMENT, 4, 1);
+	drain_hints(d, hint, FLYREP_HINT_LEN(0) + 4);
+}
+
+static void a_hint_with_too_long_a_key(struct datagram *d)
+{
+	uint8_t hint[128];
+
+	drain_hints(d, hint, hint_make(hint, FLYREP_HINT_ELEMENT, 65, 1));
+}
+
+static void a_hint_with_dirt_behind_its_key(struct datagram *d)
+{
+	uint8_t hint[32];
+	size_t len = hint_make(hint, FLYREP_HINT_ELEMENT, 4, 1);
+
+	hint[len - 1] = 1;
+	drain_hints(d, hint, len);
+}
+
 static void done_without_end(struct datagram *d)
 {
 	done(d, 0, NULL);
@@ -190,6 +255,14 @@ static void nonsense_is_a_protocol_error(void **state)
 		{ FLYREP_CMD_DRAIN, after_its_end },
 		{ FLYREP_CMD_DRAIN, dirty_without_buckets },
 		{ FLYREP_CMD_DRAIN, short_buckets },
+		{ FLYREP_CMD_DRAIN, no_hints },
+		{ FLYREP_CMD_DRAIN, hints_without_table },
+		{ FLYREP_CMD_DRAIN, hints_of_another_table },
+		{ FLYREP_CMD_DRAIN, half_a_hint },
+		{ FLYREP_CMD_DRAIN, a_hint_without_its_key },
+		{ FLYREP_CMD_DRAIN, a_hint_without_its_padding },
+		{ FLYREP_CMD_DRAIN, a_hint_with_too_long_a_key },
+		{ FLYREP_CMD_DRAIN, a_hint_with_dirt_behind_its_key },
 		{ FLYREP_CMD_DRAIN, done_without_end },
 		{ FLYREP_CMD_DRAIN, an_unasked_success },
 		{ FLYREP_CMD_DRAIN, a_positive_errno },
