@@ -48,6 +48,10 @@ static const char *const counter_names[] = {
 	[FLYREP_C_ITEM_EXPIRED] = "item_expired",
 	[FLYREP_C_ITEM_REFUSED] = "item_refused",
 	[FLYREP_C_INJECT_REDUCED] = "inject_reduced",
+	[FLYREP_C_HINT_QUEUED] = "hint_queued",
+	[FLYREP_C_HINT_COALESCED] = "hint_coalesced",
+	[FLYREP_C_HINT_ECHO] = "hint_echo",
+	[FLYREP_C_HINT_LOST] = "hint_lost",
 };
 
 _Static_assert(sizeof(counter_names) / sizeof(counter_names[0]) ==
@@ -303,6 +307,56 @@ static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 	}
 }
 
+static const char *const hint_names[] = {
+	[FLYREP_HINT_ELEMENT] = "element",
+	[FLYREP_HINT_FLUSH] = "flush",
+	[FLYREP_HINT_GENERATION] = "generation",
+};
+
+/* @hex: room for two characters a byte and the end */
+static void hint_key(const struct flyrep_hint *h, char *hex)
+{
+	const uint8_t *key = fr_genl_hint_key(h);
+	size_t i;
+
+	*hex = 0;
+	for (i = 0; i < h->key_len; i++)
+		snprintf(hex + 2 * i, 3, "%02x", key[i]);
+}
+
+static void show_hint(const struct output *out, const struct flyrep_hint *h)
+{
+	char key[2 * FLYREP_HINT_KEY_MAX_LEN + 1];
+	json_t *value;
+
+	hint_key(h, key);
+	if (out->cli->json) {
+		value = json_pack("{s:s, s:I, s:I, s:s, s:I}", "hint",
+				  hint_names[h->what], "table",
+				  (json_int_t)h->table, "set",
+				  (json_int_t)h->set, "key", key, "age_us",
+				  (json_int_t)h->age_us);
+		show_json(value);
+		json_decref(value);
+		return;
+	}
+	style_print(out->cli, STYLE_GOOD, "%-6s", "hint");
+	printf(" %s", hint_names[h->what]);
+	if (h->what != FLYREP_HINT_GENERATION)
+		printf(" table %llu set %llu", (unsigned long long)h->table,
+		       (unsigned long long)h->set);
+	printf("%s%s\n", *key ? " key " : "", key);
+}
+
+static void on_hints(void *cookie, const struct flyrep_hint *hints, size_t len)
+{
+	const void *end = (const uint8_t *)hints + len;
+
+	for (; (const void *)hints < end; hints = fr_genl_hint_next(hints))
+		if (hints->what < sizeof(hint_names) / sizeof(*hint_names))
+			show_hint(cookie, hints);
+}
+
 static void on_wake(void *cookie)
 {
 	((struct output *)cookie)->is_woken = true;
@@ -310,6 +364,7 @@ static void on_wake(void *cookie)
 
 static const struct fr_genl_sink sink = {
 	.records = on_records,
+	.hints = on_hints,
 	.wake = on_wake,
 };
 
