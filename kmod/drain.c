@@ -8,6 +8,7 @@
 
 #include "conntrack.h"
 #include "filter.h"
+#include "hint.h"
 #include "item.h"
 #include "listen.h"
 #include "netlink.h"
@@ -24,7 +25,9 @@
 /* cb->args */
 enum {
 	DRAIN_PHASE,
-	DRAIN_BUDGET,		/* objects this dump may still take: it ends, however busy */
+	DRAIN_BUDGET,		/* objects, or words of hints, this dump may still take: it ends,
+				 * however busy
+				 */
 };
 
 /* What comes next */
@@ -32,6 +35,7 @@ enum {
 	DRAIN_BEGIN,
 	DRAIN_RECORDS,
 	DRAIN_ITEMS,
+	DRAIN_HINTS,
 	DRAIN_BUCKETS,
 	DRAIN_LAST,
 };
@@ -188,7 +192,38 @@ static void *drain_message(struct sk_buff *skb, struct netlink_callback *cb, uns
 			   &flyrep_netlink_family, NLM_F_MULTI, FLYREP_CMD_DRAIN);
 }
 
-/* A table of items is dirty as a whole. Context: process. Return: 0 or -EMSGSIZE */
+/* Context: process. Return: 0 or -EMSGSIZE, nothing taken then */
+static int drain_hints(struct flyrep_net *fn, struct sk_buff *skb, struct netlink_callback *cb)
+{
+	unsigned int room, len;
+	struct nlattr *attr;
+	void *hdr;
+
+	hdr = drain_message(skb, cb, FLYREP_HINT_MAX_LEN);
+	if (!hdr)
+		return -EMSGSIZE;
+	nla_put_u8(skb, FLYREP_A_TABLE, FLYREP_TABLE_NFT_SET);
+	if ((skb->len + NLA_HDRLEN) % sizeof(u64))
+		nla_reserve(skb, FLYREP_A_PAD, 0);
+	room = min_t(unsigned int, skb_tailroom(skb) - NLA_HDRLEN, FLYREP_RECORDS_MAX_LEN);
+	room = round_down(room, sizeof(u64));
+	attr = nla_reserve(skb, FLYREP_A_HINTS, room);
+	if (WARN_ON_ONCE(!attr)) {
+		genlmsg_cancel(skb, hdr);
+		return -EMSGSIZE;
+	}
+	len = flyrep_hint_drain(fn, nla_data(attr), room, &cb->args[DRAIN_BUDGET]);
+	if (!len) {
+		genlmsg_cancel(skb, hdr);
+		return 0;
+	}
+	attr->nla_len = nla_attr_size(len);
+	nlmsg_trim(skb, (char *)attr + NLA_ALIGN(attr->nla_len));
+	genlmsg_end(skb, hdr);
+	return 0;
+}
+
+/* A table that is dirty as a whole. Context: process. Return: 0 or -EMSGSIZE */
 static int drain_dirty(struct flyrep_net *fn, struct sk_buff *skb, struct netlink_callback *cb)
 {
 	u8 table = 0;
@@ -196,6 +231,8 @@ static int drain_dirty(struct flyrep_net *fn, struct sk_buff *skb, struct netlin
 
 	while (skb_tailroom(skb) >= DRAIN_OVERHEAD) {
 		table = flyrep_item_take_dirty(fn, table);
+		if (!table && flyrep_hint_take_dirty(fn))
+			table = FLYREP_TABLE_NFT_SET;
 		if (!table)
 			return 0;
 		hdr = drain_message(skb, cb, 0);
@@ -254,7 +291,7 @@ static void drain_arm(struct flyrep_net *fn, struct flyrep_reader *reader)
 {
 	if (flyrep_ring_arm(reader->ring))
 		flyrep_reader_wake(fn);
-	else if (flyrep_item_changed(fn))
+	else if (flyrep_item_changed(fn) || flyrep_hint_words(fn))
 		flyrep_reader_ring(fn);
 	/* Pairs with the atomic of flyrep_buckets_mark(), after which the flag is read. */
 	smp_mb();
@@ -286,6 +323,14 @@ int flyrep_drain_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	case DRAIN_ITEMS:
 		while (!err && cb->args[DRAIN_BUDGET] > 0)
 			err = drain_items(fn, skb, cb);
+		if (err)
+			break;
+		cb->args[DRAIN_BUDGET] = flyrep_hint_words(fn);
+		cb->args[DRAIN_PHASE] = DRAIN_HINTS;
+		fallthrough;
+	case DRAIN_HINTS:
+		while (!err && cb->args[DRAIN_BUDGET] > 0)
+			err = drain_hints(fn, skb, cb);
 		if (err)
 			break;
 		drain_arm(fn, reader);

@@ -8,6 +8,7 @@
 #include "capture.h"
 #include "netlink.h"
 #include "pernet.h"
+#include "probe.h"
 
 static int __init flyrep_init(void)
 {
@@ -25,11 +26,16 @@ static int __init flyrep_init(void)
 	err = flyrep_capture_start();
 	if (err)
 		goto err_pernet;
-	err = flyrep_netlink_init();
+	err = flyrep_probe_start();
 	if (err)
 		goto err_capture;
+	err = flyrep_netlink_init();
+	if (err)
+		goto err_probe;
 	return 0;
 
+err_probe:
+	flyrep_probe_stop();
 err_capture:
 	flyrep_capture_stop();
 err_pernet:
@@ -40,6 +46,7 @@ err_pernet:
 static void __exit flyrep_exit(void)
 {
 	flyrep_netlink_exit();
+	flyrep_probe_stop();
 	flyrep_capture_stop();
 	flyrep_pernet_exit();
 }

@@ -56,6 +56,8 @@ static const struct nla_policy netlink_config_policy[FLYREP_A_MAX + 1] = {
 	[FLYREP_A_LEARN_S]	= NETLINK_RANGE(NLA_U32, learn_s),
 	[FLYREP_A_LIMITS]	= { .type = NLA_BINARY,
 				    .len = FLYREP_ITEM_TABLES * sizeof(struct flyrep_limit) },
+	[FLYREP_A_SETS]		= { .type = NLA_BINARY,
+				    .len = FLYREP_SETS_MAX * sizeof(struct flyrep_set) },
 };
 
 static const struct nla_policy netlink_snapshot_policy[FLYREP_A_MAX + 1] = {
@@ -139,7 +141,7 @@ static int netlink_do_info(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_reply(reply, info);
 }
 
-/* Context: process, fn->lock held. Return: 0 or -EBUSY with extack set, nothing changed then */
+/* Context: process, fn->lock held. Return: 0 or -errno with extack set, nothing changed then */
 static int netlink_config(struct flyrep_net *fn, struct genl_info *info,
 			  struct flyrep_filter *filter)
 {
@@ -150,6 +152,12 @@ static int netlink_config(struct flyrep_net *fn, struct genl_info *info,
 	if (reader && reader != info->snd_portid) {
 		GENL_SET_ERR_MSG(info, "another socket is the reader");
 		return -EBUSY;
+	}
+	if (attrs[FLYREP_A_SETS]) {
+		int err = flyrep_hint_set_sets(fn, attrs[FLYREP_A_SETS], info->extack);
+
+		if (err)
+			return err;
 	}
 	if (attrs[FLYREP_A_HOLD_S])
 		WRITE_ONCE(fn->hold_s, nla_get_u32(attrs[FLYREP_A_HOLD_S]));

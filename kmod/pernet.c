@@ -75,6 +75,7 @@ static void __net_exit pernet_net_exit(struct net *net)
 	struct flyrep_net *fn = flyrep_pernet(net);
 
 	flyrep_item_exit(fn);
+	flyrep_hint_exit(fn);
 	flyrep_filter_exit(fn);
 	flyrep_buckets_exit(&fn->buckets);
 	free_percpu(fn->counters);

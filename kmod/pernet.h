@@ -17,6 +17,7 @@
 
 #include "buckets.h"
 #include "flyrep.h"
+#include "hint.h"
 #include "item.h"
 #include "listen.h"
 
@@ -58,6 +59,7 @@ struct flyrep_counters {
  * @guard: gives held flows a normal life when no reader came back
  * @learn: makes flows strict whose windows are known again
  * @items: the tables that are kept here
+ * @hints: which elements of nf_tables sets changed
  * @listen: hears of events where we do not stand in the notifier slot
  */
 struct flyrep_net {
@@ -88,6 +90,7 @@ struct flyrep_net {
 	struct delayed_work		guard;
 	struct delayed_work		learn;
 	struct flyrep_items		items;
+	struct flyrep_hints		hints;
 	struct flyrep_listen		listen;
 };
 

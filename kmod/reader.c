@@ -2,6 +2,8 @@
 #include "reader.h"
 
 #include <linux/log2.h>
+#include <linux/pid.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netlink.h>
@@ -74,6 +76,7 @@ static struct flyrep_reader *reader_new(const struct flyrep_net *fn, u32 portid)
 		kfree(reader);
 		return NULL;
 	}
+	reader->tgid = get_pid(task_tgid(current));
 	return reader;
 }
 
@@ -94,6 +97,7 @@ static void reader_free(struct flyrep_reader *reader)
 		cond_resched();
 	} while (n);
 	flyrep_ring_free(reader->ring);
+	put_pid(reader->tgid);
 	kfree(reader);
 }
 
@@ -106,6 +110,7 @@ static void reader_drop(struct flyrep_net *fn)
 	if (!reader)
 		return;
 	synchronize_rcu();
+	flyrep_hint_release(fn);
 	tasklet_kill(&fn->wake);
 	cancel_delayed_work_sync(&fn->wake_retry);
 	flyrep_item_forget(fn);
@@ -123,6 +128,7 @@ void flyrep_reader_exit(struct flyrep_net *fn)
 static int reader_bind(struct flyrep_net *fn, u32 portid, struct netlink_ext_ack *extack)
 {
 	struct flyrep_reader *reader;
+	int err;
 
 	if (rcu_access_pointer(fn->reader)) {
 		NL_SET_ERR_MSG(extack, "there is a reader already");
@@ -138,6 +144,11 @@ static int reader_bind(struct flyrep_net *fn, u32 portid, struct netlink_ext_ack
 	if (!reader) {
 		NL_SET_ERR_MSG(extack, "no memory for the ring");
 		return -ENOMEM;
+	}
+	err = flyrep_hint_bind(fn, reader->tgid, extack);
+	if (err) {
+		reader_free(reader);
+		return err;
 	}
 	fn->is_touched = true;
 	flyrep_hold_on_bind(fn);
@@ -221,5 +232,6 @@ void flyrep_reader_dirty(struct flyrep_net *fn)
 		return;
 	flyrep_buckets_mark_all(&fn->buckets);
 	flyrep_item_dirty(fn);
+	flyrep_hint_dirty(fn);
 	flyrep_reader_ring(fn);
 }

@@ -12,14 +12,17 @@
 
 struct flyrep_ring;
 struct netlink_ext_ack;
+struct pid;
 
 /**
  * struct flyrep_reader - who drains
  * @ring: what was captured for it; owns a reference to each flow
+ * @tgid: the process that bound it
  * @portid: its netlink port
  */
 struct flyrep_reader {
 	struct flyrep_ring	*ring;
+	struct pid		*tgid;
 	u32			portid;
 };
 

@@ -146,6 +146,32 @@ TRACE_EVENT(flyrep_item,
 		  __entry->error)
 );
 
+/* An element of a watched set, or all of it, is about to change, by a packet or a transaction. */
+TRACE_EVENT(flyrep_hint,
+	TP_PROTO(const struct flyrep_net *fn, const struct flyrep_set *set, u8 what,
+		 bool is_packet),
+	TP_ARGS(fn, set, what, is_packet),
+	TP_STRUCT__entry(
+		__field(u32, netns)
+		__field(u64, table)
+		__field(u64, set)
+		__field(u8, what)
+		__field(bool, is_packet)
+	),
+	TP_fast_assign(
+		__entry->netns = fn->net->ns.inum;
+		__entry->table = set->table;
+		__entry->set = set->set;
+		__entry->what = what;
+		__entry->is_packet = is_packet;
+	),
+	TP_printk("netns=%u table=%llu set=%llu what=%s by=%s", __entry->netns, __entry->table,
+		  __entry->set,
+		  __print_symbolic(__entry->what, { FLYREP_HINT_ELEMENT, "ELEMENT" },
+				   { FLYREP_HINT_FLUSH, "FLUSH" }),
+		  __entry->is_packet ? "packet" : "transaction")
+);
+
 /* One record of APPLY, as it was asked for, valid or not, and what came of it. */
 TRACE_EVENT(flyrep_apply,
 	TP_PROTO(const struct flyrep_net *fn, const struct flyrep_ct *r, int error),
