@@ -9,7 +9,7 @@
 #include "netlink.h"
 #include "records.h"
 
-/* Any request but the records of APPLY: the largest is a full filter with as many sets as may be. */
+/* Any request but the records of APPLY: the largest is a full filter with all sets there may be. */
 #define REQUEST_LEN 32768
 
 int fr_genl_open(struct fr_genl **out)
