@@ -52,6 +52,12 @@ KT_UNUSED static bool kt_tracks(uint8_t proto)
 
 static const uint8_t kt_key[FLYREP_HASH_KEY_LEN] = "0123456789abcdef";
 
+/* A hint with its key */
+struct kt_hint {
+	struct flyrep_hint	h;
+	uint8_t			key[FLYREP_HINT_KEY_MAX_LEN];
+};
+
 /* What a dump handed out, in order; @x: the tail of each record, zero for none */
 struct kt_recs {
 	struct flyrep_ct	*r;
@@ -67,12 +73,16 @@ struct kt_recs {
 	unsigned int		n_end;
 	unsigned int		n_drained;
 	unsigned int		n_wake;
+	struct kt_hint		*hints;
+	size_t			n_hints;
+	bool			is_set_dirty;
 };
 
 KT_UNUSED static void kt_recs_reset(struct kt_recs *k)
 {
 	free(k->r);
 	free(k->x);
+	free(k->hints);
 	memset(k, 0, sizeof(*k));
 }
 
@@ -96,6 +106,21 @@ static void kt_on_records(void *cookie, uint8_t table, const void *recs, size_t 
 			abort();
 		memcpy(&k->x[k->n], r + 1, r->rec.tail_len);
 		r = (const struct flyrep_ct *)((const uint8_t *)(r + 1) + r->rec.tail_len);
+	}
+}
+
+static void kt_on_hints(void *cookie, const struct flyrep_hint *hints, size_t len)
+{
+	const uint8_t *end = (const uint8_t *)hints + len;
+	struct kt_recs *k = cookie;
+
+	for (; (const uint8_t *)hints < end; hints = fr_genl_hint_next(hints)) {
+		/* In steps: a drain may hand out very many. */
+		if (!(k->n_hints & (k->n_hints + 1)) || !k->hints)
+			k->hints = realloc(k->hints, 2 * (k->n_hints + 1) * sizeof(*k->hints));
+		k->hints[k->n_hints].h = *hints;
+		memset(k->hints[k->n_hints].key, 0, sizeof(k->hints->key));
+		memcpy(k->hints[k->n_hints++].key, fr_genl_hint_key(hints), hints->key_len);
 	}
 }
 
@@ -124,6 +149,7 @@ static void kt_on_dirty(void *cookie, uint8_t table, uint32_t n, const uint8_t *
 {
 	struct kt_recs *k = cookie;
 
+	k->is_set_dirty |= table == FLYREP_TABLE_NFT_SET;
 	if (table != FLYREP_TABLE_CONNTRACK)
 		return;
 	k->dirty = n;
@@ -146,7 +172,7 @@ static void kt_on_wake(void *cookie)
 }
 
 static const struct fr_genl_sink kt_sink = {
-	.records = kt_on_records, .begin = kt_on_begin, .end = kt_on_end,
+	.records = kt_on_records, .hints = kt_on_hints, .begin = kt_on_begin, .end = kt_on_end,
 	.dirty = kt_on_dirty, .drained = kt_on_drained, .wake = kt_on_wake,
 };
 
@@ -172,6 +198,7 @@ KT_UNUSED static int kt_drain(struct fr_genl *g, struct kt_recs *k)
 
 	k->dirty = 0;
 	k->has_buckets = false;
+	k->is_set_dirty = false;
 	return rc < 0 ? rc : kt_pump(g, k);
 }
 

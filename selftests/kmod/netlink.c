@@ -252,6 +252,7 @@ TEST_F(netlink, config_refusals)
 		{ FLYREP_A_RING_ENTRIES, 4, (1 << 20) + 1, -ERANGE, "integer out of range" },
 		{ FLYREP_A_STANDBY, 1, 2, -ERANGE, "integer out of range" },
 		{ FLYREP_A_FILTER, 2, 0, -EINVAL, "" },
+		{ FLYREP_A_SETS, 4, 0, -EINVAL, "SETS is not a row of whole sets" },
 		{ FLYREP_A_RECORDS, 4, 0, -EINVAL, "Unsupported attribute|Unknown attribute type" },
 		{ FLYREP_A_MAX + 1, 4, 0, -EINVAL, "Unknown attribute type" },
 	};

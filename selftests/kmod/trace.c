@@ -4,8 +4,8 @@
  *
  * Every tracepoint fires when it should, and says of what.
  */
-#include "kt_flow.h"
 #include "kt_harness.h"
+#include "kt_set.h"
 
 #include <sys/stat.h>
 
@@ -143,6 +143,30 @@ TEST_F(trace, hold)
 	ASSERT_EQ(0, kt_udp_once(&self->nets, "10.9.0.1", 4000, "10.9.0.2", 5000, false));
 	EXPECT_TRUE(seen(self, 1, "flyrep_takeover",
 			 "proto=17 src=::ffff:10.9.0.1 dst=::ffff:10.9.0.2 sport=4000 dport=5000 "));
+}
+
+TEST_F(trace, hint)
+{
+	struct flyrep_set set;
+	char text[128];
+
+	ASSERT_EQ(0, kt_sh("nft -f - <<'X'\n"
+			   "table inet " KT_SET_TABLE " {\n"
+			   "  set s { type inet_service; flags dynamic; size 64; }\n"
+			   "  chain o { type filter hook output priority 2\n"
+			   "    udp dport 5000 add @s { udp dport }\n"
+			   "  }\n"
+			   "}\nX"));
+	set = kt_set("s");
+	ASSERT_EQ(0, kt_reader(&self->g));
+	ASSERT_EQ(0, kt_watch(self->g, &set, 1));
+	ASSERT_EQ(0, kt_udp_once(&self->nets, "10.9.0.1", 4000, "10.9.0.2", 5000, false));
+	ASSERT_EQ(0, kt_sh("nft flush set inet " KT_SET_TABLE " s"));
+	snprintf(text, sizeof(text), "table=%llu set=%llu what=ELEMENT by=packet",
+		 (unsigned long long)set.table, (unsigned long long)set.set);
+	EXPECT_TRUE(seen(self, 1, "flyrep_hint", text));
+	EXPECT_TRUE(seen(self, 1, "flyrep_hint", "what=FLUSH by=transaction"));
+	EXPECT_TRUE(seen(self, 2, "flyrep_hint", ""));
 }
 
 TEST_HARNESS_MAIN
