@@ -8,6 +8,7 @@
  */
 #include "kt_harness.h"
 #include "kt_random.h"
+#include "kt_set.h"
 
 #define FAILSLAB	"/sys/kernel/debug/failslab/"
 #define FAIL_PAGES	"/sys/kernel/debug/fail_page_alloc/"
@@ -19,12 +20,15 @@ FIXTURE(failslab)
 {
 	struct kt_nets		nets;
 	struct fr_genl		*g;	/* looks, is never refused memory */
+	struct fr_genl		*other;	/* a reader in b, so that the probes are armed */
 	bool			is_able;
 	int			nth;
 	int			fd;
 	uint16_t		family;
 	struct kt_message	m;
 };
+
+static const struct flyrep_set any_set = { .table = 1, .set = 1 };
 
 /* What came of a request */
 struct outcome {
@@ -36,6 +40,7 @@ struct outcome {
 FIXTURE_SETUP(failslab)
 {
 	self->g = NULL;
+	self->other = NULL;
 	self->fd = -1;
 	self->nth = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
 	self->is_able = self->nth >= 0 && !access(FAILSLAB "verbose", W_OK);
@@ -48,7 +53,12 @@ FIXTURE_SETUP(failslab)
 	kt_write(FAIL_PAGES "ignore-gfp-wait", "N");
 	ASSERT_EQ(0, kt_load());
 	ASSERT_EQ(0, kt_nets_up(&self->nets));
+	ASSERT_EQ(0, kt_enter(self->nets.b));
+	ASSERT_EQ(0, kt_reader(&self->other));
+	ASSERT_EQ(0, kt_watch(self->other, &any_set, 1));
+	ASSERT_EQ(0, kt_enter(self->nets.a));
 	ASSERT_EQ(0, fr_genl_open(&self->g));
+	ASSERT_EQ(0, kt_watch(self->g, &any_set, 1));
 	ASSERT_EQ(0, kt_family(&self->m, &self->family));
 }
 
@@ -59,6 +69,7 @@ FIXTURE_TEARDOWN(failslab)
 	if (self->fd >= 0)
 		close(self->fd);
 	fr_genl_close(self->g);
+	fr_genl_close(self->other);
 	kt_sh("conntrack -F 2>/dev/null");
 	EXPECT_TRUE(kt_until(!kt_number("sysctl -n net.netfilter.nf_conntrack_count")));
 	kt_nets_down(&self->nets);
@@ -87,6 +98,7 @@ static void build_config(struct _test_data_failslab *self)
 	kt_reserve(&self->m, FLYREP_A_FILTER | NLA_F_NESTED, 0);
 	put(&self->m, FLYREP_FILTER_A_PROTOS, 2, (uint8_t[]){ IPPROTO_TCP, IPPROTO_UDP });
 	nest->nla_len = self->m.len - at;
+	put(&self->m, FLYREP_A_SETS, sizeof(any_set), &any_set);
 }
 
 /* Of all kinds: with NAT, and of both families */
@@ -381,6 +393,8 @@ TEST_F(failslab, config)
 	if (!self->is_able)
 		SKIP(return, "%s", reason);
 	EXPECT_LT(0, each_allocation(self, &(struct trial){ NULL, build_config, holds_info }));
+	/* By the reader, to whom hints are given at once */
+	EXPECT_LT(0, each_allocation(self, &(struct trial){ prepare_reader, build_config, holds_info }));
 }
 
 TEST_F(failslab, bind)

@@ -73,6 +73,13 @@ FIXTURE_SETUP(fuzz)
 	ASSERT_EQ(0, kt_sh("sysctl -qw net.netfilter.nf_conntrack_udp_timeout=1 && "
 			   "nft 'add chain inet kt m { type filter hook output priority 1; }; "
 			   "add rule inet kt m udp dport 5000-5003 ct mark set meta mark'"));
+	ASSERT_EQ(0, kt_sh("nft -f - <<'X'\n"
+			   "table inet fuzz {\n"
+			   "  set s { type inet_service; flags dynamic,timeout; size 64; timeout 100ms; }\n"
+			   "  chain o { type filter hook output priority 2\n"
+			   "    add @s { udp dport }\n"
+			   "  }\n"
+			   "}\nX"));
 	self->udp[0] = kt_socket(SOCK_DGRAM | SOCK_NONBLOCK, "10.9.0.1", 4000);
 	self->udp[1] = kt_socket(SOCK_DGRAM | SOCK_NONBLOCK, "fd09::1", 4000);
 	ASSERT_LE(0, self->udp[0]);
@@ -287,6 +294,7 @@ TEST_F_TIMEOUT(fuzz, random_requests, 4000)
 		FLYREP_C_CAPTURE_QUEUED, FLYREP_C_CAPTURE_TAKEOVER, FLYREP_C_DRAIN_RECORDS,
 		FLYREP_C_INJECT_INSERTED, FLYREP_C_INJECT_REPLACED, FLYREP_C_INJECT_DELETED,
 		FLYREP_C_INJECT_REDUCED,
+		FLYREP_C_HINT_QUEUED,
 		FLYREP_C_ITEM_PUT, FLYREP_C_ITEM_DELETED, FLYREP_C_ITEM_EXPIRED,
 	};
 	static struct kt_message m;

@@ -387,6 +387,20 @@ static void kt_put_limits(struct kt_random *r, struct kt_message *m)
 		memcpy(p, &l, sizeof(l) - 1);
 }
 
+/* Few handles, so that some are those of a set */
+static void kt_put_sets(struct kt_random *r, struct kt_message *m)
+{
+	size_t n = kt_chance(r, 2) ? kt_below(r, FLYREP_SETS_MAX + 2) : kt_below(r, 20), i;
+	struct flyrep_set set = {};
+	uint8_t *p = kt_reserve(m, FLYREP_A_SETS, n * sizeof(set) + kt_chance(r, 2));
+
+	for (i = 0; p && i < n; i++) {
+		set.table = 1 + kt_below(r, 3);
+		set.set = 1 + kt_below(r, 4);
+		memcpy(p + i * sizeof(set), &set, sizeof(set));
+	}
+}
+
 static void kt_put_config(struct kt_random *r, struct kt_message *m)
 {
 	if (kt_chance(r, 20))
@@ -405,6 +419,8 @@ static void kt_put_config(struct kt_random *r, struct kt_message *m)
 		kt_put_filter(r, m);
 	if (kt_chance(r, 20))
 		kt_put_limits(r, m);
+	if (kt_chance(r, 10))
+		kt_put_sets(r, m);
 }
 
 static void kt_put_snapshot(struct kt_random *r, struct kt_message *m)

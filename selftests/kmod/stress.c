@@ -6,8 +6,8 @@
  * and the module loaded and unloaded under all of it. For STRESS_S seconds (20; on the debug
  * kernel 600). What goes wrong shows in the kernel's log, which the lab reads.
  */
-#include "kt_flow.h"
 #include "kt_harness.h"
+#include "kt_set.h"
 
 #include <signal.h>
 #include <sys/mman.h>
@@ -28,11 +28,13 @@ struct work {
 	unsigned long	namespaces;
 	unsigned long	readers;
 	unsigned long	records;
+	unsigned long	hints;
 	unsigned long	roles;
 	unsigned long	loads;
 };
 
 static struct work *work;
+static struct flyrep_set watched[2];
 
 /* The module may be away at any time. */
 static struct fr_genl *open_patiently(void)
@@ -68,12 +70,12 @@ static void do_sets(struct kt_random *r)
 	for (;; work->sets++) {
 		unsigned int n = kt_below(r, 200);
 
-		if (kt_sh("nft 'add element inet stress by_hand { 10.0.0.%u timeout %us }; "
-			  "delete element inet stress by_hand { 10.0.0.%u }' 2>/dev/null || :", n,
+		if (kt_sh("nft 'add element inet " KT_SET_TABLE " by_hand { 10.0.0.%u timeout %us }; "
+			  "delete element inet " KT_SET_TABLE " by_hand { 10.0.0.%u }' 2>/dev/null || :", n,
 			  1 + kt_below(r, 3), n))
 			abort();
 		if (!kt_below(r, 20))
-			kt_sh("nft flush set inet stress by_packet");
+			kt_sh("nft flush set inet " KT_SET_TABLE " by_packet");
 	}
 }
 
@@ -148,8 +150,10 @@ static void read_on(void)
 			fr_genl_close(g);
 			g = open_patiently();
 		}
+		kt_watch(g, watched, 2);
 		while (!kt_drain(g, &k)) {
 			work->records += k.n;
+			work->hints += k.n_hints;
 			kt_recs_reset(&k);
 		}
 		kt_nap();
@@ -229,13 +233,15 @@ FIXTURE_SETUP(stress)
 	ASSERT_EQ(0, kt_nets_up(&self->nets));
 	ASSERT_EQ(0, kt_sh("ip route add 10.9.1.0/24 dev lo && sysctl -qw "
 			   "net.netfilter.nf_conntrack_udp_timeout=1 && nft -f - <<'X'\n"
-			   "table inet stress {\n"
+			   "table inet " KT_SET_TABLE " {\n"
 			   "  set by_packet { type inet_service; flags dynamic, timeout; timeout 1s; size 4096; }\n"
 			   "  set by_hand { type ipv4_addr; flags timeout; }\n"
 			   "  chain out { type filter hook output priority 0;\n"
 			   "    udp dport 1-5000 update @by_packet { udp dport }\n"
 			   "  }\n"
 			   "}\nX"));
+	watched[0] = kt_set("by_packet");
+	watched[1] = kt_set("by_hand");
 }
 
 FIXTURE_TEARDOWN(stress)
@@ -298,15 +304,17 @@ TEST_F_TIMEOUT(stress, everything_at_once, 1200)
 		kt_nap();
 	}
 	stop(self);
-	TH_LOG("flows %lu, sets %lu, items %lu, namespaces %lu, readers %lu (%lu records), roles %lu, loads %lu",
+	TH_LOG("flows %lu, sets %lu, items %lu, namespaces %lu, readers %lu (%lu records, %lu hints), "
+	       "roles %lu, loads %lu",
 	       work->flows, work->sets, work->items, work->namespaces, work->readers, work->records,
-	       work->roles, work->loads);
+	       work->hints, work->roles, work->loads);
 	EXPECT_LT(0, work->flows);
 	EXPECT_LT(0, work->sets);
 	EXPECT_LT(0, work->items);
 	EXPECT_LT(0, work->namespaces);
 	EXPECT_LT(0, work->readers);
 	EXPECT_LT(0, work->records);
+	EXPECT_LT(0, work->hints);
 	EXPECT_LT(0, work->roles);
 	EXPECT_LT(0, work->loads);
 
