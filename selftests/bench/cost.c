@@ -20,19 +20,21 @@
  *   ctnetlink, ctnetlink_nat  the same flows through ctnetlink, a hundred in a send(), which is the
  *            kernel's own way; "ratio" is how many times dearer that is than insert, and
  *            "at_least" how many it should be
+ *   hint_add an element that a packet adds to a set, with the set watched, less the same without;
+ *            hint_refresh: of one that is there; hint_drain: a hint to user space
+ *   element  an element that a transaction adds, with the set watched; element_alone: without
  *   item     APPLY of a new lease; item_update: with another address; item_drain: to user space
  *
  * A line with "bytes" tells the memory of the kernel for one object of a kind: a held flow, a
  * lease, a slot of the ring.
  */
-#include "../kmod/kt_flow.h"
+#include "../kmod/kt_set.h"
 
 #include <getopt.h>
-#include <libmnl/libmnl.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/random.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 
 #define MAX_FLOWS	8000
 #define ROUNDS		12
@@ -70,13 +72,16 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+#define TRACKED		0x0a090101	/* 10.9.1.1 */
+#define UNTRACKED	0x0a090201	/* 10.9.2.1, its port goes into a set */
+
 /*
  * Time of one packet, each to the next port, or all to one. Of the slices the one in the middle
  * counts: timers and the like are in few of them.
  */
-static double packet(int fd, uint16_t port, bool is_new, unsigned int n)
+static double packet(int fd, uint32_t addr, uint16_t port, bool is_new, unsigned int n)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a090101) };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(addr) };
 	static double slices[MAX_FLOWS / SLICE];
 	unsigned int i, n_slices = n / SLICE;
 	int64_t begin = 0;
@@ -117,10 +122,10 @@ static void packets(struct packets *p, struct fr_genl *g, unsigned int n)
 	if (fd < 0)
 		die("socket");
 	for (i = 0; i < PACKET_ROUNDS; i++) {
-		p->new = least(p->new, packet(fd, 1, true, n));
+		p->new = least(p->new, packet(fd, TRACKED, 1, true, n));
 		/* The port decides whether a packet changes the mark. */
-		p->update = least(p->update, packet(fd, 60001, false, n));
-		p->silent = least(p->silent, packet(fd, 60002, false, n));
+		p->update = least(p->update, packet(fd, TRACKED, 60001, false, n));
+		p->silent = least(p->silent, packet(fd, TRACKED, 60002, false, n));
 		if (g) {
 			kt_recs_reset(&k);
 			MUST(kt_drain(g, &k));
@@ -140,10 +145,19 @@ static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 	count += n;
 }
 
-/* Read a dump without keeping it: time for one record */
+static void on_hints(void *cookie, const struct flyrep_hint *hints, size_t len)
+{
+	const void *end = (const uint8_t *)hints + len;
+
+	(void)cookie;
+	for (; (const void *)hints < end; hints = fr_genl_hint_next(hints))
+		count++;
+}
+
+/* Read a dump without keeping it: time for one record or hint */
 static double dump(struct fr_genl *g, unsigned int n)
 {
-	static const struct fr_genl_sink sink = { .records = on_records };
+	static const struct fr_genl_sink sink = { .records = on_records, .hints = on_hints };
 	struct fr_genl_snapshot req = { .table = FLYREP_TABLE_CONNTRACK,
 					.origin = n ? FLYREP_ORIGIN_ANY : FLYREP_ORIGIN_LOCAL };
 	int64_t begin = now_ns();
@@ -166,7 +180,7 @@ static double drain(struct fr_genl *g, unsigned int n)
 	int i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		packet(fd, 1, true, n);
+		packet(fd, TRACKED, 1, true, n);
 		best = least(best, dump(g, 0));
 		MUST(count < n);
 	}
@@ -342,6 +356,72 @@ static double put_items(struct fr_genl *g, unsigned int n, uint8_t net)
 	return (double)(now_ns() - begin) / n;
 }
 
+/* --- sets --- */
+
+struct sets {
+	double add;
+	double refresh;
+	double element;
+	double drain;
+};
+
+/* Time of an element in a transaction of many, by another process: what is ours is not told */
+static double elements(unsigned int n)
+{
+	struct kt_set_batch b;
+	int64_t begin;
+	int fds[2];
+	double t;
+	pid_t pid;
+
+	MUST(pipe(fds));
+	pid = fork();
+	MUST(pid < 0);
+	if (!pid) {
+		MUST(kt_set_open(&b, "e", KT_SET_ROOM(n)));
+		begin = now_ns();
+		MUST(kt_set_change(&b, NFT_MSG_NEWSETELEM, TRACKED, n));
+		t = (double)(now_ns() - begin) / n;
+		MUST(kt_set_change(&b, NFT_MSG_DELSETELEM, TRACKED, n));
+		MUST(write(fds[1], &t, sizeof(t)) != sizeof(t));
+		_exit(0);
+	}
+	close(fds[1]);
+	MUST(read(fds[0], &t, sizeof(t)) != sizeof(t));
+	close(fds[0]);
+	MUST(waitpid(pid, NULL, 0) != pid);
+	return t;
+}
+
+/* What is less into @s; the sets are watched or not */
+static void sets(struct sets *s, struct fr_genl *g, unsigned int n, bool is_watched)
+{
+	struct flyrep_set watched[2] = { kt_set("p"), kt_set("e") };
+	int fd = kt_socket(SOCK_DGRAM, "10.9.0.1", 0), i;
+	struct kt_recs k = {};
+
+	MUST(fd < 0 || kt_watch(g, watched, is_watched ? 2 : 0));
+	for (i = 0; i < PACKET_ROUNDS; i++) {
+		MUST(kt_sh("nft flush set inet " KT_SET_TABLE " p"));
+		kt_recs_reset(&k);
+		MUST(kt_drain(g, &k));
+		s->add = least(s->add, packet(fd, UNTRACKED, 1, true, n));
+		/* Each of them was told, or none. */
+		if (is_watched) {
+			s->drain = least(s->drain, dump(g, 0));
+			MUST(count != n);
+		}
+		s->refresh = least(s->refresh, packet(fd, UNTRACKED, 1, false, n));
+		kt_recs_reset(&k);
+		MUST(kt_drain(g, &k) || k.n_hints);
+		s->element = least(s->element, elements(n));
+		kt_recs_reset(&k);
+		MUST(kt_drain(g, &k) || k.n_hints != (is_watched ? 2 * n + 2 : 0));
+	}
+	kt_recs_reset(&k);
+	close(fd);
+}
+
 static int over;
 
 static void report(const char *name, double insn, double budget)
@@ -432,6 +512,35 @@ static void seed_kernel(void)
 	close(fd);
 }
 
+static void hints(struct fr_genl *g, unsigned int n)
+{
+	struct sets with = { 1e9, 1e9, 1e9, 1e9 }, without = with;
+	int i;
+
+	MUST(kt_sh("nft -f - <<'X'\n"
+		   "table inet " KT_SET_TABLE " {\n"
+		   "  set p { type inet_service; flags dynamic,timeout; size 65535; }\n"
+		   "  set e { type ipv4_addr; size 65535; }\n"
+		   "  chain r { type filter hook output priority raw; ip daddr 10.9.2.1 notrack; }\n"
+		   "  chain o { type filter hook output priority 10\n"
+		   "    ip daddr 10.9.2.1 add @p { udp dport timeout 60s }\n"
+		   "  }\n"
+		   "}\nX"));
+	for (i = 0; i < TURNS; i++) {
+		sets(&with, g, n, true);
+		sets(&without, g, n, false);
+	}
+	if (getenv("COST_VERBOSE"))
+		fprintf(stderr, "watched %.0f %.0f %.0f, not %.0f %.0f %.0f\n", with.add, with.refresh,
+			with.element, without.add, without.refresh, without.element);
+	/* The kprobe alone is 200 of them. */
+	report("hint_add", with.add - without.add, 450);
+	report("hint_refresh", with.refresh - without.refresh, 5);
+	report("hint_drain", with.drain, 0);
+	report("element_alone", without.element, 0);
+	report("element", with.element, 2 * without.element);
+}
+
 int main(int argc, char **argv)
 {
 	struct packets with = { 1e9, 1e9, 1e9 }, without = with;
@@ -452,7 +561,7 @@ int main(int argc, char **argv)
 	MUST(kt_nets_up(&nets));
 	/* Packets end in a device that swallows them: the shorter the way, the less disturbs. */
 	MUST(kt_sh("modprobe dummy numdummies=0; ip link add sink type dummy && ip link set sink up && "
-		   "ip route add 10.9.1.0/24 dev sink && "
+		   "ip route add 10.9.1.0/24 dev sink && ip route add 10.9.2.0/24 dev sink && "
 		   "nft add rule inet kt out udp dport 60001 ct mark set numgen inc mod 2"));
 	MUST(kt_reader(&g));
 	report("drain", drain(g, n), 450);
@@ -473,6 +582,7 @@ int main(int argc, char **argv)
 	report("silent", with.silent - without.silent, 0);
 	MUST(kt_load() || kt_reader(&g));
 	items(g, n);
+	hints(g, n);
 	fr_genl_close(g);
 	kt_nets_down(&nets);
 	return over;
