@@ -58,7 +58,7 @@ static void on_dirty(void *cookie, uint8_t table, uint32_t n, const uint8_t *buc
 {
 	struct told *told = cookie;
 
-	if (table == FLYREP_TABLE_CONNTRACK)
+	if (table < FLYREP_TABLE_LEASE || table > FLYREP_TABLE_METRIC)
 		return;
 	if (n != FLYREP_BUCKETS || buckets)
 		abort();

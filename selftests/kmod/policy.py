@@ -6,6 +6,7 @@
 """The module's netlink family is what docs/netlink.yaml says: the kernel is asked for the
 commands and the policy of each, and the attributes of real answers are looked at."""
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -151,7 +152,13 @@ def check_replies(tap, spec, sock):
         flow[tuple_at + 32:tuple_at + 36] = struct.pack("!HH", sport, dport)
     apply = {"table": b"\1", "rec_len": struct.pack("=H", len(flow))}
 
-    sock.call(spec.ops["config"][0], body(hash_key=bytes(16)), 0x4)
+    def nft(*words):
+        return subprocess.run(["nft", *words], check=True, capture_output=True, text=True).stdout
+
+    nft("add table inet hinted; add set inet hinted s { type ipv4_addr; }")
+    handles = re.findall(r"handle (\d+)", nft("-a", "list", "table", "inet", "hinted"))
+    sets = struct.pack("=QQ", *map(int, handles))
+    sock.call(spec.ops["config"][0], body(hash_key=bytes(16), sets=sets), 0x4)
     sock.call(spec.ops["bind"][0], b"", 0x4)
     replies = {
         "info": seen("info"),
@@ -160,6 +167,7 @@ def check_replies(tap, spec, sock):
         "promote": seen("promote"),
     }
     subprocess.run(["conntrack", "-D", "-p", "udp"], check=True, capture_output=True)
+    nft("add element inet hinted s { 10.0.0.1 }")
     replies["drain"] = seen("drain", NLM_F_DUMP)
     replies["demote"] = seen("demote")
     for name, (_, op) in spec.ops.items():
