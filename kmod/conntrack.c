@@ -75,7 +75,7 @@ void flyrep_conntrack_read_state(struct flyrep_ct *r, struct nf_conn *ct,
 	unsigned long status = READ_ONCE(ct->status);
 
 	r->rec.flags = status & FLYREP_CT_REMOTE ? FLYREP_REC_F_REMOTE : 0;
-	r->rec.tail_len = flyrep_extras_maybe(ct) ?
+	r->rec.tail_len = flyrep_extras_maybe(ct) && !(status & IPS_DYING) ?
 			  flyrep_extras_read((struct flyrep_ct_ext *)(r + 1), ct) : 0;
 	r->rec.reserved2 = 0;
 	r->rec.id = hsiphash_2u32((unsigned long)ct, upper_32_bits((unsigned long)ct),

@@ -96,7 +96,9 @@ void flyrep_conntrack_read_tuple(struct flyrep_ct_tuple *to, const struct nf_con
  * @fn: the namespace
  *
  * Takes no lock where a change that runs beside it raises an event after: the flow is
- * read again. Its length is that of the fixed part and rec.tail_len.
+ * read again. Its length is that of the fixed part and rec.tail_len. A flow that is dying has
+ * no tail: it has left the table, so a helper or a policy that goes away is not taken from it
+ * any more.
  *
  * Context: RCU read side, not hardirq.
  */

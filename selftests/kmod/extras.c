@@ -480,6 +480,23 @@ TEST_F(extras, ftp_after_a_failover)
 	kt_tcp_close(&t);
 }
 
+/* The end of a flow is told after its helper's module has gone. */
+TEST_F(extras, helper_of_a_dead_flow)
+{
+	struct flyrep_ct_ext x = { .has = FLYREP_CT_EXT_HELPER, .helper = "ftp" };
+	struct flyrep_ct r = kt_rec(FLYREP_OP_INSERT, IPPROTO_TCP, "10.1.0.1", 1, "10.2.0.1", 21), *end;
+
+	ASSERT_EQ(0, apply(self->g, &r, &x));
+	/* Unasked, so the ring holds it. */
+	ASSERT_EQ(0, kt_sh("conntrack -D -p tcp 2>/dev/null"));
+	ASSERT_TRUE(kt_until(!kt_sh("rmmod nf_nat_ftp 2>/dev/null; rmmod nf_conntrack_ftp")));
+	ASSERT_EQ(0, kt_drain(self->g, &self->k));
+	end = kt_find(&self->k, &r);
+	ASSERT_NE(NULL, end);
+	EXPECT_EQ(FLYREP_OP_DELETE, end->rec.op);
+	EXPECT_EQ(0, end->rec.tail_len);
+}
+
 /* A helper that nobody has costs the flow nothing, and modprobe is not asked for each. */
 TEST_F(extras, no_such_helper)
 {
