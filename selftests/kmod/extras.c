@@ -5,23 +5,13 @@
  * What few flows have and carry in their tail: each thing made by the kernel itself, captured,
  * put into another namespace and read back; and what it is good for after a failover.
  */
-#include "kt_flow.h"
+#include "kt_ftp.h"
 #include "kt_harness.h"
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define STATISTICS (FLYREP_CT_EXT_START | FLYREP_CT_EXT_COUNTERS)
 
 KT_FIXTURE(extras)
-
-/* A socket to the module in b, from within a */
-static struct fr_genl *open_b(const struct kt_nets *n)
-{
-	struct fr_genl *g = NULL;
-
-	if (kt_enter(n->b) || fr_genl_open(&g) || kt_enter(n->a))
-		return NULL;
-	return g;
-}
 
 static int apply(struct fr_genl *g, const struct flyrep_ct *r, const struct flyrep_ct_ext *x)
 {
@@ -54,7 +44,7 @@ static bool drained(struct fr_genl *g, struct kt_recs *k, const struct flyrep_ct
 static void travels(struct __test_metadata *_metadata, const struct kt_nets *nets,
 		    const struct flyrep_ct *r, const struct flyrep_ct_ext *x)
 {
-	struct fr_genl *g = open_b(nets);
+	struct fr_genl *g = kt_open_b(nets);
 	struct flyrep_ct_ext back;
 	struct flyrep_ct got;
 	uint64_t updated;
@@ -107,7 +97,7 @@ TEST_F(extras, labels)
 			       "grep -c labels=nine", self->nets.b));
 
 	/* A held flow from before there were labels gets them, others, and none. */
-	g = open_b(&self->nets);
+	g = kt_open_b(&self->nets);
 	ASSERT_NE(NULL, g);
 	r = udp(1);
 	r.rec.op = FLYREP_OP_UPDATE;
@@ -239,7 +229,7 @@ TEST_F(extras, masquerade)
 	EXPECT_TRUE(r.status & IPS_SRC_NAT);
 
 	/* No such interface there: the flow is, without it. */
-	g = open_b(&self->nets);
+	g = kt_open_b(&self->nets);
 	ASSERT_NE(NULL, g);
 	ASSERT_EQ(0, apply(g, &r, &x));
 	ASSERT_TRUE(kt_get_tail(g, &r, &got, &back));
@@ -264,7 +254,7 @@ TEST_F(extras, statistics)
 	struct fr_genl *g;
 	struct timespec t;
 
-	g = open_b(&self->nets);
+	g = kt_open_b(&self->nets);
 	ASSERT_NE(NULL, g);
 	ASSERT_EQ(0, kt_sh("sysctl -qw net.netfilter.nf_conntrack_acct=1 "
 			   "net.netfilter.nf_conntrack_timestamp=1"));
@@ -289,7 +279,7 @@ TEST_F(extras, statistics)
 	ASSERT_EQ(0, kt_sh("ip netns exec %s sysctl -qw net.netfilter.nf_conntrack_acct=1 "
 			   "net.netfilter.nf_conntrack_timestamp=1", self->nets.b));
 	x.packets[1] = 0x123456789a;
-	g = open_b(&self->nets);
+	g = kt_open_b(&self->nets);
 	ASSERT_NE(NULL, g);
 	ASSERT_EQ(0, apply(g, &r, &x));
 	ASSERT_TRUE(kt_get_tail(g, &r, &got, &back));
@@ -306,69 +296,6 @@ TEST_F(extras, statistics)
 
 /* --- helpers ---------------------------------------------------------------------- */
 
-#define NAT_ADDR "10.9.0.111"
-
-/* In a: the FTP helper for what goes to port 21, and source NAT if wanted */
-static int ftp_rules(bool has_nat)
-{
-	return kt_sh("nft -f - <<'X'\n"
-		     "table inet kt {\n"
-		     "  ct helper ftp { type \"ftp\" protocol tcp; }\n"
-		     "  chain early { type filter hook output priority -10; tcp dport 21 ct helper set \"ftp\";\n  }\n"
-		     "}\nX") ?:
-	       has_nat ? kt_sh("modprobe nf_nat_ftp && ip addr add " NAT_ADDR "/16 dev va && nft -f - <<'X'\n"
-			       "table ip knat {\n"
-			       "  chain pre { type nat hook prerouting priority -100; }\n"
-			       "  chain post { type nat hook postrouting priority 100;\n"
-			       "    tcp dport 21 snat to " NAT_ADDR ";\n  }\n"
-			       "}\nX") : 0;
-}
-
-/* The server greets, the client says who it is: from the end of a line on the helper listens. */
-static int ftp_login(const struct kt_tcp *t)
-{
-	return kt_send(t->b, "220 hello\r\n") ?: kt_recv(t->a) != 11 ? -EIO :
-	       kt_send(t->a, "USER me\r\n") ?: kt_recv(t->b) != 9 ? -EIO : 0;
-}
-
-/* Say PORT on the control connection; what the server hears is in @heard */
-static int ftp_port(const struct kt_tcp *t, uint16_t port, char *heard, size_t size)
-{
-	char cmd[64];
-	ssize_t n;
-	int rc;
-
-	snprintf(cmd, sizeof(cmd), "PORT 10,9,0,1,%u,%u\r\n", port >> 8, port & 255);
-	rc = kt_send(t->a, cmd);
-	if (rc)
-		return rc;
-	n = recv(t->b, heard, size - 1, 0);
-	if (n <= 0)
-		return n ? -errno : -EPIPE;
-	heard[n] = 0;
-	rc = kt_send(t->b, "200 ok\r\n");
-	return rc ?: kt_recv(t->a) == 8 ? 0 : -EIO;
-}
-
-/* The server opens a data connection, as PORT told it; the client must get it. */
-static int ftp_data(const struct kt_nets *nets, const char *heard, uint16_t port, struct kt_tcp *data)
-{
-	int listener = kt_socket(SOCK_STREAM, "10.9.0.1", port), rc;
-	unsigned int a, b, c, d, hi, lo;
-	char addr[64];
-
-	if (listener < 0 || listen(listener, 1))
-		return -EIO;
-	if (sscanf(heard, "PORT %u,%u,%u,%u,%u,%u", &a, &b, &c, &d, &hi, &lo) != 6)
-		return -EPROTO;
-	snprintf(addr, sizeof(addr), "%u.%u.%u.%u", a, b, c, d);
-	data->b = kt_socket_b(nets, SOCK_STREAM, "10.9.0.2", 20);
-	rc = data->b < 0 ? data->b : kt_connect(data->b, addr, hi << 8 | lo);
-	data->a = rc ? -1 : accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	close(listener);
-	return rc ?: data->a < 0 ? -errno : 0;
-}
-
 TEST_F(extras, helper_and_master)
 {
 	struct flyrep_ct key = kt_rec(0, IPPROTO_TCP, "10.9.0.1", 6000, "10.9.0.2", 21), r, got;
@@ -378,11 +305,11 @@ TEST_F(extras, helper_and_master)
 	struct fr_genl *g;
 	char heard[64];
 
-	ASSERT_EQ(0, ftp_rules(false));
+	ASSERT_EQ(0, kt_ftp_rules(false));
 	ASSERT_EQ(0, kt_tcp_open(&self->nets, &t, "10.9.0.1", 6000, "10.9.0.2", 21));
-	ASSERT_EQ(0, ftp_login(&t));
-	ASSERT_EQ(0, ftp_port(&t, 7000, heard, sizeof(heard)));
-	ASSERT_EQ(0, ftp_data(&self->nets, heard, 7000, &data));
+	ASSERT_EQ(0, kt_ftp_login(&t));
+	ASSERT_EQ(0, kt_ftp_port(&t, 7000, heard, sizeof(heard)));
+	ASSERT_EQ(0, kt_ftp_data(&self->nets, heard, 7000, &data));
 	ASSERT_EQ(0, kt_chat(&data));
 	ASSERT_TRUE(drained(self->g, &self->k, &key, FLYREP_CT_EXT_HELPER, &r, &x));
 	ASSERT_TRUE(drained(self->g, &self->k, &data_key, FLYREP_CT_EXT_MASTER, &data_r, &data_x));
@@ -394,7 +321,7 @@ TEST_F(extras, helper_and_master)
 	EXPECT_TRUE(data_r.status & IPS_EXPECTED);
 
 	/* The master comes late: the flow is there before it, and gets it then. */
-	g = open_b(&self->nets);
+	g = kt_open_b(&self->nets);
 	ASSERT_NE(NULL, g);
 	ASSERT_EQ(0, apply(g, &data_r, &data_x));
 	EXPECT_EQ(1, kt_counter(g, FLYREP_C_INJECT_REDUCED));
@@ -439,14 +366,14 @@ TEST_F(extras, ftp_after_a_failover)
 	int i;
 
 	ASSERT_EQ(0, kt_sh("sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0"));
-	ASSERT_EQ(0, ftp_rules(true));
+	ASSERT_EQ(0, kt_ftp_rules(true));
 	/* What is not expected is not let in. */
 	ASSERT_EQ(0, kt_sh("nft add rule inet kt in ct state new tcp sport 20 drop"));
 	ASSERT_EQ(0, kt_tcp_open(&self->nets, &t, "10.9.0.1", 6000, "10.9.0.2", 21));
-	ASSERT_EQ(0, ftp_login(&t));
-	ASSERT_EQ(0, ftp_port(&t, 7000, heard, sizeof(heard)));
+	ASSERT_EQ(0, kt_ftp_login(&t));
+	ASSERT_EQ(0, kt_ftp_port(&t, 7000, heard, sizeof(heard)));
 	EXPECT_NE(NULL, strstr(heard, "10,9,0,111"));
-	ASSERT_EQ(0, ftp_data(&self->nets, heard, 7000, &data));
+	ASSERT_EQ(0, kt_ftp_data(&self->nets, heard, 7000, &data));
 	ASSERT_EQ(0, kt_chat(&data));
 	kt_tcp_close(&data);
 	ASSERT_TRUE(kt_get_tail(self->g, &key, &r, &x));
@@ -468,9 +395,9 @@ TEST_F(extras, ftp_after_a_failover)
 	ASSERT_EQ(0, fr_genl_promote(self->g, &n));
 
 	for (i = 0; i < 3; i++) {
-		ASSERT_EQ(0, ftp_port(&t, 7001 + i, heard, sizeof(heard))) TH_LOG("round %d", i);
+		ASSERT_EQ(0, kt_ftp_port(&t, 7001 + i, heard, sizeof(heard))) TH_LOG("round %d", i);
 		EXPECT_NE(NULL, strstr(heard, "10,9,0,111")) TH_LOG("round %d: %s", i, heard);
-		ASSERT_EQ(0, ftp_data(&self->nets, heard, 7001 + i, &data)) TH_LOG("round %d", i);
+		ASSERT_EQ(0, kt_ftp_data(&self->nets, heard, 7001 + i, &data)) TH_LOG("round %d", i);
 		ASSERT_EQ(0, kt_chat(&data));
 		kt_tcp_close(&data);
 	}
@@ -661,7 +588,7 @@ TEST_F(extras, zones)
 	struct fr_genl *g;
 	size_t i;
 
-	g = open_b(&self->nets);
+	g = kt_open_b(&self->nets);
 	ASSERT_NE(NULL, g);
 	ASSERT_EQ(0, kt_sh("nft 'add chain inet kt raw { type filter hook output priority -300; }'"));
 	for (i = 0; i < N_OF(cases); i++) {
@@ -702,7 +629,7 @@ TEST_F(extras, nat_of_every_shape)
 	size_t i;
 	int a, b;
 
-	g = open_b(&self->nets);
+	g = kt_open_b(&self->nets);
 	ASSERT_NE(NULL, g);
 	ASSERT_EQ(0, kt_sh("ip addr add 10.9.0.3/16 dev va && ip addr add fd09::3/64 dev va nodad && nft -f - <<'X'\n"
 			   "table ip knat {\n"

@@ -246,6 +246,16 @@ KT_UNUSED static int kt_filter(struct fr_genl *g, const struct fr_genl_filter *f
 	return fr_genl_config(g, &c);
 }
 
+/* A socket to the module in b, from within a; or NULL */
+KT_UNUSED static struct fr_genl *kt_open_b(const struct kt_nets *n)
+{
+	struct fr_genl *g = NULL;
+
+	if (kt_enter(n->b) || fr_genl_open(&g) || kt_enter(n->a))
+		return NULL;
+	return g;
+}
+
 /* A bound reader that has taken the first dirty buckets. */
 KT_UNUSED static int kt_reader(struct fr_genl **g)
 {
