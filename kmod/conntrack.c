@@ -2,6 +2,7 @@
 #include "conntrack.h"
 
 #include <linux/siphash.h>
+#include <net/netfilter/nf_conntrack_core.h>
 
 #include "buckets.h"
 #include "compat/compat.h"
@@ -110,6 +111,22 @@ void flyrep_conntrack_write_tuple(struct nf_conntrack_tuple *t, const struct fly
 	t->src.l3num = family;
 	t->dst.protonum = proto;
 	t->dst.dir = dir;
+}
+
+struct nf_conn *flyrep_conntrack_find_get(struct net *net, const struct nf_conntrack_zone *zone,
+					  const struct nf_conntrack_tuple *orig)
+{
+	struct nf_conntrack_tuple_hash *h = nf_conntrack_find_get(net, zone, orig);
+	struct nf_conn *ct;
+
+	if (!h)
+		return NULL;
+	ct = nf_ct_tuplehash_to_ctrack(h);
+	if (NF_CT_DIRECTION(h) == IP_CT_DIR_ORIGINAL && nf_ct_zone(ct)->id == zone->id &&
+	    nf_ct_zone(ct)->dir == zone->dir)
+		return ct;
+	nf_ct_put(ct);
+	return NULL;
 }
 
 bool flyrep_conntrack_is_v4(const struct flyrep_ct_tuple *t)

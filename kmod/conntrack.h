@@ -139,6 +139,17 @@ static inline void flyrep_conntrack_tuple(struct nf_conntrack_tuple *t, const st
 }
 
 /**
+ * flyrep_conntrack_find_get - the flow of exactly this original tuple and zone
+ * @net: the namespace
+ * @zone: its zone, with its direction
+ * @orig: the tuple
+ *
+ * Context: any. Return: the flow with a reference, or NULL.
+ */
+struct nf_conn *flyrep_conntrack_find_get(struct net *net, const struct nf_conntrack_zone *zone,
+					  const struct nf_conntrack_tuple *orig);
+
+/**
  * flyrep_conntrack_is_v4 - are both addresses no longer than those of IPv4
  * @t: a tuple from user space
  */

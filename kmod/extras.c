@@ -491,20 +491,13 @@ static bool extras_is_deep(const struct nf_conn *master)
 /* Context: any. Return: the master with a reference, or NULL */
 static struct nf_conn *extras_find_master(const struct nf_conn *ct, const struct flyrep_ct_ext *x)
 {
-	const struct nf_conntrack_zone *zone = nf_ct_zone(ct);
-	struct nf_conntrack_tuple_hash *h;
 	struct nf_conntrack_tuple tuple;
 	struct nf_conn *master;
 
 	flyrep_conntrack_write_tuple(&tuple, &x->master, nf_ct_l3num(ct), x->master_proto,
 				     IP_CT_DIR_ORIGINAL);
-	h = nf_conntrack_find_get(nf_ct_net(ct), zone, &tuple);
-	if (!h)
-		return NULL;
-	master = nf_ct_tuplehash_to_ctrack(h);
-	if (NF_CT_DIRECTION(h) == IP_CT_DIR_ORIGINAL && master != ct &&
-	    nf_ct_zone(master)->id == zone->id && nf_ct_zone(master)->dir == zone->dir &&
-	    !extras_is_deep(master))
+	master = flyrep_conntrack_find_get(nf_ct_net(ct), nf_ct_zone(ct), &tuple);
+	if (!master || (master != ct && !extras_is_deep(master)))
 		return master;
 	nf_ct_put(master);
 	return NULL;
