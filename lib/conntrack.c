@@ -448,6 +448,13 @@ static const char *proto_name(uint8_t proto)
 	return proto < N_OF(names) ? names[proto] : NULL;
 }
 
+json_t *fr_conntrack_proto_to_json(uint8_t proto)
+{
+	const char *name = proto_name(proto);
+
+	return name ? json_string(name) : json_integer(proto);
+}
+
 json_t *fr_conntrack_tuple_to_json(const struct flyrep_ct *ct,
 				   const struct flyrep_ct_tuple *t)
 {
@@ -535,16 +542,14 @@ static void value_to_json(json_t *obj, const struct flyrep_ct *ct)
 	fr_conntrack_tail_to_json(obj, ct);
 }
 
-static json_t *conntrack_to_json(const void *rec)
+json_t *fr_conntrack_head_to_json(const char *table, const struct flyrep_ct *ct)
 {
-	const struct flyrep_ct *ct = rec;
 	const char *op = ct->rec.op < N_OF(op_names) ? op_names[ct->rec.op] :
 						       NULL;
-	const char *proto = proto_name(ct->proto);
 	json_t *obj;
 
 	obj = json_pack(
-		"{s:s, s:s, s:s, s:I, s:I, s:I}", "table", "conntrack", "op",
+		"{s:s, s:s, s:s, s:I, s:I, s:I}", "table", table, "op",
 		op ? op : "unknown", "origin",
 		ct->rec.flags & FLYREP_REC_F_REMOTE ? "remote" : "local", "id",
 		(json_int_t)ct->rec.id, "stamp", (json_int_t)ct->rec.stamp,
@@ -554,13 +559,20 @@ static json_t *conntrack_to_json(const void *rec)
 					ct->family == AF_INET6 ? "ipv6" :
 								 "unknown"));
 	json_object_set_new(obj, "proto",
-			    proto ? json_string(proto) :
-				    json_integer(ct->proto));
+			    fr_conntrack_proto_to_json(ct->proto));
 	json_object_set_new(obj, "zone", json_integer(ct->zone));
 	if (ct->zone_dir != ZONE_DIR_BOTH)
 		json_object_set_new(obj, "zone_dir",
 				    bits_to_json(ct->zone_dir, zone_dir_names,
 						 N_OF(zone_dir_names)));
+	return obj;
+}
+
+static json_t *conntrack_to_json(const void *rec)
+{
+	const struct flyrep_ct *ct = rec;
+	json_t *obj = fr_conntrack_head_to_json("conntrack", ct);
+
 	json_object_set_new(obj, "original",
 			    fr_conntrack_tuple_to_json(ct, &ct->orig));
 	if (ct->rec.op != FLYREP_OP_DELETE)

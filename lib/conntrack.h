@@ -50,6 +50,12 @@ static inline uint8_t fr_conntrack_nibbles(const uint8_t pair[2], uint8_t mask)
 	return (uint8_t)((pair[0] & mask) | (pair[1] & mask) << 4);
 }
 
+/* What comes first of a record for a person: its head, protocol and zone. */
+json_t *fr_conntrack_head_to_json(const char *table, const struct flyrep_ct *ct);
+
+/* A protocol by its name, or else its number. */
+json_t *fr_conntrack_proto_to_json(uint8_t proto);
+
 /* A tuple for a person; of @ct family and protocol are read. */
 json_t *fr_conntrack_tuple_to_json(const struct flyrep_ct *ct, const struct flyrep_ct_tuple *t);
 
