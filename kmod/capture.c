@@ -6,6 +6,7 @@
 #include <net/netfilter/nf_conntrack_ecache.h>
 
 #include "conntrack.h"
+#include "expect.h"
 #include "filter.h"
 #include "listen.h"
 #include "pernet.h"
@@ -209,8 +210,9 @@ static noinline int capture_on_ct(unsigned int events, const struct nf_ct_event 
 /* Context: as above, with nf_conntrack_expect_lock held */
 static int capture_on_exp(unsigned int events, const struct nf_exp_event *item)
 {
-	const struct flyrep_net *fn = flyrep_pernet_rcu(nf_ct_net(item->exp->master));
+	struct flyrep_net *fn = flyrep_pernet_rcu(nf_ct_net(item->exp->master));
 
+	flyrep_expect_capture(fn, events, item);
 	return READ_ONCE(fn->saved)->exp_event(events, item);
 }
 

@@ -7,6 +7,7 @@
 #include <net/sock.h>
 
 #include "conntrack.h"
+#include "expect.h"
 #include "filter.h"
 #include "hint.h"
 #include "item.h"
@@ -34,6 +35,7 @@ enum {
 enum {
 	DRAIN_BEGIN,
 	DRAIN_RECORDS,
+	DRAIN_EXPECTS,
 	DRAIN_ITEMS,
 	DRAIN_HINTS,
 	DRAIN_BUCKETS,
@@ -107,6 +109,8 @@ static void drain_one(struct flyrep_net *fn, struct flyrep_netlink_records *recs
 	r->rec.age_us = min_t(u64, div_u64(age_ns, NSEC_PER_USEC), U32_MAX);
 	recs->len += sizeof(*r) + r->rec.tail_len;
 	recs->n++;
+	if (unlikely(r->rec.tail_len))
+		flyrep_expect_look(fn, ct);
 }
 
 /* Context: process */
@@ -153,6 +157,24 @@ static int drain_records(struct flyrep_net *fn, struct flyrep_reader *reader,
 	if (err)
 		return err;
 	drain_fill(fn, reader, cb, &recs);
+	flyrep_netlink_records_end(&recs, skb);
+	trace_flyrep_drain(fn, recs.n, max_t(long, cb->args[DRAIN_BUDGET], 0));
+	flyrep_pernet_count(fn, FLYREP_C_DRAIN_RECORDS, recs.n);
+	return 0;
+}
+
+/* After the flows: a master goes first. Context, return: as above */
+static int drain_expects(struct flyrep_net *fn, struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct flyrep_netlink_records recs;
+	int err;
+
+	err = flyrep_netlink_records_begin(&recs, skb, cb, FLYREP_CMD_DRAIN,
+					   FLYREP_TABLE_EXPECTATION, sizeof(struct flyrep_expect),
+					   sizeof(struct flyrep_expect), FLYREP_PHASE_UNSPEC);
+	if (err)
+		return err;
+	flyrep_expect_drain(fn, &recs, &cb->args[DRAIN_BUDGET]);
 	flyrep_netlink_records_end(&recs, skb);
 	trace_flyrep_drain(fn, recs.n, max_t(long, cb->args[DRAIN_BUDGET], 0));
 	flyrep_pernet_count(fn, FLYREP_C_DRAIN_RECORDS, recs.n);
@@ -223,7 +245,7 @@ static int drain_hints(struct flyrep_net *fn, struct sk_buff *skb, struct netlin
 	return 0;
 }
 
-/* A table that is dirty as a whole. Context: process. Return: 0 or -EMSGSIZE */
+/* A table other than that of flows is dirty as a whole. Context: process. Return: 0 or -EMSGSIZE */
 static int drain_dirty(struct flyrep_net *fn, struct sk_buff *skb, struct netlink_callback *cb)
 {
 	u8 table = 0;
@@ -233,6 +255,8 @@ static int drain_dirty(struct flyrep_net *fn, struct sk_buff *skb, struct netlin
 		table = flyrep_item_take_dirty(fn, table);
 		if (!table && flyrep_hint_take_dirty(fn))
 			table = FLYREP_TABLE_NFT_SET;
+		if (!table && flyrep_expect_take_dirty(fn))
+			table = FLYREP_TABLE_EXPECTATION;
 		if (!table)
 			return 0;
 		hdr = drain_message(skb, cb, 0);
@@ -291,7 +315,7 @@ static void drain_arm(struct flyrep_net *fn, struct flyrep_reader *reader)
 {
 	if (flyrep_ring_arm(reader->ring))
 		flyrep_reader_wake(fn);
-	else if (flyrep_item_changed(fn) || flyrep_hint_words(fn))
+	else if (flyrep_item_changed(fn) || flyrep_expect_changed(fn) || flyrep_hint_words(fn))
 		flyrep_reader_ring(fn);
 	/* Pairs with the atomic of flyrep_buckets_mark(), after which the flag is read. */
 	smp_mb();
@@ -317,6 +341,14 @@ int flyrep_drain_dump(struct sk_buff *skb, struct netlink_callback *cb)
 		err = drain_records(fn, reader, skb, cb);
 		if (err || cb->args[DRAIN_BUDGET] > 0)
 			return err ?: skb->len;
+		cb->args[DRAIN_BUDGET] = flyrep_expect_changed(fn);
+		cb->args[DRAIN_PHASE] = DRAIN_EXPECTS;
+		fallthrough;
+	case DRAIN_EXPECTS:
+		while (!err && cb->args[DRAIN_BUDGET] > 0)
+			err = drain_expects(fn, skb, cb);
+		if (err)
+			break;
 		cb->args[DRAIN_BUDGET] = READ_ONCE(fn->items.n_changed);
 		cb->args[DRAIN_PHASE] = DRAIN_ITEMS;
 		fallthrough;

@@ -11,6 +11,7 @@
 
 #include "capture.h"
 #include "conntrack.h"
+#include "expect.h"
 #include "extras.h"
 #include "flyrep.h"
 #include "hold.h"
@@ -302,6 +303,8 @@ static void inject_merge(struct flyrep_net *fn, struct nf_conn *ct, const struct
 /* Put the flow in place of @old, if any. Context: process. Return: as inject_create() */
 static int inject_replace(struct flyrep_net *fn, struct nf_conn *old, const struct inject_flow *f)
 {
+	/* What it expects goes with it, and is the owner's to give again. */
+	flyrep_expect_look(fn, old);
 	inject_delete(fn, old);
 	return inject_create(fn, f);
 }
@@ -415,7 +418,7 @@ static int inject_one(struct flyrep_net *fn, const struct flyrep_ct *r,
 	return inject_put(fn, &f, flags);
 }
 
-static void inject_count_error(struct flyrep_net *fn, int err)
+void flyrep_inject_count_error(struct flyrep_net *fn, int err)
 {
 	flyrep_pernet_count(fn, FLYREP_C_INJECT_REFUSED, 1);
 	if (err == -ENFILE)
@@ -463,7 +466,7 @@ unsigned int flyrep_inject_apply(struct flyrep_net *fn, const struct flyrep_inje
 			req->errors[n_errors].index = i;
 			req->errors[n_errors].error = err;
 			n_errors++;
-			inject_count_error(fn, err);
+			flyrep_inject_count_error(fn, err);
 		}
 		if (i % INJECT_RESCHED == INJECT_RESCHED - 1)
 			cond_resched();

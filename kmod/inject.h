@@ -39,4 +39,11 @@ struct flyrep_inject {
  */
 unsigned int flyrep_inject_apply(struct flyrep_net *fn, const struct flyrep_inject *req);
 
+/**
+ * flyrep_inject_count_error - count a record that was refused
+ * @fn: the namespace
+ * @err: with what
+ */
+void flyrep_inject_count_error(struct flyrep_net *fn, int err);
+
 #endif

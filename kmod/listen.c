@@ -13,6 +13,7 @@
 #include "capture.h"
 #include "compat/compat.h"
 #include "conntrack.h"
+#include "expect.h"
 #include "pernet.h"
 #include "reader.h"
 
@@ -23,7 +24,9 @@
 #define LISTEN_BACKLOG	65536
 #define LISTEN_GROUPS	((1 << (NFNLGRP_CONNTRACK_NEW - 1)) |		\
 			 (1 << (NFNLGRP_CONNTRACK_UPDATE - 1)) |	\
-			 (1 << (NFNLGRP_CONNTRACK_DESTROY - 1)))
+			 (1 << (NFNLGRP_CONNTRACK_DESTROY - 1)) |	\
+			 (1 << (NFNLGRP_CONNTRACK_EXP_NEW - 1)) |	\
+			 (1 << (NFNLGRP_CONNTRACK_EXP_DESTROY - 1)))
 
 static const struct nla_policy listen_ct_policy[CTA_MAX + 1] = {
 	[CTA_TUPLE_ORIG]	= { .type = NLA_NESTED },
@@ -156,7 +159,7 @@ static int listen_parse(struct flyrep_ct *r, const struct nlmsghdr *nlh)
 
 /* --- what becomes of it --------------------------------------------------------- */
 
-/* The bucket of @r is dirty; without it, all are. Context: process */
+/* The bucket of @r is dirty; without it, all are, of every table. Context: process */
 static void listen_dirty(struct flyrep_net *fn, const struct flyrep_ct *r)
 {
 	rcu_read_lock();
@@ -168,9 +171,22 @@ static void listen_dirty(struct flyrep_net *fn, const struct flyrep_ct *r)
 		flyrep_buckets_mark(&fn->buckets, flyrep_conntrack_bucket(r, fn));
 	else
 		flyrep_buckets_mark_all(&fn->buckets);
+	if (!r)
+		flyrep_expect_dirty(fn);
 	flyrep_reader_ring(fn);
 out:
 	rcu_read_unlock();
+}
+
+/* Which of them came or went is not asked: they are few. Context: process */
+static void listen_dirty_expects(struct flyrep_net *fn)
+{
+	if (!flyrep_reader_portid(fn)) {
+		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_UNBOUND, 1);
+		return;
+	}
+	flyrep_expect_dirty(fn);
+	flyrep_reader_ring(fn);
 }
 
 /* Context: process. Return: the flow with a reference, or NULL */
@@ -200,12 +216,14 @@ static int listen_on_message(struct flyrep_net *fn, const struct nlmsghdr *nlh)
 	struct nf_conn *ct;
 	int err;
 
-	if (NFNL_SUBSYS_ID(nlh->nlmsg_type) != NFNL_SUBSYS_CTNETLINK)
-		return 0;
 	if (nlh->nlmsg_pid == FLYREP_LISTEN_PORTID) {
 		flyrep_pernet_count(fn, FLYREP_C_CAPTURE_ECHO, 1);
 		return 0;
 	}
+	if (NFNL_SUBSYS_ID(nlh->nlmsg_type) == NFNL_SUBSYS_CTNETLINK_EXP)
+		listen_dirty_expects(fn);
+	if (NFNL_SUBSYS_ID(nlh->nlmsg_type) != NFNL_SUBSYS_CTNETLINK)
+		return 0;
 	err = listen_parse(&r, nlh);
 	if (err)
 		return err;

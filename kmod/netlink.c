@@ -9,6 +9,7 @@
 #include "compat/compat.h"
 #include "conntrack.h"
 #include "drain.h"
+#include "expect.h"
 #include "filter.h"
 #include "hold.h"
 #include "inject.h"
@@ -227,6 +228,32 @@ static u16 netlink_tail_len(const void *rec)
 	return len;
 }
 
+/* The fixed part of a record of a table, as we know it */
+static size_t netlink_record_len(u8 table)
+{
+	switch (table) {
+	case FLYREP_TABLE_CONNTRACK:
+		return sizeof(struct flyrep_ct);
+	case FLYREP_TABLE_EXPECTATION:
+		return sizeof(struct flyrep_expect);
+	default:
+		return sizeof(struct flyrep_item);
+	}
+}
+
+/* Context: process. Return: how many were refused */
+static unsigned int netlink_apply(struct flyrep_net *fn, const struct flyrep_inject *req)
+{
+	switch (req->table) {
+	case FLYREP_TABLE_CONNTRACK:
+		return flyrep_inject_apply(fn, req);
+	case FLYREP_TABLE_EXPECTATION:
+		return flyrep_expect_apply(fn, req);
+	default:
+		return flyrep_item_apply(fn, req);
+	}
+}
+
 /* Return: number of records, or -errno with extack set */
 static int netlink_count_records(struct genl_info *info)
 {
@@ -245,8 +272,7 @@ static int netlink_count_records(struct genl_info *info)
 		return -EOPNOTSUPP;
 	}
 	rec_len = nla_get_u16(info->attrs[FLYREP_A_REC_LEN]);
-	if (!flyrep_item_has_table(nla_get_u8(info->attrs[FLYREP_A_TABLE])) &&
-	    rec_len < sizeof(struct flyrep_ct)) {
+	if (rec_len < netlink_record_len(nla_get_u8(info->attrs[FLYREP_A_TABLE]))) {
 		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[FLYREP_A_REC_LEN],
 				    "REC_LEN is shorter than a record of TABLE");
 		return -EINVAL;
@@ -299,8 +325,7 @@ static int netlink_do_apply(struct sk_buff *skb, struct genl_info *info)
 	req.rec_len = nla_get_u16(info->attrs[FLYREP_A_REC_LEN]);
 	req.n = n;
 	req.errors = nla_data(errors);
-	n_errors = flyrep_item_has_table(req.table) ? flyrep_item_apply(fn, &req) :
-						      flyrep_inject_apply(fn, &req);
+	n_errors = netlink_apply(fn, &req);
 
 	if (n_errors) {
 		errors->nla_len = nla_attr_size(n_errors * sizeof(struct flyrep_error));

@@ -48,6 +48,7 @@ static int __net_init pernet_net_init(struct net *net)
 	flyrep_hold_init(fn);
 	flyrep_window_init(fn);
 	flyrep_item_init(fn);
+	flyrep_expect_init(fn);
 	flyrep_listen_init(fn);
 	flyrep_capture_init(fn);
 	return 0;
@@ -74,6 +75,7 @@ static void __net_exit pernet_net_exit(struct net *net)
 {
 	struct flyrep_net *fn = flyrep_pernet(net);
 
+	flyrep_expect_exit(fn);
 	flyrep_item_exit(fn);
 	flyrep_hint_exit(fn);
 	flyrep_filter_exit(fn);

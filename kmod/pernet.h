@@ -16,6 +16,7 @@
 #include <net/netns/generic.h>
 
 #include "buckets.h"
+#include "expect.h"
 #include "flyrep.h"
 #include "hint.h"
 #include "item.h"
@@ -60,6 +61,7 @@ struct flyrep_counters {
  * @learn: makes flows strict whose windows are known again
  * @items: the tables that are kept here
  * @hints: which elements of nf_tables sets changed
+ * @expects: expectations that changed
  * @listen: hears of events where we do not stand in the notifier slot
  */
 struct flyrep_net {
@@ -91,6 +93,7 @@ struct flyrep_net {
 	struct delayed_work		learn;
 	struct flyrep_items		items;
 	struct flyrep_hints		hints;
+	struct flyrep_expects		expects;
 	struct flyrep_listen		listen;
 };
 

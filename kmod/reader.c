@@ -114,6 +114,7 @@ static void reader_drop(struct flyrep_net *fn)
 	tasklet_kill(&fn->wake);
 	cancel_delayed_work_sync(&fn->wake_retry);
 	flyrep_item_forget(fn);
+	flyrep_expect_forget(fn);
 	reader_free(reader);
 }
 
@@ -138,7 +139,7 @@ static int reader_bind(struct flyrep_net *fn, u32 portid, struct netlink_ext_ack
 		NL_SET_ERR_MSG(extack, "no HASH_KEY was set");
 		return -ENOKEY;
 	}
-	if (flyrep_buckets_init(&fn->buckets))
+	if (flyrep_buckets_init(&fn->buckets) || flyrep_expect_prepare(fn))
 		return -ENOMEM;
 	reader = reader_new(fn, portid);
 	if (!reader) {
@@ -233,5 +234,6 @@ void flyrep_reader_dirty(struct flyrep_net *fn)
 	flyrep_buckets_mark_all(&fn->buckets);
 	flyrep_item_dirty(fn);
 	flyrep_hint_dirty(fn);
+	flyrep_expect_dirty(fn);
 	flyrep_reader_ring(fn);
 }

@@ -9,6 +9,7 @@
 
 #include "compat/compat.h"
 #include "conntrack.h"
+#include "expect.h"
 #include "filter.h"
 #include "item.h"
 #include "netlink.h"
@@ -22,6 +23,7 @@
  * struct snapshot - one dump, in cb->args[0]
  * @walk: where it stands in the flows
  * @cursor: or in the items
+ * @chain: or in the expectations
  * @table: enum flyrep_table
  * @phase: of the next message
  * @origin: enum flyrep_origin
@@ -32,6 +34,7 @@ struct snapshot {
 	union {
 		struct flyrep_walk		walk;
 		struct flyrep_item_cursor	cursor;
+		unsigned int			chain;
 	};
 	u8			table;
 	u8			phase;
@@ -111,6 +114,7 @@ static int snapshot_visit(struct nf_conn *ct, void *data)
 {
 	struct snapshot_fill *fill = data;
 	struct flyrep_ct *r = fill->recs.data + fill->recs.len;
+	bool was_sent;
 
 	if (!snapshot_wants(fill->snap, fill->fn, ct))
 		return 0;
@@ -122,7 +126,7 @@ static int snapshot_visit(struct nf_conn *ct, void *data)
 		return 0;
 
 	/* Named, so its end must be told: SENT, then look, as in the drain. */
-	set_bit(FLYREP_CT_SENT_BIT, &ct->status);
+	was_sent = test_and_set_bit(FLYREP_CT_SENT_BIT, &ct->status);
 	/* Pairs with that of capture_wants(), and with the atomic that sets DYING. */
 	smp_mb__after_atomic();
 	if (nf_ct_is_dying(ct))
@@ -135,6 +139,8 @@ static int snapshot_visit(struct nf_conn *ct, void *data)
 	r->rec.age_us = 0;
 	fill->recs.len += sizeof(*r) + r->rec.tail_len;
 	fill->recs.n++;
+	if (unlikely(!was_sent && r->rec.tail_len))
+		flyrep_expect_look(fill->fn, ct);
 	return 0;
 }
 
@@ -221,11 +227,38 @@ static int snapshot_items(struct flyrep_net *fn, struct snapshot *snap, struct s
 }
 
 /* Context: process. Return: 0: go on, 1: the end was reached, -errno */
+static int snapshot_expects(struct flyrep_net *fn, struct snapshot *snap, struct sk_buff *skb,
+			    struct netlink_callback *cb)
+{
+	struct flyrep_netlink_records recs;
+	int err;
+
+	err = flyrep_netlink_records_begin(&recs, skb, cb, FLYREP_CMD_SNAPSHOT,
+					   FLYREP_TABLE_EXPECTATION, sizeof(struct flyrep_expect),
+					   sizeof(struct flyrep_expect), FLYREP_PHASE_DATA);
+	if (err)
+		return err;
+	err = flyrep_expect_snapshot(fn, &recs, &snap->chain, snap->origin,
+				     snap->is_all ? NULL : snap->buckets);
+	flyrep_netlink_records_end(&recs, skb);
+	flyrep_pernet_count(fn, FLYREP_C_SNAPSHOT_RECORDS, recs.n);
+	if (err < 0)
+		NL_SET_ERR_MSG(cb->extack, "a chain of the expectations does not fit a message");
+	return err;
+}
+
+/* Context: process. Return: 0: go on, 1: the end was reached, -errno */
 static int snapshot_data(struct flyrep_net *fn, struct snapshot *snap, struct sk_buff *skb,
 			 struct netlink_callback *cb)
 {
-	return flyrep_item_has_table(snap->table) ? snapshot_items(fn, snap, skb, cb) :
-						    snapshot_flows(fn, snap, skb, cb);
+	switch (snap->table) {
+	case FLYREP_TABLE_CONNTRACK:
+		return snapshot_flows(fn, snap, skb, cb);
+	case FLYREP_TABLE_EXPECTATION:
+		return snapshot_expects(fn, snap, skb, cb);
+	default:
+		return snapshot_items(fn, snap, skb, cb);
+	}
 }
 
 /* BEGIN or END. Context: process. Return: 0 or -EMSGSIZE */

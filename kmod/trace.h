@@ -124,7 +124,10 @@ TRACE_EVENT(flyrep_drained,
 	TP_printk("netns=%u dirty=%u", __entry->netns, __entry->n_dirty)
 );
 
-/* An item was put, deleted, ended at its time (-ETIME), or the record of it was refused. */
+/*
+ * An item or an expectation was put, deleted, ended at its time (-ETIME), or the record of it was
+ * refused.
+ */
 TRACE_EVENT(flyrep_item,
 	TP_PROTO(const struct flyrep_net *fn, u8 table, u8 op, int error),
 	TP_ARGS(fn, table, op, error),

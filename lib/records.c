@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "conntrack.h"
+#include "expect.h"
 #include "item.h"
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -20,6 +21,7 @@ static const struct fr_table *const tables[] = {
 	[FLYREP_TABLE_CONFIG] = &fr_config_table,
 	[FLYREP_TABLE_METRIC] = &fr_metric_table,
 	[FLYREP_TABLE_NFT_SET] = &fr_nft_set_table,
+	[FLYREP_TABLE_EXPECTATION] = &fr_expect_table,
 };
 
 static_assert(N_OF(tables) == __FLYREP_TABLE_MAX, "a table id has no row");

@@ -63,6 +63,7 @@ struct fr_table {
 union fr_record {
 	struct flyrep_rec rec;
 	struct flyrep_ct ct;
+	struct flyrep_expect expect;
 };
 
 /* Room for a record of any table that says no more than its key. */

@@ -39,6 +39,12 @@
  *   after it became local its windows, once known, are learnt anew, and when they are known
  *   again it is tracked strictly.
  *
+ * Expectations
+ *   What a helper expects belongs to the flow that announced it, its master, and shares its
+ *   fate: it is captured if the reader was told of the master, held if that is held, and local
+ *   again with it. Held ones end at their time, like any other; the end of one whose master
+ *   lives on is told even on a standby.
+ *
  * Items
  *   Leases and records of other kinds (struct flyrep_item) live in the module itself, so they
  *   outlive the agent. APPLY with FLYREP_APPLY_F_LOCAL writes this node's own: such a
@@ -382,7 +388,10 @@ struct flyrep_hint {
  *	-ENOENT nothing to delete; -EPROTONOSUPPORT no protocol, or one that this kernel
  *	does not track so closely. Items: -EBUSY, -EINVAL, -ENOENT, -ENOMEM as above; -ENFILE as
  *	many entries as the limit allows; -EDQUOT as many bytes; -EEXIST another item has the
- *	address; -ETIME it has ended already
+ *	address; -ETIME it has ended already. Expectations: -EBUSY the master is owned by this
+ *	node; -ESRCH it is not here; -EOPNOTSUPP this node has not the helper or the NAT function:
+ *	trying again is of no use; -EADDRINUSE another one expects the same; -EINVAL, -ENOENT,
+ *	-ENOMEM, -EPROTONOSUPPORT as above; -ENFILE as many as nf_conntrack_expect_max allows
  */
 struct flyrep_error {
 	__u32	index;
@@ -413,7 +422,7 @@ enum flyrep_counter {
 	FLYREP_C_INJECT_DELETED,
 	FLYREP_C_INJECT_REFUSED,	/* records answered with an error */
 	FLYREP_C_INJECT_FULL,		/* of these: no room in the conntrack table */
-	FLYREP_C_INJECT_NAT_CLASH,	/* of these: NAT address or port taken */
+	FLYREP_C_INJECT_NAT_CLASH,	/* of these: NAT address or port taken, or expected */
 	FLYREP_C_HELD_LOST,		/* held objects that vanished unasked */
 	FLYREP_C_PROMOTED,
 	FLYREP_C_DEMOTED,

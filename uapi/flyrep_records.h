@@ -29,6 +29,7 @@
  * @FLYREP_TABLE_METRIC: saved counters
  * @FLYREP_TABLE_NFT_SET: elements of nft sets. They look like items, but nf_tables keeps them, and
  *	user space reads and writes them there: SNAPSHOT and APPLY refuse this table
+ * @FLYREP_TABLE_EXPECTATION: flows that helpers expect, struct flyrep_expect
  */
 enum flyrep_table {
 	FLYREP_TABLE_UNSPEC,
@@ -39,6 +40,7 @@ enum flyrep_table {
 	FLYREP_TABLE_CONFIG,
 	FLYREP_TABLE_METRIC,
 	FLYREP_TABLE_NFT_SET,
+	FLYREP_TABLE_EXPECTATION,
 	__FLYREP_TABLE_MAX
 };
 
@@ -63,8 +65,9 @@ enum flyrep_op {
 /* struct flyrep_rec.flags */
 #define FLYREP_REC_F_REMOTE	0x01	/* injected from a peer, still held */
 /*
- * SNAPSHOT only: the object raises no events, so only another snapshot will tell of its changes
- * and of its end. So are flows that were born while conntrack made no events.
+ * The object raises no events, or not of all that may happen to it, so only another snapshot will
+ * tell. In a SNAPSHOT: flows that were born while conntrack made no events. In a DRAIN as well:
+ * expectations that are not active yet.
  */
 #define FLYREP_REC_F_MUTE	0x02
 
@@ -342,6 +345,97 @@ struct flyrep_item {
 
 /* Bytes of the tail of an item */
 #define FLYREP_ITEM_TAIL_LEN(key_len, value_len) (((key_len) + (value_len) + 7u) & ~7u)
+
+#define FLYREP_EXPECT_CLASSES	4
+#define FLYREP_EXPECT_FN_LEN	32
+
+/* PERMANENT and INACTIVE: what APPLY uses of the flags */
+#define FLYREP_EXPECT_FLAGS_MASK 0x03u
+
+/**
+ * struct flyrep_expect - a flow that a helper expects, 200 bytes, no tail
+ * @rec: head; REMOTE is that of the master
+ * @family: AF_INET or AF_INET6, of both flows (key)
+ * @proto: IPPROTO_* of the expected flow (key)
+ * @master_proto: IPPROTO_* of the flow that announced it (key)
+ * @zone_dir: of the master, as in struct flyrep_ct (key)
+ * @zone: likewise (key)
+ * @mask_sport: bits of the source port that count (key)
+ * @master: original direction of the master (key)
+ * @tuple: what is expected; its destination counts as a whole (key)
+ * @mask_src: bits of the source address that count (key)
+ * @flags: NF_CT_EXPECT_*; APPLY uses only FLYREP_EXPECT_FLAGS_MASK
+ * @timeout_s: seconds left when read; APPLY gives it a few more
+ * @class: which of the kinds that its helper expects, below FLYREP_EXPECT_CLASSES
+ * @nat_dir: direction of the master that the expected flow takes: 0 original, 1 reply
+ * @nat_port: port before NAT of the announcement
+ * @nat_addr: address likewise
+ * @helper: helper of the expected flow, padded with at least one NUL; empty: none
+ * @expectfn: name of the function that gives the expected flow its NAT, likewise
+ * @reserved: zero
+ *
+ * An expectation belongs to its master: it is captured, held and promoted with it, and ends with
+ * it. One whose function has no name (PPTP's) stays on its node.
+ */
+struct flyrep_expect {
+	struct flyrep_rec	rec;
+	__u8			family;
+	__u8			proto;
+	__u8			master_proto;
+	__u8			zone_dir;
+	__u16			zone;
+	__be16			mask_sport;
+	struct flyrep_ct_tuple	master;
+	struct flyrep_ct_tuple	tuple;
+	union flyrep_addr	mask_src;
+	__u32			flags;
+	__u32			timeout_s;
+	__u8			class;
+	__u8			nat_dir;
+	__be16			nat_port;
+	union flyrep_addr	nat_addr;
+	char			helper[FLYREP_CT_HELPER_LEN];
+	char			expectfn[FLYREP_EXPECT_FN_LEN];
+	__u8			reserved[4];
+};
+
+/* The canonical key of an expectation */
+#define FLYREP_EXPECT_KEY_V4_LEN	36
+#define FLYREP_EXPECT_KEY_MAX_LEN	96
+
+/**
+ * flyrep_expect_key - write the canonical key of an expectation
+ * @key: at least FLYREP_EXPECT_KEY_MAX_LEN bytes, 8-byte aligned
+ * @e: the record; only its key fields are read
+ *
+ * Layout: family (4 or 6) in the low, zone_dir in the high nibble; proto; zone, little endian;
+ * master_proto; 0; mask_sport; sport and dport of the master, then of the expected flow; source
+ * and destination address of the master, then of the expected flow; mask_src.
+ *
+ * Return: length in bytes, FLYREP_EXPECT_KEY_V4_LEN or FLYREP_EXPECT_KEY_MAX_LEN.
+ */
+static inline unsigned int flyrep_expect_key(__u8 *key, const struct flyrep_expect *e)
+{
+	unsigned int n = e->family == 2 /* AF_INET */ ? 4 : 16;
+
+	key[0] = (n == 4 ? 4 : 6) | (e->zone_dir << 4);
+	key[1] = e->proto;
+	key[2] = e->zone & 0xff;
+	key[3] = e->zone >> 8;
+	key[4] = e->master_proto;
+	key[5] = 0;
+	memcpy(key + 6, &e->mask_sport, 2);
+	memcpy(key + 8, &e->master.sport, 2);
+	memcpy(key + 10, &e->master.dport, 2);
+	memcpy(key + 12, &e->tuple.sport, 2);
+	memcpy(key + 14, &e->tuple.dport, 2);
+	memcpy(key + 16, e->master.src.byte, n);
+	memcpy(key + 16 + n, e->master.dst.byte, n);
+	memcpy(key + 16 + 2 * n, e->tuple.src.byte, n);
+	memcpy(key + 16 + 3 * n, e->tuple.dst.byte, n);
+	memcpy(key + 16 + 4 * n, e->mask_src.byte, n);
+	return 16 + 5 * n;
+}
 
 /*
  * Buckets: where a change could not be recorded one by one, the bucket of its

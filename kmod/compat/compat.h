@@ -10,6 +10,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netlink.h>
 #include <net/genetlink.h>
+#include <net/netfilter/nf_conntrack_expect.h>
 
 #ifdef FLYREP_HAVE_LINUX_UNALIGNED
 #include <linux/unaligned.h>
@@ -49,6 +50,94 @@ static inline int flyrep_compat_bind(struct socket *sock, struct sockaddr_nl *ad
 	return kernel_bind(sock, (struct sockaddr_unsized *)addr, sizeof(*addr));
 #else
 	return kernel_bind(sock, (struct sockaddr *)addr, sizeof(*addr));
+#endif
+}
+
+/**
+ * flyrep_compat_expect_left - jiffies until an expectation ends; 0 or less: it has
+ * @exp: the expectation
+ *
+ * Context: nf_conntrack_expect_lock held.
+ */
+static inline s32 flyrep_compat_expect_left(const struct nf_conntrack_expect *exp)
+{
+#ifdef FLYREP_HAVE_EXPECT_TIMEOUT_U32
+	return nf_ct_exp_is_expired(exp) ? 0 : READ_ONCE(exp->timeout) - nfct_time_stamp;
+#else
+	return timer_pending(&exp->timeout) ? exp->timeout.expires - jiffies : 0;
+#endif
+}
+
+/**
+ * flyrep_compat_expect_set_left - have it end later or sooner, unless it has ended
+ * @exp: the expectation, in the table or taken out of it
+ * @left: jiffies
+ *
+ * Context: nf_conntrack_expect_lock held.
+ */
+static inline void flyrep_compat_expect_set_left(struct nf_conntrack_expect *exp, u32 left)
+{
+#ifdef FLYREP_HAVE_EXPECT_TIMEOUT_U32
+	WRITE_ONCE(exp->timeout, nfct_time_stamp + left);
+#else
+	mod_timer_pending(&exp->timeout, jiffies + left);
+#endif
+}
+
+/**
+ * flyrep_compat_expect_unlink - take an expectation out of the table
+ * @exp: an expectation that was found there
+ * @portid: the cause that its event names
+ *
+ * Context: nf_conntrack_expect_lock held since it was found.
+ */
+static inline void flyrep_compat_expect_unlink(struct nf_conntrack_expect *exp, u32 portid)
+{
+#ifdef FLYREP_HAVE_EXPECT_TIMEOUT_U32
+	nf_ct_unlink_expect_report(exp, portid, 0);
+#else
+#ifdef FLYREP_HAVE_TIMER_DELETE
+	bool was_pending = timer_delete(&exp->timeout);
+#else
+	bool was_pending = del_timer(&exp->timeout);
+#endif
+
+	/* If not, the timer is about to do it, and has a reference. */
+	if (was_pending) {
+		nf_ct_unlink_expect_report(exp, portid, 0);
+		nf_ct_expect_put(exp);
+	}
+#endif
+}
+
+/**
+ * flyrep_compat_expect_helper - the helper that the expected flow will have
+ * @exp: the expectation
+ *
+ * Context: RCU read side. Return: NULL for none.
+ */
+static inline const struct nf_conntrack_helper *
+flyrep_compat_expect_helper(const struct nf_conntrack_expect *exp)
+{
+#ifdef FLYREP_HAVE_EXPECT_ASSIGN_HELPER
+	return rcu_dereference(exp->assign_helper);
+#else
+	return exp->helper;
+#endif
+}
+
+/**
+ * flyrep_compat_expect_set_helper - say which it will have
+ * @exp: an expectation that nobody else can reach yet
+ * @helper: NULL for none
+ */
+static inline void flyrep_compat_expect_set_helper(struct nf_conntrack_expect *exp,
+						   struct nf_conntrack_helper *helper)
+{
+#ifdef FLYREP_HAVE_EXPECT_ASSIGN_HELPER
+	rcu_assign_pointer(exp->assign_helper, helper);
+#else
+	exp->helper = helper;
 #endif
 }
 

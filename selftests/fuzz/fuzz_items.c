@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A batch of items: the table in the first byte, then what a peer sent. Whatever is accepted
- * passes the check, has a key that gives its key back, a digest and a text, and survives being
- * encoded and decoded once more.
+ * A batch of a table other than that of flows, which is in the first byte; then what a peer sent.
+ * Whatever is accepted passes the check, has a key that gives its key back, a digest and a text, and
+ * survives being encoded and decoded once more.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -32,6 +32,7 @@ static void take(const struct fr_table *t, const void *rec)
 	json_t *obj;
 
 	must(t->check(rec, &why) == 0);
+	memset(back, 0, FR_RECORD_KEY_ROOM);
 	must(t->from_key(back, key, key_len) == 0);
 	must(t->key(again, back) == key_len && !memcmp(key, again, key_len));
 	obj = t->to_json(rec);

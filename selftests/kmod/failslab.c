@@ -259,6 +259,35 @@ static void build_snapshot(struct _test_data_failslab *self)
 	put(&self->m, FLYREP_A_TABLE, 1, (uint8_t[]){ FLYREP_TABLE_CONNTRACK });
 }
 
+/* A session of FTP that is held, and what it expects */
+static struct flyrep_ct master(void)
+{
+	return kt_rec(FLYREP_OP_INSERT, IPPROTO_TCP, "10.1.0.1", 6000, "10.2.0.1", 21);
+}
+
+static void build_expect(struct _test_data_failslab *self)
+{
+	struct flyrep_expect e = {
+		.rec.op = FLYREP_OP_INSERT, .family = AF_INET, .proto = IPPROTO_TCP,
+		.master_proto = IPPROTO_TCP, .zone_dir = 3, .master = master().orig,
+		.timeout_s = 60,
+	};
+
+	e.tuple = master().reply;
+	e.tuple.sport = 0;
+	e.tuple.dport = htons(7000);
+	begin(self, FLYREP_CMD_APPLY, 0);
+	put(&self->m, FLYREP_A_TABLE, 1, (uint8_t[]){ FLYREP_TABLE_EXPECTATION });
+	put(&self->m, FLYREP_A_REC_LEN, 2, (uint16_t[]){ sizeof(e) });
+	put(&self->m, FLYREP_A_RECORDS, sizeof(e), &e);
+}
+
+static void build_snapshot_expects(struct _test_data_failslab *self)
+{
+	begin(self, FLYREP_CMD_SNAPSHOT, NLM_F_DUMP);
+	put(&self->m, FLYREP_A_TABLE, 1, (uint8_t[]){ FLYREP_TABLE_EXPECTATION });
+}
+
 static void build_insert(struct _test_data_failslab *self)
 {
 	build_apply(self, FLYREP_OP_INSERT);
@@ -313,6 +342,14 @@ static int prepare_flush(struct _test_data_failslab *self)
 	return kt_sh("conntrack -F 2>/dev/null");
 }
 
+static int prepare_master(struct _test_data_failslab *self)
+{
+	struct flyrep_ct_ext x = { .has = FLYREP_CT_EXT_HELPER, .helper = "ftp" };
+
+	return kt_sh("conntrack -F 2>/dev/null") ?:
+	       kt_apply_tail(self->g, master(), &x, sizeof(x));
+}
+
 static int prepare_all(struct _test_data_failslab *self)
 {
 	struct outcome o;
@@ -357,6 +394,12 @@ static bool holds_reader(struct _test_data_failslab *self, const struct outcome 
 static bool holds_applied(struct _test_data_failslab *self, const struct outcome *o)
 {
 	return flows(self, FLYREP_ORIGIN_REMOTE) == o->applied;
+}
+
+static bool holds_expected(struct _test_data_failslab *self, const struct outcome *o)
+{
+	(void)self;
+	return kt_number("conntrack -L expect 2>/dev/null | grep -c dport=7000") == (long)o->applied;
 }
 
 static bool holds_all(struct _test_data_failslab *self, const struct outcome *o)
@@ -430,6 +473,14 @@ TEST_F(failslab, apply)
 	EXPECT_EQ(N_RECORDS, flows(self, FLYREP_ORIGIN_REMOTE));
 	EXPECT_LT(0, each_allocation(self, &(struct trial){ NULL, build_update, holds_all }));
 	EXPECT_LT(0, each_allocation(self, &(struct trial){ prepare_all, build_delete, holds_deleted }));
+}
+
+TEST_F(failslab, expectations)
+{
+	if (!self->is_able)
+		SKIP(return, "%s", reason);
+	EXPECT_LT(0, each_allocation(self, &(struct trial){ prepare_master, build_expect, holds_expected }));
+	EXPECT_LT(0, each_allocation(self, &(struct trial){ NULL, build_snapshot_expects, holds_answer }));
 }
 
 TEST_F(failslab, promote_and_demote)

@@ -134,6 +134,8 @@ static bool is_documented_of_record(int err)
 	case -EDQUOT:
 	case -EEXIST:
 	case -ETIME:
+	case -ESRCH:
+	case -EOPNOTSUPP:
 		return true;
 	default:
 		return false;

@@ -34,10 +34,11 @@ static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 
 	for (; n; n--, recs = fr_record_next(t, recs)) {
 		const struct flyrep_item *r = recs;
-		unsigned int len = r->key_len + r->value_len;
+		unsigned int len;
 
-		if (table == FLYREP_TABLE_CONNTRACK)
+		if (!fr_item_fields(table))
 			continue;
+		len = r->key_len + r->value_len;
 		if (told->n == 4096 || r->rec.tail_len != FLYREP_ITEM_TAIL_LEN(r->key_len, r->value_len))
 			abort();
 		told->item[told->n].table = table;

@@ -76,6 +76,7 @@ struct kt_recs {
 	struct kt_hint		*hints;
 	size_t			n_hints;
 	bool			is_set_dirty;
+	unsigned int		n_expects_dirty;
 };
 
 KT_UNUSED static void kt_recs_reset(struct kt_recs *k)
@@ -150,6 +151,7 @@ static void kt_on_dirty(void *cookie, uint8_t table, uint32_t n, const uint8_t *
 	struct kt_recs *k = cookie;
 
 	k->is_set_dirty |= table == FLYREP_TABLE_NFT_SET;
+	k->n_expects_dirty += table == FLYREP_TABLE_EXPECTATION;
 	if (table != FLYREP_TABLE_CONNTRACK)
 		return;
 	k->dirty = n;

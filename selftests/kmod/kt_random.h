@@ -377,6 +377,46 @@ static void kt_put_items(struct kt_random *r, struct kt_message *m)
 	}
 }
 
+/* Expectations of the flows that kt_random_record() makes: some of these have a helper. */
+static void kt_put_expects(struct kt_random *r, struct kt_message *m)
+{
+	static const char *const helpers[] = { "", "", "sip", "nobody-has-it" };
+	static const char *const fns[] = { "", "nat-follow-master", "nat-follow-master", "nobody-has-it" };
+	size_t n = 1 + kt_below(r, 8);
+	struct flyrep_expect *e;
+
+	kt_put_number(r, m, FLYREP_A_TABLE, 1, FLYREP_TABLE_EXPECTATION);
+	kt_put_number(r, m, FLYREP_A_REC_LEN, 2, sizeof(*e));
+	if (kt_chance(r, 70))
+		kt_put_number(r, m, FLYREP_A_APPLY_FLAGS, 4, kt_value(r, 0, FLYREP_APPLY_F_FORCE));
+	e = kt_reserve(m, FLYREP_A_RECORDS, n * sizeof(*e));
+	for (; e && n; n--, e++) {
+		e->rec.op = kt_chance(r, 98) ? 1 + kt_below(r, 3) : kt_random(r);
+		e->family = kt_chance(r, 70) ? AF_INET : AF_INET6;
+		e->proto = e->master_proto = kt_chance(r, 50) ? IPPROTO_TCP : IPPROTO_UDP;
+		e->zone_dir = 3;
+		kt_random_addr(r, &e->master.src, e->family, 1);
+		kt_random_addr(r, &e->master.dst, e->family, 2);
+		e->master.sport = htons(4000 + kt_below(r, 8));
+		e->master.dport = htons(5000 + kt_below(r, 4));
+		kt_random_addr(r, &e->tuple.dst, e->family, 1);
+		e->tuple.dport = htons(7000 + kt_below(r, 4));
+		if (kt_chance(r, 50))
+			kt_random_addr(r, &e->tuple.src, e->family, 2);
+		if (kt_chance(r, 50))
+			memset(&e->mask_src, 0xff, e->family == AF_INET ? 4 : 16);
+		e->flags = kt_below(r, 8);
+		e->timeout_s = kt_chance(r, 90) ? kt_below(r, 100) : kt_random(r);
+		e->class = kt_chance(r, 80) ? 0 : kt_below(r, 5);
+		e->nat_dir = kt_below(r, 2);
+		e->nat_port = kt_random(r);
+		strcpy(e->helper, kt_pick(r, helpers, 4));
+		strcpy(e->expectfn, kt_pick(r, fns, 4));
+		if (kt_chance(r, 6))
+			((uint8_t *)e)[kt_below(r, sizeof(*e))] = kt_random(r);
+	}
+}
+
 static void kt_put_limits(struct kt_random *r, struct kt_message *m)
 {
 	struct flyrep_limit l = { .table = kt_value(r, FLYREP_TABLE_LEASE, FLYREP_TABLE_MAX),
@@ -486,8 +526,10 @@ KT_UNUSED static uint8_t kt_random_message(struct kt_random *r, struct kt_messag
 			 (kt_chance(r, 80) ? NLM_F_ACK : 0));
 	ghdr->version = kt_chance(r, 98) ? FLYREP_GENL_VERSION : kt_random(r);
 	if (cmd == FLYREP_CMD_APPLY)
-		if (kt_chance(r, 30))
+		if (kt_chance(r, 25))
 			kt_put_items(r, m);
+		else if (kt_chance(r, 15))
+			kt_put_expects(r, m);
 		else
 			kt_put_records(r, m);
 	else if (cmd == FLYREP_CMD_CONFIG)

@@ -5,7 +5,7 @@
  * The ways to capture: which is taken when, and what is particular to listening. That the
  * tests of capture pass with it too, see listening.sh.
  */
-#include "kt_flow.h"
+#include "kt_ftp.h"
 #include "kt_harness.h"
 
 FIXTURE(listen)
@@ -166,6 +166,32 @@ TEST_F(listen, keys)
 	ASSERT_EQ(0, kt_snapshot(self->g, &self->k, FLYREP_ORIGIN_ANY, ends.buckets));
 	EXPECT_EQ(NULL, kt_find(&self->k, &key));
 	kt_recs_reset(&ends);
+}
+
+/* What comes and goes among the expectations makes their table dirty. */
+static bool expects_are_dirty(struct _test_data_listen *self)
+{
+	return !kt_drain(self->g, &self->k) && self->k.n_expects_dirty;
+}
+
+TEST_F(listen, expectations)
+{
+	struct kt_tcp t;
+	char heard[64];
+
+	ASSERT_EQ(0, begin(self, "capture=netlink", false));
+	ASSERT_EQ(0, kt_ftp_rules(false));
+	ASSERT_EQ(0, kt_tcp_open(&self->nets, &t, "10.9.0.1", 6000, "10.9.0.2", 21));
+	ASSERT_EQ(0, kt_ftp_login(&t));
+	ASSERT_EQ(0, kt_drain(self->g, &self->k));
+	EXPECT_EQ(0, self->k.n_expects_dirty);
+	ASSERT_EQ(0, kt_ftp_port(&t, 7000, heard, sizeof(heard)));
+	ASSERT_TRUE(kt_until(expects_are_dirty(self)));
+	self->k.n_expects_dirty = 0;
+	ASSERT_EQ(0, kt_sh("conntrack -F expect 2>/dev/null"));
+	EXPECT_TRUE(kt_wait_wake(self->g, KT_WAIT_MS));
+	ASSERT_TRUE(kt_until(expects_are_dirty(self)));
+	kt_tcp_close(&t);
 }
 
 /* What APPLY does is told to others, and is no news to us; a packet's doing is. */

@@ -352,6 +352,12 @@ TEST_F(netlink, apply_refusals)
 	EXPECT_EQ(-EINVAL, call(self));
 	EXPECT_STREQ("REC_LEN is shorter than a record of TABLE", self->text);
 	begin(self, FLYREP_CMD_APPLY, 0);
+	mnl_attr_put_u8(self->nlh, FLYREP_A_TABLE, FLYREP_TABLE_EXPECTATION);
+	mnl_attr_put_u16(self->nlh, FLYREP_A_REC_LEN, sizeof(struct flyrep_ct));
+	mnl_attr_put(self->nlh, FLYREP_A_RECORDS, sizeof(r), &r);
+	EXPECT_EQ(-EINVAL, call(self));
+	EXPECT_STREQ("REC_LEN is shorter than a record of TABLE", self->text);
+	begin(self, FLYREP_CMD_APPLY, 0);
 	mnl_attr_put_u8(self->nlh, FLYREP_A_TABLE, FLYREP_TABLE_LEASE);
 	mnl_attr_put_u16(self->nlh, FLYREP_A_REC_LEN, 32);
 	mnl_attr_put(self->nlh, FLYREP_A_RECORDS, sizeof(r), &r);
