@@ -188,10 +188,15 @@ static void on_refused(void *cookie, const void *rec, int error)
 	struct receive *r = i->receive;
 	struct receive_table_figures *t = &r->table_figures[truth_table(i->truth)->id];
 
-	(void)error;
 	r->refused++;
 	r->figures.refused++;
 	t->refused++;
+	/*
+	 * This node has not what it takes, a helper for one. A repair could not bring it: so the
+	 * two agree, until a look at the own kernel finds it missing, and it is tried once more.
+	 */
+	if (error == -EOPNOTSUPP)
+		return;
 	t->unrepaired++;
 	truth_drop(i->truth, rec);
 	head->op = FLYREP_OP_UNSPEC;

@@ -91,6 +91,7 @@ struct pair {
 	struct receive *receive;
 	uint64_t reader_order;
 	const char *refused;		/* name of a note that its kernel refuses */
+	int error;			/* with what */
 	unsigned int n_injected;
 	unsigned int n_deleted;
 	unsigned int n_reader_audits;
@@ -164,7 +165,7 @@ static int inject(void *cookie, uint8_t table, const void *recs, size_t n,
 		p->n_deleted += note->rec.op == FLYREP_OP_DELETE;
 		if (p->refused && table == NOTES && note->name_len == strlen(p->refused) &&
 		    !memcmp(note->tail, p->refused, note->name_len))
-			on_refused(c, note, -ENOSPC);
+			on_refused(c, note, p->error);
 	}
 	return 0;
 }
@@ -541,6 +542,7 @@ static void test_what_the_kernel_refuses_counts_for_its_table(void **state)
 
 	(void)state;
 	p->refused = "a";
+	p->error = -ENOSPC;
 	meet(p, both, both);
 	write_note(p, 0, NOTES, "a", "one", true);
 	write_note(p, 1, NOTES, "b", "two", true);
@@ -559,6 +561,30 @@ static void test_what_the_kernel_refuses_counts_for_its_table(void **state)
 	ship_audit(p->ship);
 	settle(p);
 	assert_true(is_same(p, NOTES));
+	assert_int_equal(receive_table_figures(p->receive, NOTES)->unrepaired, 0);
+	pair_free(p);
+}
+
+/* What a node can never take is no reason to repair it again and again. */
+static void test_what_a_node_cannot_take_is_left_at_that(void **state)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 1 << 20);
+	unsigned int n;
+
+	(void)state;
+	p->refused = "a";
+	p->error = -EOPNOTSUPP;
+	meet(p, BIT(NOTES), BIT(NOTES));
+	write_note(p, 0, NOTES, "a", "one", true);
+	write_note(p, 1, NOTES, "b", "two", true);
+	push(p, NOTES);
+	settle(p);
+	n = p->n_injected;
+	ship_audit(p->ship);
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_int_equal(p->n_injected, n);
+	assert_int_equal(receive_table_figures(p->receive, NOTES)->refused, 1);
 	assert_int_equal(receive_table_figures(p->receive, NOTES)->unrepaired, 0);
 	pair_free(p);
 }
@@ -791,6 +817,7 @@ int main(void)
 		cmocka_unit_test(test_first_sync_repairs_each_table),
 		cmocka_unit_test(test_only_one_table_differs),
 		cmocka_unit_test(test_what_the_kernel_refuses_counts_for_its_table),
+		cmocka_unit_test(test_what_a_node_cannot_take_is_left_at_that),
 		cmocka_unit_test(test_a_repair_deletes_what_it_does_not_name),
 		cmocka_unit_test(test_a_table_the_peer_lacks_is_left_out),
 		cmocka_unit_test(test_what_was_missed_while_away_is_repaired),
