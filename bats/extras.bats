@@ -66,22 +66,54 @@ labelled() {
 	wait_until 30 has b 'tcp .* ESTABLISHED .* dport=21 .* helper=ftp'
 }
 
-@test "a data connection opened after the failover comes through" {
-	echo get >"$topo_dir/ftp.go"
-	wait_until 30 grep -q . "$topo_dir/ftp.out"
+# told NODE: it expects one data connection, through the address that moves
+told() {
+	[ "$(on "$1" "$agent_build/flyrep" kernel snapshot expectation --json |
+		jq -c 'map([.master.dport, .expected.dst, .expectfn])')" = \
+		'[[21,"10.2.0.1","nat-follow-master"]]' ]
+}
+
+@test "what an FTP session announces arrives, and goes when it was met" {
+	echo port >"$topo_dir/ftp.go"
+	wait_until 30 told a
+	wait_until 30 told b
+	run on b "$agent_build/flyrep" kernel snapshot expectation
+	assert_output --regexp 'update +remote +expectation tcp +10.2.0.2:0 > 10.2.0.1:[0-9]+  master tcp +10.1.0.2:[0-9]+ > 10.2.0.2:21'
 	wait_until 30 in_step
+	validated a
+	echo retr >"$topo_dir/ftp.go"
+	wait_until 30 lines 1
+	wait_until 30 expects_none b
+	wait_until 30 in_step
+	validated a
+}
+
+@test "a data connection announced before the failover comes through after it" {
+	echo port >"$topo_dir/ftp.go"
+	wait_until 30 told b
 	topo_cut a
 	agent_kill a
 	topo_take b
 	fr b role primary
+	echo retr >"$topo_dir/ftp.go"
+	wait_until 60 lines 2
+}
+
+@test "and so does one announced after it" {
 	echo get >"$topo_dir/ftp.go"
-	wait_until 60 two_lines
+	wait_until 60 lines 3
 	kill "$(cat "$topo_dir/ftp.keeper")"
 	run cat "$topo_dir/ftp.out" "$topo_dir/ftp.err"
-	assert_output $'as it was\nas it was'
+	assert_output $'as it was\nas it was\nas it was'
 	assert_equal "$(topo_invalid b)" 0
 }
 
-two_lines() {
-	[ "$(wc -l <"$topo_dir/ftp.out")" -eq 2 ]
+# lines COUNT: so many files were read
+lines() {
+	[ "$(wc -l <"$topo_dir/ftp.out")" -eq "$1" ]
+}
+
+# expects_none NODE
+expects_none() {
+	[ "$(on "$1" "$agent_build/flyrep" kernel snapshot expectation --json)" = '[]' ]
 }

@@ -270,6 +270,26 @@ static void print_flow(const json_t *rec)
 					   json_object_get(rec, "timeout_s")));
 }
 
+static void print_expectation(const json_t *rec)
+{
+	const json_t *master = json_object_get(rec, "master"), *flags, *item;
+	size_t i;
+
+	print_proto(json_object_get(rec, "proto"));
+	print_tuple(json_object_get(rec, "expected"));
+	fputs("  master ", stdout);
+	print_proto(json_object_get(master, "proto"));
+	print_tuple(master);
+	if (*text_of(rec, "helper"))
+		printf("  helper %s", text_of(rec, "helper"));
+	flags = json_object_get(rec, "flags");
+	json_array_foreach(flags, i, item)
+		printf(" %s", json_string_value(item));
+	if (flags)
+		printf("  %lld s", (long long)json_integer_value(
+					   json_object_get(rec, "timeout_s")));
+}
+
 static void print_record(const struct cli *cli, const struct fr_table *row,
 			 const json_t *rec)
 {
@@ -280,6 +300,9 @@ static void print_record(const struct cli *cli, const struct fr_table *row,
 	printf(" %-6s ", text_of(rec, "origin"));
 	if (row->id == FLYREP_TABLE_CONNTRACK) {
 		print_flow(rec);
+	} else if (row->id == FLYREP_TABLE_EXPECTATION) {
+		printf("%s ", row->name);
+		print_expectation(rec);
 	} else {
 		printf("%s ", row->name);
 		item_print(row->id, rec);

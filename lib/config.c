@@ -294,6 +294,9 @@ bool fr_config_has_table(const struct fr_config *config, unsigned int table)
 		return config->data.configuration;
 	case FLYREP_TABLE_METRIC:
 		return config->data.metrics;
+	case FLYREP_TABLE_EXPECTATION:
+		/* Without its master there is none. */
+		return config->data.conntrack && config->data.expectations;
 	default:
 		return false;
 	}

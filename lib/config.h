@@ -119,6 +119,7 @@ struct fr_config {
 	} sync;
 	struct {
 		bool conntrack;
+		bool expectations;
 		bool dhcp_leases;
 		bool dns_records;
 		bool learning_state;

@@ -157,8 +157,10 @@ static const struct fr_schema rows[] = {
 		  "name, where it is another one." },
 	{ "data.conntrack", FR_SCHEMA_BOOL, AT(data.conntrack),
 	  .dflt = "true", .help = "Flows." },
-	{ "data.expectations", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
-	  .only = "false", .help = "Flows that helpers expect to see." },
+	{ "data.expectations", FR_SCHEMA_BOOL, AT(data.expectations),
+	  .dflt = "true",
+	  .help = "Flows that helpers expect, such as the data connections of FTP (expectation); "
+		  "only with conntrack." },
 	{ "data.nft_sets", FR_SCHEMA_STRINGS, UNBOUND, .dflt = "[]",
 	  .only = "[]",
 	  .help = "Elements of nftables sets, as patterns \"family/table/set\"." },

@@ -3,8 +3,10 @@
 """An FTP session that lasts, active mode (RFC 959), IPv4.
 
   ftp.py serve                 on port 21; one file, of one line
-  ftp.py session HOST FIFO     logs in; for each line read from FIFO opens a data
-                               connection and prints what came; ends with FIFO
+  ftp.py session HOST FIFO     logs in and does what the lines of FIFO say: "port"
+                               announces where a data connection may come to, "retr"
+                               has it opened and prints what came, "get" is both;
+                               ends with FIFO
 
 Who opens the data connection is the server: through source NAT that works only
 while a helper reads what the client says.
@@ -55,22 +57,30 @@ def session(host, fifo):
         if not answer.startswith(("1", "2")):
             sys.exit(f"{text}: {answer!r}")
 
+    def port():
+        listener = socket.create_server((control.getsockname()[0], 0))
+        listener.settimeout(PATIENCE)
+        ip, number = listener.getsockname()
+        ask(f"PORT {ip.replace('.', ',')},{number >> 8},{number & 255}")
+        return listener
+
+    def retr(listener):
+        ask("RETR x")
+        data, _ = listener.accept()
+        with listener, data:
+            data.settimeout(PATIENCE)
+            print(data.makefile("rb").read().decode().strip(), flush=True)
+        ask("")
+
     ask("")
     ask("USER anonymous")
+    listener = None
     with open(fifo) as lines:
-        for _ in lines:
-            with socket.socket() as listener:
-                listener.bind((control.getsockname()[0], 0))
-                listener.listen(1)
-                listener.settimeout(PATIENCE)
-                ip, port = listener.getsockname()
-                ask(f"PORT {ip.replace('.', ',')},{port >> 8},{port & 255}")
-                ask("RETR x")
-                data, _ = listener.accept()
-                with data:
-                    data.settimeout(PATIENCE)
-                    print(data.makefile("rb").read().decode().strip(), flush=True)
-                ask("")
+        for line in lines:
+            if line.strip() in ("port", "get"):
+                listener = port()
+            if line.strip() in ("retr", "get"):
+                retr(listener)
 
 
 if sys.argv[1] == "serve":

@@ -185,6 +185,7 @@ static void every_key_is_bound(void **state)
 	assert_true(fr_config_has_table(c, FLYREP_TABLE_LEASE));
 	assert_false(fr_config_has_table(c, FLYREP_TABLE_DNS));
 	assert_true(fr_config_has_table(c, FLYREP_TABLE_METRIC));
+	assert_false(fr_config_has_table(c, FLYREP_TABLE_EXPECTATION));
 	assert_false(fr_config_has_table(c, FLYREP_TABLE_UNSPEC));
 	assert_false(fr_config_has_table(c, FLYREP_TABLE_MAX + 1));
 	assert_int_equal(c->conntrack.min_state, FR_CONFIG_MIN_STATE_ALL);
@@ -467,8 +468,6 @@ static const struct {
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
 	  "\"\ndata { conntrack = false }",
 	  "f:5:20: data: nothing is replicated\n" },
-	{ "mode = \"replica\"\ndata { expectations = true }",
-	  "f:3:23: data.expectations: true is not supported yet\n" },
 	{ "mode = \"replica\"\nrecovery { auto_resync = false }",
 	  "f:3:26: recovery.auto_resync: false is not supported yet\n" },
 	{ "mode = \"replica\"\nauth {\n method = \"mtls\"\n key_rotation = 86400\n}",
