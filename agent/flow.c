@@ -275,6 +275,8 @@ static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 			continue;
 		}
 		op = truth_put(t->truth, rec, rec->stamp, &bucket);
+		if (op >= 0 && rec->flags & FLYREP_REC_F_MUTE)
+			job_mute(t, bucket);
 		if (op > FLYREP_OP_UNSPEC)
 			flow_publish(t, rec, op, bucket);
 	}

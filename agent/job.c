@@ -81,8 +81,7 @@ static void add_repair(struct flow_table *t, const void *rec, unsigned int bucke
 		flush_repair(t);
 }
 
-/* An object that will not tell of its end; it is looked at again as long as it is there. */
-static void mark_mute(struct flow_table *t, unsigned int bucket)
+void job_mute(struct flow_table *t, unsigned int bucket)
 {
 	struct flow *f = t->flow;
 
@@ -111,7 +110,7 @@ void job_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
 		if (!flow_is_writer(f))
 			continue;
 		if (rec->flags & FLYREP_REC_F_MUTE)
-			mark_mute(t, bucket);
+			job_mute(t, bucket);
 		if (op > FLYREP_OP_UNSPEC)
 			flow_publish(t, rec, op, bucket);
 		if (is_current && f->job_link)

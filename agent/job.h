@@ -11,11 +11,15 @@
 #include <stdint.h>
 
 struct flow;
+struct flow_table;
 
 /* Start the next one, if one is due and none runs. */
 void job_schedule(struct flow *f);
 /* What the running one was for no longer holds; its pieces are ignored from here on. */
 void job_cancel(struct flow *f);
+
+/* An object of this bucket does not tell of all its changes: it is looked at again and again. */
+void job_mute(struct flow_table *t, unsigned int bucket);
 
 /* For struct drain_ops. */
 void job_snap_begin(void *cookie, uint64_t stamp);
