@@ -132,14 +132,20 @@ static void flush_table(struct flow_table *t)
 	batch_reset(t->batch);
 }
 
-static void flush(void *cookie)
+/* All tables up to this one, in their order: an expectation follows its master. */
+static void flush(struct flow *f, const struct flow_table *last)
 {
-	struct flow *f = cookie;
-	size_t i;
+	struct flow_table *t;
 
+	for (t = f->tables; t <= last; t++)
+		flush_table(t);
+}
+
+static void flush_all(struct flow *f)
+{
 	sd_event_source_set_enabled(f->pace, SD_EVENT_OFF);
-	for (i = 0; i < f->n_tables; i++)
-		flush_table(&f->tables[i]);
+	if (f->n_tables)
+		flush(f, &f->tables[f->n_tables - 1]);
 }
 
 /* Changes that wait for their batch. */
@@ -168,7 +174,7 @@ void flow_pace(struct flow *f)
 	if (!n_collected(f))
 		return;
 	if (is_link_idle(f)) {
-		flush(f);
+		flush_all(f);
 		flow_kick(f);
 		return;
 	}
@@ -182,7 +188,7 @@ static int on_pace(sd_event_source *s, uint64_t usec, void *cookie)
 {
 	(void)s;
 	(void)usec;
-	flush(cookie);
+	flush_all(cookie);
 	flow_kick(cookie);
 	return 0;
 }
@@ -198,7 +204,7 @@ void flow_publish(struct flow_table *t, const void *rec, int op, unsigned int bu
 	now = monotonic_ns();
 	batch_add(t->batch, rec, op, bucket, now - head->age_us * 1000ull);
 	if (batch_is_full(t->batch)) {
-		flush_table(t);
+		flush(f, t);
 		flow_kick(f);
 	}
 }
@@ -391,7 +397,7 @@ static void on_acked(void *cookie, struct ship *s)
 			acked = ship_acked(f->links[i].ship);
 	backlog_trim(f->backlog, acked);
 	if (n_collected(f) && is_link_idle(f)) {
-		flush(f);
+		flush_all(f);
 		flow_kick(f);
 	}
 }
@@ -439,7 +445,7 @@ static void on_ship_wants(void *cookie, struct ship *s)
 
 static void link_flush(void *cookie)
 {
-	flush(((struct flow_link *)cookie)->flow);
+	flush_all(((struct flow_link *)cookie)->flow);
 }
 
 static const struct ship_ops ship_ops = {
@@ -595,7 +601,7 @@ static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed)
 	if (role == was)
 		return 0;
 	if (was == FR_ROLE_PRIMARY) {
-		flush(f);
+		flush_all(f);
 		flow_kick(f);
 	}
 	/* The kernel first: at a takeover packets are already on their way. */
