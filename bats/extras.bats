@@ -9,15 +9,17 @@ load pair
 
 setup_file() {
 	pair_up 65536
-	modprobe -a nf_conntrack_ftp nf_nat_ftp
+	modprobe -a nf_conntrack_ftp nf_nat_ftp nf_conntrack_sip nf_nat_sip
 	for node in a b; do
 		on $node sysctl -qw net.netfilter.nf_conntrack_acct=1
 		on $node nft -f - <<-EOF
 			table inet fw {
 				ct helper ftp { type "ftp" protocol tcp; }
+				ct helper sip { type "sip" protocol udp; }
 				chain extras {
 					type filter hook prerouting priority filter; policy accept;
 					tcp dport 21 ct helper set "ftp"
+					udp dport 5060 ct helper set "sip"
 					udp dport 9 ct label set 42
 				}
 			}
@@ -31,6 +33,7 @@ setup_file() {
 }
 
 teardown_file() {
+	xargs -r kill <"$topo_dir/keepers"
 	pair_down
 }
 
@@ -60,7 +63,7 @@ labelled() {
 	disown
 	# Keeps the other end of it open from test to test.
 	tail -f /dev/null >"$topo_dir/ftp.go" 3>&- &
-	echo $! >"$topo_dir/ftp.keeper"
+	echo $! >>"$topo_dir/keepers"
 	disown
 	wait_until 30 has a 'tcp .* ESTABLISHED .* dport=21 .* helper=ftp'
 	wait_until 30 has b 'tcp .* ESTABLISHED .* dport=21 .* helper=ftp'
@@ -69,7 +72,7 @@ labelled() {
 # told NODE: it expects one data connection, through the address that moves
 told() {
 	[ "$(on "$1" "$agent_build/flyrep" kernel snapshot expectation --json |
-		jq -c 'map([.master.dport, .expected.dst, .expectfn])')" = \
+		jq -c 'map(select(.helper != "sip") | [.master.dport, .expected.dst, .expectfn])')" = \
 		'[[21,"10.2.0.1","nat-follow-master"]]' ]
 }
 
@@ -88,6 +91,40 @@ told() {
 	validated a
 }
 
+# sip_is NODE FLAGS: the registration that its kernel expects calls for
+sip_is() {
+	[ "$(on "$1" "$agent_build/flyrep" kernel snapshot expectation --json |
+		jq -c '[.[] | select(.helper == "sip") | .flags]')" = "[$2]" ]
+}
+
+# sip_run NODE ROLE...: a program there, which does something for each line of its FIFO
+sip_run() {
+	local node=$1 fifo=$topo_dir/sip.$1
+	shift
+	mkfifo "$fifo"
+	ip netns exec "$(topo_ns "$node")" selftests/lib/sip.py "$@" "$fifo" 3>&- &
+	disown
+	tail -f /dev/null >"$fifo" 3>&- &
+	echo $! >>"$topo_dir/keepers"
+	disown
+}
+
+@test "a registration with SIP arrives, and wakes on the standby too" {
+	sip_run server serve
+	sip_run client session 10.2.0.2
+	echo >"$topo_dir/sip.client"
+	echo >"$topo_dir/sip.server"
+	wait_until 30 sip_is b '["permanent"]'
+	# Once more: it sleeps until the answer, which raises no event.
+	echo >"$topo_dir/sip.client"
+	wait_until 30 sip_is b '["permanent","inactive"]'
+	echo >"$topo_dir/sip.server"
+	wait_until 30 sip_is a '["permanent"]'
+	wait_until 60 sip_is b '["permanent"]'
+	wait_until 30 in_step
+	validated a
+}
+
 @test "a data connection announced before the failover comes through after it" {
 	echo port >"$topo_dir/ftp.go"
 	wait_until 30 told b
@@ -102,7 +139,6 @@ told() {
 @test "and so does one announced after it" {
 	echo get >"$topo_dir/ftp.go"
 	wait_until 60 lines 3
-	kill "$(cat "$topo_dir/ftp.keeper")"
 	run cat "$topo_dir/ftp.out" "$topo_dir/ftp.err"
 	assert_output $'as it was\nas it was\nas it was'
 	assert_equal "$(topo_invalid b)" 0
