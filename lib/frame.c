@@ -26,6 +26,8 @@ static const char *const type_names[] = {
 	[FR_FRAME_ERROR] = "ERROR",
 	[FR_FRAME_CHECK] = "CHECK",
 	[FR_FRAME_CHECKED] = "CHECKED",
+	[FR_FRAME_RECALL] = "RECALL",
+	[FR_FRAME_RECALLED] = "RECALLED",
 };
 
 _Static_assert(N_OF(type_names) == FR_FRAME_TYPE_END,
@@ -64,6 +66,8 @@ static bool is_table_right(uint8_t type, uint8_t table)
 	case FR_FRAME_REPAIR_BEGIN:
 	case FR_FRAME_REPAIR_END:
 	case FR_FRAME_CHECKED:
+	case FR_FRAME_RECALL:
+	case FR_FRAME_RECALLED:
 		return table;
 	default:
 		return !table;
@@ -88,7 +92,7 @@ int fr_frame_head_decode(struct fr_frame_head *h,
 	    (h->flags & ~(FR_FRAME_F_ZSTD | FR_FRAME_F_REPAIR)) ||
 	    !is_table_right(h->type, h->table))
 		return -EBADMSG;
-	/* A BATCH is either of the stream, numbered from 1, or of a repair. */
+	/* A BATCH is either of the stream, numbered from 1, or of a repair or recall. */
 	if (h->type == FR_FRAME_BATCH) {
 		if (!h->seq == !(h->flags & FR_FRAME_F_REPAIR))
 			return -EBADMSG;

@@ -48,11 +48,13 @@ enum fr_frame_type {
 	FR_FRAME_ERROR,
 	FR_FRAME_CHECK,
 	FR_FRAME_CHECKED,
+	FR_FRAME_RECALL,
+	FR_FRAME_RECALLED,
 	FR_FRAME_TYPE_END
 };
 
 #define FR_FRAME_F_ZSTD		0x01	/* payload is one zstd frame with its size in the header */
-#define FR_FRAME_F_REPAIR	0x02	/* BATCH: part of a repair, not of the stream; seq is 0 */
+#define FR_FRAME_F_REPAIR	0x02	/* BATCH: of a repair or, from a standby, of a recall; seq is 0 */
 
 struct fr_frame_head {
 	uint32_t len;
@@ -166,6 +168,18 @@ struct fr_repair_begin {
 	uint32_t n_before;
 };
 
+/**
+ * struct fr_recall - the writer has lost objects: the standby is to give back what it holds
+ * @prefix: those whose canonical key begins so; decode: points into the payload
+ * @prefix_len: 1 .. FR_RECALL_MAX_LEN
+ */
+struct fr_recall {
+	const uint8_t *prefix;
+	uint16_t prefix_len;
+};
+
+#define FR_RECALL_MAX_LEN 1024
+
 struct fr_role_msg {
 	uint8_t role;		/* enum fr_role */
 	uint64_t epoch;
@@ -214,6 +228,8 @@ void fr_audit_reply_encode(struct fr_writer *w, const struct fr_audit_reply *m,
 int fr_audit_reply_decode(struct fr_audit_reply *m, const void *buf, size_t len);
 void fr_repair_begin_encode(struct fr_writer *w, const struct fr_repair_begin *m);
 int fr_repair_begin_decode(struct fr_repair_begin *m, const void *buf, size_t len);
+void fr_recall_encode(struct fr_writer *w, const struct fr_recall *m);
+int fr_recall_decode(struct fr_recall *m, const void *buf, size_t len);
 void fr_role_encode(struct fr_writer *w, const struct fr_role_msg *m);
 int fr_role_decode(struct fr_role_msg *m, const void *buf, size_t len);
 void fr_ping_encode(struct fr_writer *w, const struct fr_ping *m);

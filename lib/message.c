@@ -223,6 +223,24 @@ int fr_repair_begin_decode(struct fr_repair_begin *m, const void *buf, size_t le
 	return done(&r);
 }
 
+void fr_recall_encode(struct fr_writer *w, const struct fr_recall *m)
+{
+	fr_put_be16(w, m->prefix_len);
+	fr_put_bytes(w, m->prefix, m->prefix_len);
+}
+
+int fr_recall_decode(struct fr_recall *m, const void *buf, size_t len)
+{
+	struct fr_reader r;
+
+	fr_reader_init(&r, buf, len);
+	m->prefix_len = fr_get_be16(&r);
+	m->prefix = fr_get_ref(&r, m->prefix_len);
+	if (!m->prefix_len || m->prefix_len > FR_RECALL_MAX_LEN)
+		return -EBADMSG;
+	return done(&r);
+}
+
 void fr_role_encode(struct fr_writer *w, const struct fr_role_msg *m)
 {
 	fr_put_u8(w, m->role);

@@ -91,6 +91,16 @@ static void audit_reply(const uint8_t *data, size_t len)
 	__asm__ volatile("" : : "r"(sum));
 }
 
+static void recall(const uint8_t *data, size_t len)
+{
+	struct fr_recall m;
+
+	if (fr_recall_decode(&m, data, len))
+		return;
+	must(m.prefix_len && m.prefix_len <= FR_RECALL_MAX_LEN);
+	must(m.prefix + m.prefix_len <= data + len);
+}
+
 static void batch(const uint8_t *data, size_t len)
 {
 	static union fr_record recs[N_MAX];
@@ -113,6 +123,7 @@ static void (*const decoders[FR_FRAME_TYPE_END])(const uint8_t *, size_t) = {
 	[FR_FRAME_REPAIR_BEGIN] = repair_begin,
 	[FR_FRAME_ROLE] = role,	  [FR_FRAME_PING] = ping,
 	[FR_FRAME_ERROR] = error, [FR_FRAME_CHECKED] = checked,
+	[FR_FRAME_RECALL] = recall,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

@@ -35,6 +35,8 @@ static const struct fr_frame_head good_heads[] = {
 	{ .type = FR_FRAME_CHECK },
 	{ .type = FR_FRAME_CHECK, .table = 2 },
 	{ .type = FR_FRAME_CHECKED, .len = 32, .table = 2 },
+	{ .type = FR_FRAME_RECALL, .len = 7, .table = 7 },
+	{ .type = FR_FRAME_RECALLED, .table = 7 },
 };
 
 static void heads_round_trip(void **state)
@@ -78,6 +80,8 @@ static void strange_heads_are_refused(void **state)
 		{ { .type = FR_FRAME_REPAIR_BEGIN }, -EBADMSG },
 		{ { .type = FR_FRAME_REPAIR_END }, -EBADMSG },
 		{ { .type = FR_FRAME_CHECKED }, -EBADMSG },
+		{ { .type = FR_FRAME_RECALL }, -EBADMSG },
+		{ { .type = FR_FRAME_RECALLED }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH, .seq = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH, .table = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH,

@@ -315,6 +315,25 @@ static int say_repair_begin(FILE *out, const void *buf, size_t len)
 	return err;
 }
 
+static void put_recall(struct fr_writer *w)
+{
+	static const struct fr_recall m = { (const uint8_t *)"\0\1\1\0\6filter", 11 };
+
+	fr_recall_encode(w, &m);
+}
+
+static int say_recall(FILE *out, const void *buf, size_t len)
+{
+	struct fr_recall m;
+	int err = fr_recall_decode(&m, buf, len);
+	size_t i;
+
+	fputs("prefix ", out);
+	for (i = 0; !err && i < m.prefix_len; i++)
+		fprintf(out, "%02x", m.prefix[i]);
+	return err;
+}
+
 /* A row for every type of frame: write its payload; say what a payload means. */
 static const struct message {
 	void (*put)(struct fr_writer *w);
@@ -334,6 +353,8 @@ static const struct message {
 	[FR_FRAME_ERROR] = { put_error, say_error },
 	[FR_FRAME_CHECK] = { put_nothing, say_nothing },
 	[FR_FRAME_CHECKED] = { put_checked, say_checked },
+	[FR_FRAME_RECALL] = { put_recall, say_recall },
+	[FR_FRAME_RECALLED] = { put_nothing, say_nothing },
 };
 
 #define PAYLOAD_MAX (FLYREP_BUCKETS_LEN + 1024)
@@ -359,6 +380,11 @@ static size_t make_frame(uint8_t *frame, unsigned int type)
 	case FR_FRAME_CHECK:
 	case FR_FRAME_CHECKED:
 		h.table = FLYREP_TABLE_CONNTRACK;
+		break;
+	case FR_FRAME_RECALL:
+	case FR_FRAME_RECALLED:
+		h.table = FLYREP_TABLE_NFT_SET;
+		break;
 	}
 	fr_frame_head_encode(frame, &h);
 	return FR_FRAME_HEAD_LEN + h.len;
