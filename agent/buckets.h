@@ -42,6 +42,16 @@ static inline void buckets_add_all(struct buckets *b)
 	b->is_any = true;
 }
 
+static inline bool buckets_is_all(const struct buckets *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < FLYREP_BUCKETS_LEN; i++)
+		if (b->bits[i] != 0xff)
+			return false;
+	return true;
+}
+
 static inline void buckets_clear(struct buckets *b)
 {
 	memset(b, 0, sizeof(*b));

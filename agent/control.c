@@ -299,6 +299,23 @@ static void warn_of_tables(json_t *warnings, const struct flow_link *l)
 								    sizeof(names))));
 }
 
+static void warn_of_sets(json_t *warnings, const struct sets *sets)
+{
+	char text[SET_TEXT_LEN];
+	size_t i;
+
+	for (i = 0; i < sets->n; i++)
+		if (set_trouble(sets->v[i]))
+			json_array_append_new(warnings,
+					      json_sprintf("nft set %s: %s",
+							   set_text(sets->v[i], text),
+							   set_trouble(sets->v[i])));
+	if (sets->is_over)
+		json_array_append_new(warnings,
+				      json_sprintf("more than %d nft sets: the others are left out",
+						   FLYREP_SETS_MAX));
+}
+
 static json_t *warnings_json(struct flow *f)
 {
 	const struct inject_counts *ic = inject_counts(f->inject);
@@ -311,6 +328,8 @@ static json_t *warnings_json(struct flow *f)
 		warn_of_table(a, &f->tables[i]);
 	for (i = 0; i < f->n_links; i++)
 		warn_of_tables(a, &f->links[i]);
+	if (f->elements)
+		warn_of_sets(a, elements_sets(f->elements));
 	if (ic->full)
 		json_array_append_new(a, json_sprintf("%lu records found their table full",
 						      ic->full));
@@ -351,6 +370,8 @@ static void on_status(void *cookie, struct api_call *call, const json_t *body)
 	json_object_set_new(s, "lost", json_integer(f->n_lost));
 	json_object_set_new(s, "module", module_json(f));
 	json_object_set_new(s, "tables", tables_json(f));
+	if (f->elements)
+		json_object_set_new(s, "nft_sets", sets_json(elements_sets(f->elements)));
 	json_object_set_new(s, "warnings", warnings_json(f));
 	json_object_set_new(s, "peers", peers);
 	api_reply(call, json_pack("{s:o}", "status", s));

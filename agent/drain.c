@@ -34,6 +34,9 @@ struct drain {
 	bool is_snapping;
 	bool has_end;		/* END was seen; without it the snapshot is void */
 	bool is_held;
+	bool wants_watch;	/* the module is to be told of these: */
+	struct flyrep_set sets[FLYREP_SETS_MAX];
+	size_t n_sets;
 	char trouble[256];
 };
 
@@ -84,12 +87,54 @@ static void on_wake(void *cookie)
 	d->is_woken = true;
 }
 
+static void on_hints(void *cookie, const struct flyrep_hint *hints, size_t len)
+{
+	struct drain *d = cookie;
+
+	d->ops->hints(d->cookie, hints, len);
+}
+
 static const struct fr_genl_sink reader_sink = {
 	.records = on_records,
+	.hints = on_hints,
 	.dirty = on_dirty,
 	.drained = on_drained,
 	.wake = on_wake,
 };
+
+static int tell_sets(struct drain *d)
+{
+	struct fr_genl_config g = FR_GENL_CONFIG_KEEP;
+	int rc;
+
+	d->wants_watch = false;
+	g.sets = d->sets;
+	g.n_sets = d->n_sets;
+	rc = fr_genl_config(d->reader, &g);
+	if (rc < 0)
+		fr_warn("drain: nft sets: %s", fr_genl_error(d->reader));
+	d->is_woken = true; /* one may have been taken in with the answer */
+	return rc;
+}
+
+/* No request goes beside a dump. */
+static void watch_next(struct drain *d)
+{
+	if (d->wants_watch && !fr_genl_is_dumping(d->reader))
+		d->ops->watched(d->cookie, tell_sets(d));
+}
+
+void drain_watch(struct drain *d, const struct flyrep_set *sets, size_t n)
+{
+	memcpy(d->sets, sets, n * sizeof(*sets));
+	d->n_sets = n;
+	d->wants_watch = true;
+	if (!d->reader || fr_genl_is_dumping(d->reader))
+		return; /* at its end, or with the rest */
+	watch_next(d);
+	if (d->reader && fr_genl_drain_start(d->reader) < 0)
+		detach(d, fr_genl_error(d->reader));
+}
 
 static int on_reader(sd_event_source *s, int fd, uint32_t revents, void *cookie)
 {
@@ -107,6 +152,8 @@ static int on_reader(sd_event_source *s, int fd, uint32_t revents, void *cookie)
 			d->is_woken = true; /* the lost one may have been a WAKE */
 			rc = 0;
 		}
+		if (rc >= 0)
+			watch_next(d);
 		if (rc >= 0 && d->is_woken && !fr_genl_is_dumping(d->reader)) {
 			d->is_woken = false;
 			rc = fr_genl_drain_start(d->reader);
@@ -311,8 +358,8 @@ static void close_all(struct drain *d)
 static int try_attach(struct drain *d)
 {
 	struct fr_genl_info info;
+	int rc, watched = 0;
 	char text[200];
-	int rc;
 
 	rc = fr_genl_open(&d->reader);
 	if (rc == -ENOENT) {
@@ -336,6 +383,8 @@ static int try_attach(struct drain *d)
 	if (!rc)
 		rc = configure(d);
 	if (!rc)
+		watched = tell_sets(d); /* before all is called dirty, by the bind */
+	if (!rc)
 		rc = fr_genl_bind(d->reader);
 	if (rc < 0) {
 		snprintf(text, sizeof(text), "module refuses: %s", fr_genl_error(d->reader));
@@ -354,6 +403,7 @@ static int try_attach(struct drain *d)
 			       "");
 	fr_info("drain: bound to module %s", info.version);
 	d->ops->attached(d->cookie);
+	d->ops->watched(d->cookie, watched);
 	return 0;
 }
 

@@ -23,6 +23,8 @@ struct drain;
  * @records: changes, packed, rec_len as in the table's row
  * @drained: the ring is empty for now
  * @dirty: these buckets of a table changed unseen, NULL for all: take a snapshot of them
+ * @hints: at elements of nft sets, whole ones
+ * @watched: the answer to drain_watch(): 0, or -errno: there will be no hints
  * @snap_begin: order of reads: @stamp
  * @snap_records: packed records
  * @snap_end: 0, or -errno: it is void
@@ -33,6 +35,8 @@ struct drain_ops {
 	void (*records)(void *cookie, uint8_t table, const void *recs, size_t n);
 	void (*drained)(void *cookie);
 	void (*dirty)(void *cookie, uint8_t table, const uint8_t *buckets);
+	void (*hints)(void *cookie, const struct flyrep_hint *hints, size_t len);
+	void (*watched)(void *cookie, int err);
 	void (*snap_begin)(void *cookie, uint64_t stamp);
 	void (*snap_records)(void *cookie, uint8_t table, const void *recs, size_t n);
 	void (*snap_end)(void *cookie, int err);
@@ -59,6 +63,9 @@ void drain_set_standby(struct drain *d, bool standby);
 /* All held objects become local, or the reverse; @n: how many. -ENOTCONN without a module. */
 int drain_promote(struct drain *d, uint32_t *n);
 int drain_demote(struct drain *d, uint32_t *n);
+
+/* Have hints of these sets and no others; copied. The answer comes through ops, in its turn. */
+void drain_watch(struct drain *d, const struct flyrep_set *sets, size_t n);
 
 /**
  * drain_snapshot - start one; the answer comes through ops

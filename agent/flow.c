@@ -216,12 +216,15 @@ uint64_t flow_next_order(struct flow *f)
 	return ++f->order;
 }
 
-static int inject(void *cookie, uint8_t table, const void *recs, size_t n,
+static int inject(struct flow *f, uint8_t table, const void *recs, size_t n,
 		  void (*on_refused)(void *c, const void *rec, int error), void *c)
 {
-	struct flow *f = cookie;
-
-	return n ? inject_apply(f->inject, table, recs, n, on_refused, c) : 0;
+	if (!n)
+		return 0;
+	if (table != FLYREP_TABLE_NFT_SET)
+		return inject_apply(f->inject, table, recs, n, on_refused, c);
+	elements_apply(f->elements, recs, n, on_refused, c);
+	return 0;
 }
 
 /* A standby hears of its kernel only what goes wrong there. */
@@ -238,6 +241,13 @@ static void on_standby_record(struct flow_table *t, const void *rec)
 	if (head->op == FLYREP_OP_DELETE &&
 	    truth_put(t->truth, rec, flow_next_order(f), &bucket) == FLYREP_OP_DELETE)
 		f->n_lost++;
+}
+
+int flow_news(const void *rec, int op)
+{
+	const struct flyrep_rec *head = rec;
+
+	return op == FLYREP_OP_UNSPEC && head->flags & FR_REC_F_REFRESHED ? FLYREP_OP_UPDATE : op;
 }
 
 /* --- what the kernel tells --- */
@@ -283,6 +293,7 @@ static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 		op = truth_put(t->truth, rec, rec->stamp, &bucket);
 		if (op >= 0 && rec->flags & FLYREP_REC_F_MUTE)
 			job_mute(t, bucket);
+		op = flow_news(rec, op);
 		if (op > FLYREP_OP_UNSPEC)
 			flow_publish(t, rec, op, bucket);
 	}
@@ -360,6 +371,8 @@ static void on_attached(void *cookie)
 		index_clear(truth_index(f->tables[i].truth));
 	forget(f); /* dirty() follows */
 	f->is_drained = false;
+	if (f->elements)
+		elements_attach(f->elements);
 	peers_restart(f->peers, "its kernel module is back");
 }
 
@@ -368,8 +381,26 @@ static void on_detached(void *cookie)
 	struct flow *f = cookie;
 
 	forget(f);
+	if (f->elements)
+		elements_detach(f->elements);
 	f->was_in_step = false;
 	peers_restart(f->peers, "its kernel module is gone");
+}
+
+static void on_hints(void *cookie, const struct flyrep_hint *hints, size_t len)
+{
+	struct flow *f = cookie;
+
+	if (f->elements)
+		elements_hint(f->elements, hints, len);
+}
+
+static void on_watched(void *cookie, int err)
+{
+	struct flow *f = cookie;
+
+	if (f->elements)
+		elements_watched(f->elements, err);
 }
 
 static const struct drain_ops drain_ops = {
@@ -378,9 +409,43 @@ static const struct drain_ops drain_ops = {
 	.records = on_records,
 	.drained = on_drained,
 	.dirty = on_dirty,
+	.hints = on_hints,
+	.watched = on_watched,
 	.snap_begin = job_snap_begin,
 	.snap_records = job_snap_records,
 	.snap_end = job_snap_end,
+};
+
+static void on_elements(void *cookie, uint8_t table, const void *recs, size_t n)
+{
+	on_records(cookie, table, recs, n);
+	flow_pace(cookie);
+}
+
+static void on_watch(void *cookie, const struct flyrep_set *sets, size_t n)
+{
+	drain_watch(((struct flow *)cookie)->drain, sets, n);
+}
+
+static void on_due(void *cookie, const uint8_t *buckets)
+{
+	on_dirty(cookie, FLYREP_TABLE_NFT_SET, buckets);
+}
+
+static void on_sets_changed(void *cookie)
+{
+	flow_recall(cookie);
+	job_schedule(cookie);
+}
+
+static const struct elements_ops elements_ops = {
+	.records = on_elements,
+	.snap_begin = job_snap_begin,
+	.snap_records = job_snap_records,
+	.snap_end = job_snap_end,
+	.watch = on_watch,
+	.due = on_due,
+	.changed = on_sets_changed,
 };
 
 /* --- what a session tells --- */
@@ -408,14 +473,17 @@ static void on_ship_audited(void *cookie, struct ship *s, uint64_t entries, unsi
 	struct flow *f = l->flow;
 	size_t i;
 
-	for (i = 0; i < f->n_tables && n_buckets; i++) {
+	for (i = 0; i < f->n_tables; i++) {
 		const struct fr_table *row = f->tables[i].row;
 		const struct ship_table_figures *t = ship_table_figures(s, row->id);
+		unsigned int n = t ? t->n_differ : 0;
 
-		if (t && t->n_differ)
+		/* What a peer cannot take differs at every audit. */
+		if (n && n != l->n_differ[row->id])
 			fr_notice("replication: peer %s: %s: holds %lu, %u buckets differ%s",
 				  peer_id(l->peer), row->name, t->remote_entries, t->n_differ,
 				  f->config->recovery.auto_resync ? ", repairing" : "");
+		l->n_differ[row->id] = n;
 	}
 	if (!n_buckets && ship_figures(s)->n_audits == 1)
 		fr_notice("replication: peer %s: in step, %lu entries", peer_id(l->peer), entries);
@@ -437,8 +505,8 @@ static void on_ship_wants(void *cookie, struct ship *s)
 {
 	struct flow *f = ((struct flow_link *)cookie)->flow;
 
-	if (f->job_link && f->job_link->ship == s)
-		drain_snapshot_hold(f->drain, false);
+	if (f->job == FLOW_JOB_REPAIR && f->job_link->ship == s)
+		job_hold(f, false);
 	else
 		job_schedule(f);
 }
@@ -483,6 +551,8 @@ static void on_receive_audited(void *cookie, unsigned int n_groups)
 	if (!n_groups && !f->was_in_step)
 		fr_notice("replication: in step, %lu entries held", flow_entries(f));
 	f->was_in_step = !n_groups;
+	if (!n_groups && f->elements)
+		elements_forgive(f->elements);
 	if (!n_groups)
 		f->in_step_ns = monotonic_ns();
 }
@@ -493,6 +563,121 @@ static const struct receive_ops receive_ops = {
 	.check = on_receive_check,
 	.audited = on_receive_audited,
 };
+
+/* --- what a writer has lost, and a standby holds --- */
+
+static bool can_recall(const struct flow_link *l)
+{
+	return ship_is_started(l->ship) && ship_tables(l->ship) >> FLYREP_TABLE_NFT_SET & 1;
+}
+
+static int send_recall(struct flow_link *l, const struct set *set)
+{
+	struct fr_recall m = { .prefix = set->prefix, .prefix_len = set->prefix_len };
+	uint8_t buf[FR_RECALL_MAX_LEN + 8];
+	struct fr_writer w;
+
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_recall_encode(&w, &m);
+	return conn_send_message(peer_conn(l->peer), FR_FRAME_RECALL, FLYREP_TABLE_NFT_SET, buf,
+				 fr_writer_len(&w), NULL);
+}
+
+void flow_recall(struct flow *f)
+{
+	const uint64_t bit = 1ull << FLYREP_TABLE_NFT_SET;
+	const struct set *set;
+	size_t i;
+
+	if (!f->elements)
+		return;
+	if (flow_is_writer(f) && !elements_is_whole(f->elements))
+		f->stream.held |= bit;
+	else
+		f->stream.held &= ~bit;
+	set = f->recall_link || !f->is_known ? NULL : elements_next_lost(f->elements);
+	for (i = 0; set && i < f->n_links; i++) {
+		if (!can_recall(&f->links[i]) || send_recall(&f->links[i], set) < 0)
+			continue;
+		f->recall_link = &f->links[i];
+		f->recall_set = set;
+		return;
+	}
+}
+
+/* The session is over, or turned round: ask somebody else. */
+static void forget_recall(struct flow *f, struct flow_link *l)
+{
+	l->recall_table = 0;
+	if (f->recall_link != l)
+		return;
+	f->recall_link = NULL;
+	f->recall_set = NULL;
+}
+
+/* Standby: the writer wants back what this node holds. */
+static int on_recall(struct flow *f, struct flow_link *l, const struct fr_frame_head *head,
+		     const uint8_t *payload, size_t len, const char **why)
+{
+	struct fr_recall m;
+
+	if (fr_recall_decode(&m, payload, len) < 0) {
+		*why = "malformed";
+		return -EBADMSG;
+	}
+	if (!(receive_tables(l->receive) >> head->table & 1)) {
+		*why = "a table that was not agreed on";
+		return -EBADMSG;
+	}
+	l->recall_table = head->table;
+	l->recall_len = m.prefix_len;
+	memcpy(l->recall, m.prefix, m.prefix_len);
+	job_schedule(f);
+	return 0;
+}
+
+/* Writer: something comes back. */
+static int on_given_back(struct flow *f, struct flow_link *l, const struct fr_frame_head *head,
+			 const uint8_t *payload, size_t len, const char **why)
+{
+	struct flow_table *t = table_of(f, head->table);
+	struct fr_reader r;
+	uint8_t *recs;
+	size_t n;
+	int rc;
+
+	if (f->recall_link != l || !t || t->row->id != FLYREP_TABLE_NFT_SET ||
+	    !(head->flags & FR_FRAME_F_REPAIR)) {
+		*why = "nothing was recalled";
+		return -EBADMSG;
+	}
+	recs = malloc(FR_BATCH_MAX_LEN);
+	if (!recs) {
+		*why = "out of memory";
+		return -ENOMEM;
+	}
+	fr_reader_init(&r, payload, len);
+	rc = t->row->decode(&r, recs, FR_BATCH_MAX_LEN, FR_BATCH_MAX, &n);
+	if (rc < 0)
+		*why = "malformed";
+	else
+		elements_give_back(f->elements, recs, n);
+	free(recs);
+	return rc;
+}
+
+static int on_recalled(struct flow *f, struct flow_link *l, const char **why)
+{
+	const struct set *set = f->recall_set;
+
+	if (f->recall_link != l) {
+		*why = "nothing was recalled";
+		return -EBADMSG;
+	}
+	forget_recall(f, l);
+	elements_recalled(f->elements, set);
+	return 0;
+}
 
 /* --- roles --- */
 
@@ -523,6 +708,8 @@ static void relate(struct flow *f, struct flow_link *l)
 		receive_stop(l->receive);
 		l->relation = ROLE_IDLE;
 		l->wants_check = 0;
+		forget_recall(f, l);
+		flow_recall(f);
 		return;
 	}
 	relation = role_relation(&f->role, l->role, l->epoch);
@@ -555,6 +742,9 @@ static void relate(struct flow *f, struct flow_link *l)
 	else if (!ship_is_started(l->ship) &&
 		 ship_start(l->ship, peer_conn(l->peer), &theirs) < 0)
 		fr_err("replication: peer %s: out of memory", peer_id(l->peer));
+	if (!ship_is_started(l->ship) && f->recall_link == l)
+		forget_recall(f, l);
+	flow_recall(f);
 }
 
 static void relate_all(struct flow *f)
@@ -624,8 +814,11 @@ static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed)
 		ship_stop(f->links[i].ship);
 		receive_stop(f->links[i].receive);
 		receive_forget(f->links[i].receive);
+		forget_recall(f, &f->links[i]);
 		send_role(f, &f->links[i]);
 	}
+	if (f->elements)
+		elements_set_writer(f->elements, flow_is_writer(f));
 	learn_anew(f);
 	job_schedule(f);
 	relate_all(f);
@@ -698,6 +891,7 @@ static int on_role(struct flow *f, struct flow_link *l, const uint8_t *payload, 
 	l->epoch = m.epoch;
 	ship_stop(l->ship);
 	receive_stop(l->receive);
+	forget_recall(f, l);
 	relate(f, l);
 	return 0;
 }
@@ -721,8 +915,14 @@ static int on_frame(void *cookie, struct peer *p, const struct fr_frame_head *he
 		case FR_FRAME_CHECK:
 			ship_audit(l->ship);
 			return 0;
+		case FR_FRAME_BATCH:
+			return on_given_back(f, l, head, payload, len, why);
+		case FR_FRAME_RECALLED:
+			return on_recalled(f, l, why);
 		}
 	}
+	if (l->relation == ROLE_READ && head->type == FR_FRAME_RECALL)
+		return on_recall(f, l, head, payload, len, why);
 	if (l->relation == ROLE_READ)
 		return receive_frame(l->receive, head, payload, len, why);
 	/* What was under way when the roles changed. */
@@ -731,7 +931,10 @@ static int on_frame(void *cookie, struct peer *p, const struct fr_frame_head *he
 
 static void on_peer_drained(void *cookie, struct peer *p)
 {
-	(void)cookie;
+	struct flow *f = cookie;
+
+	if (f->job == FLOW_JOB_RECALL && f->job_link == link_of(p))
+		job_hold(f, false);
 	ship_kick(link_of(p)->ship);
 }
 
@@ -931,6 +1134,9 @@ static int open_all(struct flow *f)
 	f->stream.auto_resync = c->recovery.auto_resync;
 	new_stream(f);
 	rc = drain_new(&f->drain, f->event, c, &hash_key, !flow_is_writer(f), &drain_ops, f);
+	if (rc >= 0 && f->by_id[FLYREP_TABLE_NFT_SET])
+		rc = elements_new(&f->elements, f->event, c, flow_is_writer(f),
+				  f->truths[FLYREP_TABLE_NFT_SET], &elements_ops, f);
 	if (rc >= 0)
 		rc = peers_new(&f->peers, f->event, c, f->keys, &peer_ops, f);
 	if (rc >= 0)
@@ -985,6 +1191,7 @@ void flow_free(struct flow *f)
 		receive_free(f->links[i].receive);
 	}
 	free(f->links);
+	elements_free(f->elements);
 	drain_free(f->drain);
 	backlog_free(f->backlog);
 	encoder_free(f->encoder);

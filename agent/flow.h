@@ -20,6 +20,7 @@
 #include "buckets.h"
 #include "config.h"
 #include "drain.h"
+#include "elements.h"
 #include "inject.h"
 #include "log.h"
 #include "peer.h"
@@ -37,6 +38,7 @@ enum flow_job {
 	FLOW_JOB_DIRTY,		/* buckets whose changes the ring lost */
 	FLOW_JOB_CHECK,		/* index against kernel */
 	FLOW_JOB_REPAIR,	/* buckets of one link */
+	FLOW_JOB_RECALL,	/* standby: what the writer of one link has lost */
 };
 
 struct flow;
@@ -74,7 +76,12 @@ struct flow_link {
 	enum role_relation relation;
 	uint64_t wants_check;		/* bitmap: tables the peer asked us to validate */
 	struct fr_checked checked[FR_TABLES_MAX];
+	unsigned int n_differ[FR_TABLES_MAX];	/* buckets, at the last audit of what was written */
 	uint64_t n_checked;		/* how often all tables were answered */
+	uint8_t recall_table;		/* standby: what the peer wants back; 0: nothing */
+	uint16_t recall_len;
+	uint8_t recall[FR_RECALL_MAX_LEN];	/* a prefix of keys */
+	bool is_recall_short;		/* not all of it could be sent */
 };
 
 struct flow {
@@ -87,6 +94,9 @@ struct flow {
 	struct flow_table *by_id[FR_TABLES_MAX];	/* NULL: not replicated */
 	struct truth *truths[FR_TABLES_MAX];
 	struct drain *drain;
+	struct elements *elements;	/* NULL: no nft set is replicated */
+	struct flow_link *recall_link;	/* who gives back what this writer lost */
+	const struct set *recall_set;
 	struct inject *inject;
 	struct encoder *encoder;
 	struct backlog *backlog;
@@ -102,7 +112,7 @@ struct flow {
 	struct flow_table *job_table;
 	struct flow_link *job_link;
 	uint64_t job_order;		/* standby: when it began */
-	uint8_t job_buckets[FLYREP_BUCKETS_LEN];
+	struct truth_scope job_scope;
 	struct flow_check check;
 	struct fr_log_limit log_limit;
 
@@ -149,6 +159,10 @@ void flow_pace(struct flow *f);
 void flow_kick(struct flow *f);
 /* A record is not well-formed and cannot be sent. */
 void flow_refuse(struct flow_table *t, const char *why);
+/* What a read means for who follows: an enum flyrep_op, from that of truth_put(). */
+int flow_news(const void *rec, int op);
+/* What was lost may have been found, or the reverse. */
+void flow_recall(struct flow *f);
 /* A table was learnt; if it was the last one, the node is known. */
 void flow_learnt(struct flow *f);
 

@@ -10,18 +10,31 @@
 #include "monotonic.h"
 
 #define MUTE_MS		20000	/* between two looks at objects that raise no events */
+#define RECALL_QUEUED	(1u << 20)	/* bytes on their way to a writer that has lost them */
+
+void job_hold(struct flow *f, bool hold)
+{
+	drain_snapshot_hold(f->drain, hold);
+	if (f->elements)
+		elements_snapshot_hold(f->elements, hold);
+}
+
+static bool is_running(const struct flow *f)
+{
+	return drain_is_snapping(f->drain) || (f->elements && elements_is_snapping(f->elements));
+}
 
 /* What the running snapshot was for no longer holds; its pieces are ignored from here on. */
 void job_cancel(struct flow *f)
 {
-	if (f->job_link)
+	if (f->job == FLOW_JOB_REPAIR)
 		ship_repair_end(f->job_link->ship, -ECANCELED);
 	if (f->job_table)
 		truth_abort(f->job_table->truth);
 	f->job_link = NULL;
 	f->job_table = NULL;
 	f->job = FLOW_JOB_NONE;
-	drain_snapshot_hold(f->drain, false);
+	job_hold(f, false);
 }
 
 void job_snap_begin(void *cookie, uint64_t stamp)
@@ -36,9 +49,9 @@ void job_snap_begin(void *cookie, uint64_t stamp)
 	 * is newer.
 	 */
 	f->job_order = flow_is_writer(f) ? stamp + 1 : flow_next_order(f);
-	if (truth_begin(f->job_table->truth, f->job_buckets, f->job_order) < 0) {
+	if (truth_begin(f->job_table->truth, &f->job_scope, f->job_order) < 0) {
 		fr_err("drain: out of memory for a snapshot");
-		buckets_add(&f->job_table->dirty, f->job_buckets);
+		buckets_add(&f->job_table->dirty, f->job_scope.buckets);
 		job_cancel(f);
 	}
 }
@@ -55,11 +68,20 @@ static void on_unsendable(void *cookie, unsigned int bucket, const char *why)
 	flow_refuse(cookie, why);
 }
 
-/* Send what was collected for the peer in repair. */
+static int send_back(struct flow_link *l, const uint8_t *frame, size_t len)
+{
+	struct conn *c = peer_conn(l->peer);
+	int rc = c ? conn_send(c, frame, len) : -ENOTCONN;
+
+	l->is_recall_short |= rc < 0;
+	return rc;
+}
+
+/* Send what was collected for the peer in repair, or for the writer that has lost it. */
 static void flush_repair(struct flow_table *t)
 {
 	struct flow *f = t->flow;
-	struct ship *s = f->job_link->ship;
+	struct flow_link *l = f->job_link;
 	const uint8_t *frame;
 	ssize_t len;
 	size_t i;
@@ -68,9 +90,11 @@ static void flush_repair(struct flow_table *t)
 		return;
 	len = batch_encode(t->repair, f->encoder, 0, FR_FRAME_F_REPAIR, &frame,
 			   on_unsendable, t);
-	if (len < 0 || (len && ship_repair_send(s, frame, len) < 0))
-		for (i = 0; i < batch_count(t->repair); i++)
-			ship_dirty(s, t->row->id, batch_buckets(t->repair)[i]);
+	if (len > 0)
+		len = f->job == FLOW_JOB_RECALL ? send_back(l, frame, len) :
+						  ship_repair_send(l->ship, frame, len);
+	for (i = 0; len < 0 && i < batch_count(t->repair); i++)
+		ship_dirty(l->ship, t->row->id, batch_buckets(t->repair)[i]);
 	batch_reset(t->repair);
 }
 
@@ -81,15 +105,18 @@ static void add_repair(struct flow_table *t, const void *rec, unsigned int bucke
 		flush_repair(t);
 }
 
-void job_mute(struct flow_table *t, unsigned int bucket)
+static void look_again_later(struct flow *f)
 {
-	struct flow *f = t->flow;
-
-	buckets_add_one(&t->mute, bucket);
 	if (sd_event_source_get_enabled(f->listen, NULL) > 0)
 		return;
 	sd_event_source_set_time_relative(f->listen, MUTE_MS * 1000);
 	sd_event_source_set_enabled(f->listen, SD_EVENT_ONESHOT);
+}
+
+void job_mute(struct flow_table *t, unsigned int bucket)
+{
+	buckets_add_one(&t->mute, bucket);
+	look_again_later(t->flow);
 }
 
 void job_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
@@ -107,18 +134,23 @@ void job_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
 
 		op = truth_name(t->truth, rec, flow_is_writer(f) ? rec->stamp : f->job_order,
 				&bucket, &is_current);
+		op = flow_news(rec, op);
+		if (f->job == FLOW_JOB_RECALL)
+			add_repair(t, rec, bucket);
 		if (!flow_is_writer(f))
 			continue;
 		if (rec->flags & FLYREP_REC_F_MUTE)
 			job_mute(t, bucket);
 		if (op > FLYREP_OP_UNSPEC)
 			flow_publish(t, rec, op, bucket);
-		if (is_current && f->job_link)
+		if (is_current && f->job == FLOW_JOB_REPAIR)
 			add_repair(t, rec, bucket);
 	}
 	flow_pace(f);
-	if (f->job_link)
-		drain_snapshot_hold(f->drain, !ship_repair_room(f->job_link->ship));
+	if (f->job == FLOW_JOB_REPAIR)
+		job_hold(f, !ship_repair_room(f->job_link->ship));
+	else if (f->job == FLOW_JOB_RECALL && peer_conn(f->job_link->peer))
+		job_hold(f, conn_queued(peer_conn(f->job_link->peer)) > RECALL_QUEUED);
 }
 
 /*
@@ -145,6 +177,17 @@ static void end_check(struct flow_table *t, const struct truth_counts *counts)
 	f->check.at_ns = monotonic_ns();
 }
 
+/* The writer has all of it; if not, it gets it once more. */
+static void end_recall(struct flow_table *t, struct flow_link *l, int err)
+{
+	struct conn *c = peer_conn(l->peer);
+
+	if (!c || l->is_recall_short || err)
+		return;
+	l->recall_table = 0;
+	conn_send_message(c, FR_FRAME_RECALLED, t->row->id, NULL, 0, NULL);
+}
+
 void job_snap_end(void *cookie, int err)
 {
 	struct flow *f = cookie;
@@ -153,6 +196,8 @@ void job_snap_end(void *cookie, int err)
 	enum flow_job job = f->job;
 	struct truth_counts counts;
 
+	if (link)
+		flush_repair(t);
 	f->job = FLOW_JOB_NONE;
 	f->job_table = NULL;
 	f->job_link = NULL;
@@ -162,40 +207,56 @@ void job_snap_end(void *cookie, int err)
 	}
 	if (err) {
 		truth_abort(t->truth);
-		buckets_add(&t->dirty, f->job_buckets);
+		/* The module's socket was opened anew; nf_tables may need a while. */
+		buckets_add(t->row->id == FLYREP_TABLE_NFT_SET ? &t->mute : &t->dirty,
+			    f->job_scope.buckets);
+		look_again_later(f);
 		t->wants_check |= job == FLOW_JOB_CHECK;
 	} else {
 		truth_end(t->truth, flow_is_writer(f) ? on_missing : NULL, t, &counts);
 	}
-	if (link) {
-		f->job_link = link;
-		flush_repair(t);
-		f->job_link = NULL;
+	if (job == FLOW_JOB_REPAIR)
 		ship_repair_end(link->ship, err);
-	}
+	if (job == FLOW_JOB_RECALL)
+		end_recall(t, link, err);
 	if (!err && job == FLOW_JOB_LEARN) {
 		t->is_known = true;
 		flow_learnt(f);
 	}
 	if (!err && job == FLOW_JOB_CHECK)
 		end_check(t, &counts);
+	flow_recall(f);
 	flow_pace(f);
 	flow_kick(f);
 	job_schedule(f);
 }
 
-/* @buckets: NULL for all */
-static bool start_job(struct flow_table *t, enum flow_job job, const uint8_t *buckets)
+/* What the module keeps it finds; nf_tables is asked for what the index holds, or for all. */
+static int take_snapshot(struct flow_table *t, const uint8_t *buckets, bool is_thorough)
 {
 	struct flow *f = t->flow;
 	uint8_t origin = flow_is_writer(f) ? FLYREP_ORIGIN_LOCAL : FLYREP_ORIGIN_REMOTE;
+
+	if (t->row->id == FLYREP_TABLE_NFT_SET)
+		return elements_snapshot(f->elements, &f->job_scope, is_thorough);
+	return drain_snapshot(f->drain, t->row->id, origin, buckets);
+}
+
+/* @buckets: NULL for all */
+static bool start_job(struct flow_table *t, enum flow_job job, const uint8_t *buckets,
+		      const uint8_t *prefix, size_t prefix_len, bool is_thorough)
+{
+	struct flow *f = t->flow;
 	int rc;
 
 	if (buckets)
-		memcpy(f->job_buckets, buckets, sizeof(f->job_buckets));
+		memcpy(f->job_scope.buckets, buckets, FLYREP_BUCKETS_LEN);
 	else
-		memset(f->job_buckets, 0xff, sizeof(f->job_buckets));
-	rc = drain_snapshot(f->drain, t->row->id, origin, buckets);
+		memset(f->job_scope.buckets, 0xff, FLYREP_BUCKETS_LEN);
+	f->job_scope.prefix_len = (uint16_t)prefix_len;
+	if (prefix_len)
+		memcpy(f->job_scope.prefix, prefix, prefix_len);
+	rc = take_snapshot(t, buckets, is_thorough);
 	if (rc < 0) {
 		fr_warn("drain: cannot take a snapshot: %s", strerror(-rc));
 		return false;
@@ -217,7 +278,7 @@ static void repair_next(struct flow *f)
 
 		if (table < 0)
 			continue;
-		if (start_job(f->by_id[table], FLOW_JOB_REPAIR, buckets)) {
+		if (start_job(f->by_id[table], FLOW_JOB_REPAIR, buckets, NULL, 0, false)) {
 			f->job_link = &f->links[i];
 			return;
 		}
@@ -235,9 +296,43 @@ static bool look_at(struct flow_table *t)
 	if (!t->dirty.is_any || (f->is_known && is_new))
 		return false;
 	if (start_job(t, is_new ? FLOW_JOB_LEARN : FLOW_JOB_DIRTY,
-		      is_new ? NULL : t->dirty.bits))
+		      is_new ? NULL : t->dirty.bits, NULL, 0, buckets_is_all(&t->dirty)))
 		buckets_clear(&t->dirty);
 	return true;
+}
+
+/* One nft set that was changed as a whole. */
+static bool look_at_set(struct flow *f)
+{
+	struct flow_table *t = f->by_id[FLYREP_TABLE_NFT_SET];
+	const struct set *set;
+	bool is_thorough;
+
+	if (!f->elements || !t->is_known)
+		return false;
+	set = elements_next_dirty(f->elements, &is_thorough);
+	return set && start_job(t, FLOW_JOB_DIRTY, NULL, set->prefix, set->prefix_len,
+				is_thorough);
+}
+
+/* Give a writer back what it has lost. */
+static bool recall_next(struct flow *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++) {
+		struct flow_link *l = &f->links[i];
+
+		if (!l->recall_table || flow_is_writer(f))
+			continue;
+		l->is_recall_short = false;
+		if (!start_job(f->by_id[l->recall_table], FLOW_JOB_RECALL, NULL, l->recall,
+			       l->recall_len, false))
+			return false;
+		f->job_link = l;
+		return true;
+	}
+	return false;
 }
 
 static bool check_next(struct flow *f)
@@ -249,7 +344,7 @@ static bool check_next(struct flow *f)
 
 		if (!t->wants_check || t->is_missing)
 			continue;
-		t->wants_check = !start_job(t, FLOW_JOB_CHECK, NULL);
+		t->wants_check = !start_job(t, FLOW_JOB_CHECK, NULL, NULL, 0, true);
 		return true;
 	}
 	return false;
@@ -260,11 +355,11 @@ void job_schedule(struct flow *f)
 {
 	size_t i;
 
-	if (!drain_is_attached(f->drain) || drain_is_snapping(f->drain))
+	if (!drain_is_attached(f->drain) || is_running(f))
 		return;
 	for (i = 0; i < f->n_tables; i++)
 		if ((f->is_known || !f->tables[i].is_known) && look_at(&f->tables[i]))
 			return;
-	if (f->is_known && !check_next(f))
+	if (f->is_known && !look_at_set(f) && !check_next(f) && !recall_next(f))
 		repair_next(f);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Job: what the one snapshot that runs at a time is for. Each is of one table: to learn it after
- * binding, to learn buckets the ring lost, to compare the index with the kernel, or to
- * repair a peer; in this order.
+ * binding, to learn buckets the ring lost, to compare the index with the kernel, to give the
+ * writer back what it lost, or to repair a peer; in this order. The module makes it or, of elements
+ * of nft sets, the agent.
  */
 #ifndef JOB_H
 #define JOB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,7 +23,10 @@ void job_cancel(struct flow *f);
 /* An object of this bucket does not tell of all its changes: it is looked at again and again. */
 void job_mute(struct flow_table *t, unsigned int bucket);
 
-/* For struct drain_ops. */
+/* Whoever takes in what it brings has no room, or has some again. */
+void job_hold(struct flow *f, bool hold);
+
+/* For struct drain_ops and struct elements_ops. */
 void job_snap_begin(void *cookie, uint64_t stamp);
 void job_snap_records(void *cookie, uint8_t table, const void *recs, size_t n);
 void job_snap_end(void *cookie, int err);

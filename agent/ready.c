@@ -36,6 +36,21 @@ static void reason_refused(struct flow *f, const struct flow_link *l,
 	}
 }
 
+/* Sets of which this node could not take everything. */
+static void reason_sets(const struct sets *sets, char *reasons, size_t len)
+{
+	char name[SET_TEXT_LEN], text[SET_TEXT_LEN + 100];
+	size_t i;
+
+	for (i = 0; i < sets->n; i++) {
+		if (!sets->v[i]->error)
+			continue;
+		snprintf(text, sizeof(text), "nft set %s: %s", set_text(sets->v[i], name),
+			 set_trouble(sets->v[i]));
+		reason(reasons, len, text);
+	}
+}
+
 /* What stands between a standby and this writer. */
 static void reason_link(struct flow *f, const struct flow_link *l,
 			const struct fr_genl_info *info, char *reasons, size_t len)
@@ -99,6 +114,8 @@ bool ready_ask(struct flow *f, char *reasons, size_t len)
 		reason(reasons, len, "never was in step with the primary");
 	else if (!f->was_in_step)
 		reason_step(f, reasons, len);
+	if (f->elements)
+		reason_sets(elements_sets(f->elements), reasons, len);
 	for (i = 0; i < f->n_links; i++)
 		reason_link(f, &f->links[i], &info, reasons, len);
 	return !reasons[0];

@@ -437,22 +437,27 @@ int ship_on_audit_reply(struct ship *s, uint8_t table, const uint8_t *payload, s
 
 /* --- repair --- */
 
-bool ship_wants_repair(const struct ship *s)
+static bool is_dirty(const struct ship *s, uint8_t table)
 {
-	return s->conn && s->figures.n_dirty && !s->is_repairing && !s->is_auditing &&
-	       at_head(s) && !s->needs_start;
+	return s->tables[table] && s->tables[table]->figures.n_dirty &&
+	       !(s->stream->held >> table & 1);
 }
 
-/* The next table with dirty buckets: each has its turn. */
+/* The next table with dirty buckets: each has its turn. 0: none */
 static uint8_t next_dirty(const struct ship *s)
 {
 	uint8_t table = s->repair_table;
 
 	do {
 		table = (table + 1) % FR_TABLES_MAX;
-	} while (table != s->repair_table &&
-		 !(s->tables[table] && s->tables[table]->figures.n_dirty));
-	return table;
+	} while (table != s->repair_table && !is_dirty(s, table));
+	return is_dirty(s, table) ? table : 0;
+}
+
+bool ship_wants_repair(const struct ship *s)
+{
+	return s->conn && s->figures.n_dirty && !s->is_repairing && !s->is_auditing &&
+	       at_head(s) && !s->needs_start && next_dirty(s);
 }
 
 int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN])

@@ -23,6 +23,7 @@ struct ship;
  * struct ship_stream - what all ships of this node share
  * @truths: by table id; NULL: not replicated by this node
  * @tables: bitmap of those offered to peers, of the ones above
+ * @held: of these: not repaired for now, as this node has lost what peers still hold
  * @history: of the stream
  * @epoch: under which it is written
  */
@@ -30,6 +31,7 @@ struct ship_stream {
 	struct backlog *backlog;
 	struct truth *const *truths;	/* FR_TABLES_MAX of them */
 	uint64_t tables;
+	uint64_t held;
 	uint8_t history[FR_HISTORY_LEN];
 	uint64_t epoch;
 	bool auto_resync;

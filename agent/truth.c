@@ -9,6 +9,8 @@
 struct truth {
 	const struct fr_table *table;
 	struct index *index;
+	bool (*is_excused)(void *cookie, const uint8_t *key, size_t key_len);
+	void *excuse_cookie;
 
 	/* of the running snapshot */
 	bool is_running;
@@ -16,7 +18,7 @@ struct truth {
 	struct index *gone;	/* keys deleted since it began, stamp: order of the delete */
 	struct fr_siphash_key hash_key;
 	struct truth_counts counts;
-	uint8_t buckets[FLYREP_BUCKETS_LEN];
+	struct truth_scope scope;
 };
 
 struct truth *truth_new(const struct fr_table *table, const struct fr_siphash_key *hash_key)
@@ -42,6 +44,14 @@ void truth_free(struct truth *t)
 	truth_abort(t);
 	index_free(t->index);
 	free(t);
+}
+
+void truth_set_excuse(struct truth *t,
+		      bool (*is_excused)(void *cookie, const uint8_t *key, size_t key_len),
+		      void *cookie)
+{
+	t->is_excused = is_excused;
+	t->excuse_cookie = cookie;
 }
 
 struct index *truth_index(struct truth *t)
@@ -121,7 +131,7 @@ void truth_drop(struct truth *t, const void *rec)
 	index_remove(t->index, key, key_len, NULL);
 }
 
-int truth_begin(struct truth *t, const uint8_t *buckets, uint64_t order)
+int truth_begin(struct truth *t, const struct truth_scope *scope, uint64_t order)
 {
 	truth_abort(t);
 	t->gone = index_new(&t->hash_key, 0);
@@ -130,11 +140,16 @@ int truth_begin(struct truth *t, const uint8_t *buckets, uint64_t order)
 	t->is_running = true;
 	t->begin = order;
 	memset(&t->counts, 0, sizeof(t->counts));
-	if (buckets)
-		memcpy(t->buckets, buckets, sizeof(t->buckets));
-	else
-		memset(t->buckets, 0xff, sizeof(t->buckets));
+	t->scope = *scope;
 	return 0;
+}
+
+bool truth_lacks(const struct truth *t, const struct index_entry *e)
+{
+	const struct truth_scope *s = &t->scope;
+
+	return e->stamp < t->begin && e->key_len >= s->prefix_len &&
+	       !memcmp(e->key, s->prefix, s->prefix_len);
 }
 
 int truth_name(struct truth *t, const void *rec, uint64_t order, unsigned int *bucket,
@@ -174,7 +189,9 @@ static bool on_entry(void *cookie, const struct index_entry *e)
 	struct missing *m = cookie;
 	uint8_t room[FR_RECORD_KEY_ROOM] __attribute__((aligned(8)));
 
-	if (e->stamp >= m->truth->begin)
+	if (!truth_lacks(m->truth, e) ||
+	    (m->truth->is_excused &&
+	     m->truth->is_excused(m->truth->excuse_cookie, e->key, e->key_len)))
 		return false;
 	m->truth->counts.missing++;
 	if (!m->fn)
@@ -195,7 +212,7 @@ void truth_end(struct truth *t,
 	unsigned int b;
 
 	for (b = 0; b < FLYREP_BUCKETS; b++) {
-		if (!(t->buckets[b / 8] & (1u << (b % 8))))
+		if (!(t->scope.buckets[b / 8] & (1u << (b % 8))))
 			continue;
 		m.bucket = b;
 		index_walk(t->index, b, on_entry, &m);

@@ -33,6 +33,10 @@ struct truth_counts {
 
 /* @table: must outlive it. NULL: no memory. */
 struct truth *truth_new(const struct fr_table *table, const struct fr_siphash_key *hash_key);
+/* Ask before something is called missing: true: nothing follows from that it was not named. */
+void truth_set_excuse(struct truth *t,
+		      bool (*is_excused)(void *cookie, const uint8_t *key, size_t key_len),
+		      void *cookie);
 void truth_free(struct truth *t);
 struct index *truth_index(struct truth *t);
 const struct fr_table *truth_table(const struct truth *t);
@@ -51,12 +55,27 @@ int truth_put(struct truth *t, const void *rec, uint64_t order, unsigned int *bu
 void truth_drop(struct truth *t, const void *rec);
 
 /**
- * truth_begin - a snapshot of these buckets starts
- * @buckets: bitmap, copied; NULL for all
+ * struct truth_scope - of which objects a snapshot tells
+ * @buckets: those in these, a bitmap
+ * @prefix: of these: those whose key begins with it
+ * @prefix_len: its length, at most FR_KEY_MAX_LEN; 0: any key
+ */
+struct truth_scope {
+	uint8_t buckets[FLYREP_BUCKETS_LEN];
+	uint16_t prefix_len;
+	uint8_t prefix[FR_KEY_MAX_LEN];
+};
+
+/**
+ * truth_begin - a snapshot starts
+ * @scope: copied
  * @order: reads before this one say nothing
  * One at a time. Return: 0 or -ENOMEM.
  */
-int truth_begin(struct truth *t, const uint8_t *buckets, uint64_t order);
+int truth_begin(struct truth *t, const struct truth_scope *scope, uint64_t order);
+
+/* In the scope of the running snapshot, and not named so far, nor told of by a newer read. */
+bool truth_lacks(const struct truth *t, const struct index_entry *e);
 
 /**
  * truth_name - truth_put() for a record of the running snapshot

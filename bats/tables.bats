@@ -79,16 +79,16 @@ equal() {
 	same
 	listed b dns "name=$name"
 	item b record list config | grep -qF "$long"
-	assert_equal "$(status a '.tables | map(.entries) | .[1:] | tostring')" '[1,2,1,1,1,0]'
+	assert_equal "$(status a '.tables | map(.entries) | .[1:] | tostring')" '[1,2,1,1,1,0,0]'
 	equal
 }
 
 @test "status and validate tell of each table" {
 	run status b '.tables | map(.table) | tostring'
-	assert_output '["conntrack","lease","dns","learning","config","metric","expectation"]'
+	assert_output '["conntrack","lease","dns","learning","config","metric","nft_set","expectation"]'
 	wait_until 20 status a '.tables | all(.in_step and .buckets_differ == 0)'
 	wait_until 20 status b '.tables | all(.in_step)'
-	run jq -e '.peers[0].tables | length == 7 and all(.equal)' <<<"$(ask a validate)"
+	run jq -e '.peers[0].tables | length == 8 and all(.equal)' <<<"$(ask a validate)"
 	assert_success
 	wait_until 30 fr b ready
 }

@@ -297,6 +297,8 @@ bool fr_config_has_table(const struct fr_config *config, unsigned int table)
 	case FLYREP_TABLE_EXPECTATION:
 		/* Without its master there is none. */
 		return config->data.conntrack && config->data.expectations;
+	case FLYREP_TABLE_NFT_SET:
+		return config->data.nft_sets.n;
 	default:
 		return false;
 	}

@@ -32,6 +32,7 @@
 
 #define FR_CONFIG_ZONES_MAX 64 /* the module's limits on its filter */
 #define FR_CONFIG_NETWORKS_MAX 256
+#define FR_CONFIG_SETS_MAX 256
 #define FR_CONFIG_PROTOS_MAX 64
 
 /* In the order of the choices in schema.c; only the first two are implemented. */
@@ -75,6 +76,14 @@ struct fr_config_zones {
 	uint16_t *v;
 	size_t n; /* 0 = every zone */
 };
+
+struct fr_config_sets {
+	char **v; /* "family/table/set", each a pattern, or FR_CONFIG_SETS_DYNAMIC */
+	size_t n; /* 0 = none */
+};
+
+/* Stands for all sets whose elements packets write, or that end by themselves. */
+#define FR_CONFIG_SETS_DYNAMIC "dynamic"
 
 struct fr_config_protos {
 	uint8_t *v; /* IPPROTO_* or FR_SCHEMA_PROTO_OTHER */
@@ -125,6 +134,7 @@ struct fr_config {
 		bool learning_state;
 		bool configuration;
 		bool metrics;
+		struct fr_config_sets nft_sets;
 	} data; /* which tables are replicated */
 	struct {
 		int min_state; /* enum fr_config_min_state */

@@ -127,6 +127,20 @@ static void print_zones(const struct fr_schema *row, const void *from,
 	fputc(']', out);
 }
 
+static void print_sets(const struct fr_schema *row, const void *from, FILE *out)
+{
+	const struct fr_config_sets *list = from;
+	size_t i;
+
+	(void)row;
+	fputc('[', out);
+	for (i = 0; i < list->n; i++) {
+		fputs(i ? ", " : "", out);
+		fr_hcl_write_string(list->v[i], out);
+	}
+	fputc(']', out);
+}
+
 /* Types without an entry are never bound, or have their own way. */
 static print_fn *const printers[FR_SCHEMA_N_TYPES] = {
 	[FR_SCHEMA_BOOL] = print_bool,
@@ -143,6 +157,7 @@ static print_fn *const printers[FR_SCHEMA_N_TYPES] = {
 	[FR_SCHEMA_PROTOS] = print_protos,
 	[FR_SCHEMA_NETWORKS] = print_networks,
 	[FR_SCHEMA_ZONES] = print_zones,
+	[FR_SCHEMA_SETS] = print_sets,
 };
 
 static bool is_absent(const struct fr_schema *row, const void *from)

@@ -5,6 +5,9 @@
 #include "units.h"
 
 #include <errno.h>
+#include <fnmatch.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -445,6 +448,58 @@ static bool bind_zones(struct fr_config_binder *b, const struct fr_schema *row,
 	return is_good;
 }
 
+/* "family/table/set" of shell patterns, or all dynamic ones. */
+static bool is_sets(const char *text)
+{
+	static const char *const families[] = { "inet", "ip", "ip6", "arp",
+						"bridge", "netdev" };
+	const char *slash = strchr(text, '/'), *second;
+	char family[16];
+	size_t i;
+
+	if (!strcmp(text, FR_CONFIG_SETS_DYNAMIC))
+		return true;
+	second = slash ? strchr(slash + 1, '/') : NULL;
+	if (!second || second == slash + 1 || !second[1] ||
+	    strchr(second + 1, '/') || slash - text >= (ptrdiff_t)sizeof(family))
+		return false;
+	snprintf(family, sizeof(family), "%.*s", (int)(slash - text), text);
+	for (i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+		if (!fnmatch(family, families[i], 0))
+			return true;
+	return false;
+}
+
+static bool bind_sets(struct fr_config_binder *b, const struct fr_schema *row,
+		      const struct fr_hcl_value *value, void *to)
+{
+	struct fr_config_sets list = { 0 };
+	const struct fr_hcl_value *element;
+	bool is_good = true;
+
+	if (!fr_config_value_get_list(b, row, value))
+		return false;
+	list.v = alloc_list(b, value, sizeof(*list.v));
+	for (element = value->list.first; element && list.v;
+	     element = element->next) {
+		if (!get_string(b, row, element)) {
+			is_good = false;
+		} else if (!is_sets(element->string.bytes)) {
+			fr_diag_error(
+				b->diag, element->pos,
+				"%s: \"%.60s\" names no sets: \"inet/filter/*\" or \"" FR_CONFIG_SETS_DYNAMIC
+				"\"",
+				row->path, element->string.bytes);
+			is_good = false;
+		} else {
+			list.v[list.n++] = element->string.bytes;
+		}
+	}
+	if (to && list.v)
+		*(struct fr_config_sets *)to = list;
+	return is_good;
+}
+
 bool fr_config_value_get_object(struct fr_config_binder *b,
 				const struct fr_schema *row,
 				const struct fr_hcl_value *value)
@@ -487,6 +542,7 @@ static bind_fn *const binders[FR_SCHEMA_N_TYPES] = {
 	[FR_SCHEMA_PROTOS] = bind_protos,
 	[FR_SCHEMA_NETWORKS] = bind_networks,
 	[FR_SCHEMA_ZONES] = bind_zones,
+	[FR_SCHEMA_SETS] = bind_sets,
 };
 
 /* What a message or the table's "only" calls a valid value; NULL: checked elsewhere. */

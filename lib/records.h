@@ -57,6 +57,12 @@ struct fr_table {
 	json_t *(*to_json)(const void *rec);
 };
 
+/*
+ * In flyrep_rec.flags, in user space only: peers are to be told though the digest is as it was. Of
+ * what a digest leaves out (when an element ends), something has changed.
+ */
+#define FR_REC_F_REFRESHED 0x80
+
 /**
  * union fr_record - room for a record of any table without a tail
  */

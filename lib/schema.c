@@ -161,9 +161,11 @@ static const struct fr_schema rows[] = {
 	  .dflt = "true",
 	  .help = "Flows that helpers expect, such as the data connections of FTP (expectation); "
 		  "only with conntrack." },
-	{ "data.nft_sets", FR_SCHEMA_STRINGS, UNBOUND, .dflt = "[]",
-	  .only = "[]",
-	  .help = "Elements of nftables sets, as patterns \"family/table/set\"." },
+	{ "data.nft_sets", FR_SCHEMA_SETS, AT(data.nft_sets),
+	  RANGE(0, FR_CONFIG_SETS_MAX), .dflt = "[\"dynamic\"]",
+	  .help = "Elements of these nftables sets (nft_set): patterns \"family/table/set\"; "
+		  "\"dynamic\" stands for all sets with the flag dynamic or timeout. The sets "
+		  "themselves must be there on both nodes." },
 	{ "data.dhcp_leases", FR_SCHEMA_BOOL, AT(data.dhcp_leases),
 	  .dflt = "false", .help = "DHCP leases (lease)." },
 	{ "data.dns_records", FR_SCHEMA_BOOL, AT(data.dns_records),
@@ -381,6 +383,7 @@ const char *fr_schema_type_name(enum fr_schema_type type)
 		[FR_SCHEMA_PROTOS] = "list of protocols",
 		[FR_SCHEMA_NETWORKS] = "list of networks",
 		[FR_SCHEMA_ZONES] = "list of zones",
+		[FR_SCHEMA_SETS] = "list of sets",
 	};
 
 	return names[type];
@@ -420,6 +423,7 @@ char *fr_schema_range(const struct fr_schema *row, char *buf, size_t len)
 	case FR_SCHEMA_PROTOS:
 	case FR_SCHEMA_NETWORKS:
 	case FR_SCHEMA_ZONES:
+	case FR_SCHEMA_SETS:
 		snprintf(buf, len, "%s%llu of them",
 			 row->min ? "1 to " : "at most ",
 			 (unsigned long long)row->max);

@@ -37,6 +37,7 @@ enum fr_schema_type {
 	FR_SCHEMA_PROTOS, /* struct fr_config_protos, at most max */
 	FR_SCHEMA_NETWORKS, /* struct fr_config_networks, at most max */
 	FR_SCHEMA_ZONES, /* struct fr_config_zones, at most max */
+	FR_SCHEMA_SETS, /* struct fr_config_sets, at most max */
 	FR_SCHEMA_N_TYPES,
 };
 

@@ -138,7 +138,8 @@ static const char everything[] =
 	"  transport = { protocol = \"tcp\", compression = false, encryption = true }\n"
 	"  sync {\n    mode = \"incremental\"\n    interval = \"250ms\"\n"
 	"    batch_size = 65536\n    max_lag = 90\n  }\n"
-	"  data = { conntrack = false, metrics = true, dhcp_leases = true, nft_sets = [] }\n"
+	"  data = { conntrack = false, metrics = true, dhcp_leases = true,\n"
+	"    nft_sets = [\"inet/filter/block*\", \"dynamic\"] }\n"
 	"  conntrack {\n    min_state = \"all\"\n    accept = [\"udp\", \"sctp\", \"other\"]\n"
 	"    ignore_networks = [\"10.0.0.0/8\", \"2001:db8::/32\", \"192.0.2.1\"]\n"
 	"    zones = [0, 65535]\n    mark = 16\n    mark_mask = \"0xFF\"\n"
@@ -186,6 +187,9 @@ static void every_key_is_bound(void **state)
 	assert_false(fr_config_has_table(c, FLYREP_TABLE_DNS));
 	assert_true(fr_config_has_table(c, FLYREP_TABLE_METRIC));
 	assert_false(fr_config_has_table(c, FLYREP_TABLE_EXPECTATION));
+	assert_true(fr_config_has_table(c, FLYREP_TABLE_NFT_SET));
+	assert_int_equal(c->data.nft_sets.n, 2);
+	assert_string_equal(c->data.nft_sets.v[0], "inet/filter/block*");
 	assert_false(fr_config_has_table(c, FLYREP_TABLE_UNSPEC));
 	assert_false(fr_config_has_table(c, FLYREP_TABLE_MAX + 1));
 	assert_int_equal(c->conntrack.min_state, FR_CONFIG_MIN_STATE_ALL);
@@ -463,10 +467,15 @@ static const struct {
 	  "f:5:21: conflict_resolution.priorities: expected a whole number, found a boolean\n" },
 	{ "mode = \"replica\"\ntransport { encryption = false }",
 	  "f:3:26: transport.encryption: false is not supported yet\n" },
+	{ "mode = \"replica\"\ndata { nft_sets = [\"inet/filter\", \"i*/a/b\", \"x/a/b\", \"ip/a/b/c\", 1] }",
+	  "f:3:20: data.nft_sets: \"inet/filter\" names no sets: \"inet/filter/*\" or \"dynamic\"\n"
+	  "f:3:45: data.nft_sets: \"x/a/b\" names no sets: \"inet/filter/*\" or \"dynamic\"\n"
+	  "f:3:54: data.nft_sets: \"ip/a/b/c\" names no sets: \"inet/filter/*\" or \"dynamic\"\n"
+	  "f:3:66: data.nft_sets: expected a string, found a number\n" },
 	{ "mode = \"replica\"\nallow_insecure = true",
 	  "f:3:18: allow_insecure: true is not supported yet\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
-	  "\"\ndata { conntrack = false }",
+	  "\"\ndata { conntrack = false\nnft_sets = [] }",
 	  "f:5:20: data: nothing is replicated\n" },
 	{ "mode = \"replica\"\nrecovery { auto_resync = false }",
 	  "f:3:26: recovery.auto_resync: false is not supported yet\n" },

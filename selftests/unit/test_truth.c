@@ -44,6 +44,10 @@ static struct truth *new_truth(void)
 	return t;
 }
 
+static const struct truth_scope everything = {
+	.buckets = { [0 ... FLYREP_BUCKETS_LEN - 1] = 0xff },
+};
+
 static int put(struct truth *t, union fr_record r, uint64_t order)
 {
 	unsigned int bucket;
@@ -119,7 +123,7 @@ static void test_snapshot_finds_what_is_gone(void **state)
 	put(t, flow(1, 0, 1, FLYREP_OP_UPDATE), 1);
 	put(t, flow(2, 0, 2, FLYREP_OP_UPDATE), 2);
 	put(t, flow(3, 0, 3, FLYREP_OP_UPDATE), 3);
-	truth_begin(t, NULL, 10);
+	truth_begin(t, &everything, 10);
 	assert_int_equal(name(t, flow(1, 0, 1, FLYREP_OP_UPDATE), 11, &is_current),
 			 FLYREP_OP_UNSPEC);
 	assert_true(is_current);
@@ -143,7 +147,7 @@ static void test_aborted_snapshot_deletes_nothing(void **state)
 
 	(void)state;
 	put(t, flow(1, 0, 1, FLYREP_OP_UPDATE), 1);
-	truth_begin(t, NULL, 10);
+	truth_begin(t, &everything, 10);
 	truth_abort(t);
 	assert_int_equal(index_entries(truth_index(t)), 1);
 	truth_free(t);
@@ -188,7 +192,7 @@ static void test_records_with_tails(void **state)
 				   &bucket), FLYREP_OP_INSERT);
 	assert_int_equal(truth_put(t, note_make(&room, FLYREP_OP_UPDATE, 3, longest('b'), "y"), 4,
 				   &bucket), FLYREP_OP_INSERT);
-	truth_begin(t, NULL, 10);
+	truth_begin(t, &everything, 10);
 	assert_int_equal(truth_name(t, note_make(&room, FLYREP_OP_UPDATE, 1, "a", "two"), 11,
 				    &bucket, &is_current), FLYREP_OP_UNSPEC);
 	assert_true(is_current);
@@ -262,7 +266,7 @@ static void walk(struct world *w, struct truth *t)
 	size_t i;
 
 	if (!w->is_walking) {
-		truth_begin(t, NULL, ++w->clock);
+		truth_begin(t, &everything, ++w->clock);
 		w->is_walking = true;
 		w->walked = 0;
 		return;
@@ -331,6 +335,42 @@ static void test_any_history_converges(void **state)
 	}
 }
 
+static bool is_excused(void *cookie, const uint8_t *key, size_t key_len)
+{
+	return key_len == strlen(cookie) && !memcmp(key, cookie, key_len);
+}
+
+static void test_scope_of_a_snapshot(void **state)
+{
+	static const char *const names[] = { "set/a", "set/b", "set/c", "set", "else/a" };
+	struct truth *t = truth_new(&note_table, &hash_key);
+	struct truth_scope scope = everything;
+	struct truth_counts counts;
+	union note_room room;
+	unsigned int bucket;
+	struct index_entry e;
+	bool is_current;
+	size_t i;
+
+	(void)state;
+	assert_non_null(t);
+	for (i = 0; i < 5; i++)
+		truth_put(t, note_make(&room, FLYREP_OP_UPDATE, 0, names[i], "x"), 1, &bucket);
+	scope.prefix_len = 4;
+	memcpy(scope.prefix, "set/", 4);
+	truth_set_excuse(t, is_excused, (void *)"set/c");
+	truth_begin(t, &scope, 10);
+	truth_name(t, note_make(&room, FLYREP_OP_UPDATE, 0, "set/a", "x"), 11, &bucket, &is_current);
+	assert_true(index_find(truth_index(t), "set/a", 5, &e) && !truth_lacks(t, &e));
+	assert_true(index_find(truth_index(t), "set/b", 5, &e) && truth_lacks(t, &e));
+	assert_true(index_find(truth_index(t), "set", 3, &e) && !truth_lacks(t, &e));
+	truth_end(t, NULL, NULL, &counts);
+	assert_int_equal(counts.missing, 1); /* b: c is excused, the others are out of scope */
+	assert_false(index_find(truth_index(t), "set/b", 5, &e));
+	assert_int_equal(index_entries(truth_index(t)), 4);
+	truth_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_snapshot_finds_what_is_gone),
 		cmocka_unit_test(test_aborted_snapshot_deletes_nothing),
 		cmocka_unit_test(test_records_with_tails),
+		cmocka_unit_test(test_scope_of_a_snapshot),
 		cmocka_unit_test(test_any_history_converges),
 	};
 
