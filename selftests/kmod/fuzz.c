@@ -9,6 +9,7 @@
  */
 #include "kt_harness.h"
 #include "kt_random.h"
+#include "kt_set.h"
 
 #include <sys/random.h>
 
@@ -74,12 +75,14 @@ FIXTURE_SETUP(fuzz)
 			   "nft 'add chain inet kt m { type filter hook output priority 1; }; "
 			   "add rule inet kt m udp dport 5000-5003 ct mark set meta mark'"));
 	ASSERT_EQ(0, kt_sh("nft -f - <<'X'\n"
-			   "table inet fuzz {\n"
+			   "table inet " KT_SET_TABLE " {\n"
 			   "  set s { type inet_service; flags dynamic,timeout; size 64; timeout 100ms; }\n"
 			   "  chain o { type filter hook output priority 2\n"
 			   "    add @s { udp dport }\n"
 			   "  }\n"
 			   "}\nX"));
+	self->r.set = kt_set("s");
+	ASSERT_NE(0, self->r.set.set);
 	self->udp[0] = kt_socket(SOCK_DGRAM | SOCK_NONBLOCK, "10.9.0.1", 4000);
 	self->udp[1] = kt_socket(SOCK_DGRAM | SOCK_NONBLOCK, "fd09::1", 4000);
 	ASSERT_LE(0, self->udp[0]);

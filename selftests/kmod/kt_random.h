@@ -12,7 +12,8 @@
 #include "kt_flow.h"
 
 struct kt_random {
-	uint64_t	state;
+	uint64_t		state;
+	struct flyrep_set	set;	/* one that there is */
 };
 
 /* A message being built; what does not fit is left out */
@@ -427,7 +428,7 @@ static void kt_put_limits(struct kt_random *r, struct kt_message *m)
 		memcpy(p, &l, sizeof(l) - 1);
 }
 
-/* Few handles, so that some are those of a set */
+/* Few handles, so that some are doubled; often those of a set that there is */
 static void kt_put_sets(struct kt_random *r, struct kt_message *m)
 {
 	size_t n = kt_chance(r, 2) ? kt_below(r, FLYREP_SETS_MAX + 2) : kt_below(r, 20), i;
@@ -437,6 +438,8 @@ static void kt_put_sets(struct kt_random *r, struct kt_message *m)
 	for (i = 0; p && i < n; i++) {
 		set.table = 1 + kt_below(r, 3);
 		set.set = 1 + kt_below(r, 4);
+		if (kt_chance(r, 30))
+			set = r->set;
 		memcpy(p + i * sizeof(set), &set, sizeof(set));
 	}
 }
