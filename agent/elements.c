@@ -22,7 +22,7 @@
 #define REFRESH_MS	200		/* between two looks which sets there are */
 #define IDLE_MS		5000		/* the same, unasked */
 #define BLIND_MS	30000		/* between two looks at all, without hints */
-#define GRACE_MS	2000		/* a standby has it so much longer: its writer tells its end */
+#define GRACE_MS	2000		/* a standby has it longer: the writer tells its end */
 #define DUE_MS		500		/* between two looks at what ends */
 #define TOLERANCE_MS	1000		/* a shorter refresh is none */
 

@@ -71,7 +71,7 @@ s.sendto(b"x", ("10.1.0.1", int(sys.argv[2])))' "$1" "$2"
 
 # elements NODE: all of its table, without how long they have left
 elements() {
-	local kind set
+	local set
 	for set in seen brief blocked nets ranges; do
 		on "$1" nft list set inet st $set
 	done | sed 's/ expires [0-9a-z]*//g'

@@ -487,9 +487,9 @@ static bool bind_sets(struct fr_config_binder *b, const struct fr_schema *row,
 		} else if (!is_sets(element->string.bytes)) {
 			fr_diag_error(
 				b->diag, element->pos,
-				"%s: \"%.60s\" names no sets: \"inet/filter/*\" or \"" FR_CONFIG_SETS_DYNAMIC
-				"\"",
-				row->path, element->string.bytes);
+				"%s: \"%.60s\" names no sets: \"inet/filter/*\" or \"%s\"",
+				row->path, element->string.bytes,
+				FR_CONFIG_SETS_DYNAMIC);
 			is_good = false;
 		} else {
 			list.v[list.n++] = element->string.bytes;

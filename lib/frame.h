@@ -54,7 +54,7 @@ enum fr_frame_type {
 };
 
 #define FR_FRAME_F_ZSTD		0x01	/* payload is one zstd frame with its size in the header */
-#define FR_FRAME_F_REPAIR	0x02	/* BATCH: of a repair or, from a standby, of a recall; seq is 0 */
+#define FR_FRAME_F_REPAIR	0x02	/* BATCH: of a repair, or of a recall; seq is 0 */
 
 struct fr_frame_head {
 	uint32_t len;

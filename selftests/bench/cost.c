@@ -534,7 +534,7 @@ static void hints(struct fr_genl *g, unsigned int n)
 		fprintf(stderr, "watched %.0f %.0f %.0f, not %.0f %.0f %.0f\n", with.add, with.refresh,
 			with.element, without.add, without.refresh, without.element);
 	/* The kprobe alone is 200 of them. */
-	report("hint_add", with.add - without.add, 450);
+	report("hint_add", with.add - without.add, 360);
 	report("hint_refresh", with.refresh - without.refresh, 5);
 	report("hint_drain", with.drain, 0);
 	report("element_alone", without.element, 0);
