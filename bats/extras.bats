@@ -109,8 +109,14 @@ sip_run() {
 	disown
 }
 
+# sip_is_served: what comes before that is lost
+sip_is_served() {
+	[ -n "$(on server ss -Hlun sport = :5060)" ]
+}
+
 @test "a registration with SIP arrives, and wakes on the standby too" {
 	sip_run server serve
+	wait_until 30 sip_is_served
 	sip_run client session 10.2.0.2
 	echo >"$topo_dir/sip.client"
 	echo >"$topo_dir/sip.server"
