@@ -29,6 +29,7 @@ struct work {
 	unsigned long	readers;
 	unsigned long	records;
 	unsigned long	hints;
+	unsigned long	drains;
 	unsigned long	roles;
 	unsigned long	loads;
 };
@@ -154,6 +155,7 @@ static void read_on(void)
 		while (!kt_drain(g, &k)) {
 			work->records += k.n;
 			work->hints += k.n_hints;
+			work->drains += k.n && k.n_hints;
 			kt_recs_reset(&k);
 		}
 		kt_nap();
@@ -165,11 +167,15 @@ static void do_readers(struct kt_random *r)
 	for (;; work->readers++) {
 		pid_t pid = fork();
 		unsigned int naps = 5 + kt_below(r, 200);
+		unsigned long before = work->drains;
 
 		if (!pid)
 			read_on();
 		while (naps--)
 			kt_nap();
+		/* To begin takes long beside all the others. */
+		if (kt_chance(r, 30))
+			kt_until(work->drains != before);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 	}
