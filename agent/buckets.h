@@ -42,12 +42,12 @@ static inline void buckets_add_all(struct buckets *b)
 	b->is_any = true;
 }
 
-static inline bool buckets_is_all(const struct buckets *b)
+static inline bool buckets_is_all(const uint8_t bits[FLYREP_BUCKETS_LEN])
 {
 	unsigned int i;
 
 	for (i = 0; i < FLYREP_BUCKETS_LEN; i++)
-		if (b->bits[i] != 0xff)
+		if (bits[i] != 0xff)
 			return false;
 	return true;
 }

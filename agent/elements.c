@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "buckets.h"
 #include "genl.h"
 #include "item.h"
 #include "log.h"
@@ -458,14 +459,10 @@ void elements_detach(struct elements *e)
 
 void elements_watched(struct elements *e, int err)
 {
-	size_t i;
-
 	if (err && !e->is_blind)
 		fr_warn("drain: the kernel cannot hint at elements of nft sets; all are compared every %d s",
 			BLIND_MS / 1000);
 	e->is_blind = err;
-	for (i = 0; i < e->sets.n; i++)
-		e->sets.v[i]->is_watched = e->sets.v[i]->is_here;
 	survey_go(e->survey, true);
 	e->ops->changed(e->cookie);
 }
@@ -566,9 +563,7 @@ int elements_snapshot(struct elements *e, const struct truth_scope *scope, bool 
 	if (rc < 0)
 		return rc;
 	memcpy(e->buckets, scope->buckets, sizeof(e->buckets));
-	e->is_all = true;
-	for (b = 0; b < FLYREP_BUCKETS_LEN && e->is_all; b++)
-		e->is_all = scope->buckets[b] == 0xff;
+	e->is_all = buckets_is_all(scope->buckets);
 	e->is_learning = is_thorough && !scope->prefix_len;
 	/* What is found tells when it is due. */
 	for (b = 0; !scope->prefix_len && b < FLYREP_BUCKETS; b++)
@@ -617,7 +612,7 @@ static void on_error(void *cookie, const void *rec, int error)
 /* Is there a set here that these name and this node does not know yet? */
 static void find_sets(struct elements *e, const struct flyrep_item *it, size_t n)
 {
-	for (; n; n--, it = (const void *)((const uint8_t *)(it + 1) + it->rec.tail_len)) {
+	for (; n; n--, it = fr_record_next(truth_table(e->truth), it)) {
 		const struct set *set = sets_by_key(&e->sets, (const uint8_t *)(it + 1),
 						    it->key_len);
 
@@ -638,7 +633,7 @@ static void write_all(struct elements *e, const void *recs, size_t n, struct wri
 	if (rc >= 0)
 		rc = fr_nft_apply(e->nft, recs, n, on_find, on_error, w);
 	else
-		for (; n; n--, it = (const void *)((const uint8_t *)(it + 1) + it->rec.tail_len))
+		for (; n; n--, it = fr_record_next(truth_table(e->truth), it))
 			on_error(w, it, (int)rc);
 	if (rc < 0)
 		fr_warn("inject: elements of nft sets: %s",
@@ -653,7 +648,7 @@ void elements_apply(struct elements *e, const void *recs, size_t n,
 	uint64_t now = wall_ms();
 	size_t i;
 
-	for (i = 0; i < n; i++, it = (void *)((uint8_t *)(it + 1) + it->rec.tail_len))
+	for (i = 0; i < n; i++, it = fr_record_next(truth_table(e->truth), it))
 		if (it->expires_ms > now)
 			it->expires_ms += GRACE_MS;
 	write_all(e, recs, n, &w);
@@ -711,7 +706,7 @@ static void on_not_returned(void *cookie, const void *rec, int error)
 /* The module does not hint at what this process writes. */
 static void look_at_all(struct elements *e, struct set *set, const struct flyrep_item *it, size_t n)
 {
-	for (; n; n--, it = (const void *)((const uint8_t *)(it + 1) + it->rec.tail_len)) {
+	for (; n; n--, it = fr_record_next(truth_table(e->truth), it)) {
 		struct look l = { .set = set, .at_ms = now_ms(), .tries = RETRIES };
 		size_t len;
 		const uint8_t *key = fr_nft_record_key(it, &len);
@@ -755,7 +750,7 @@ void elements_give_back(struct elements *e, const void *recs, size_t n)
 	struct set *set = NULL;
 	size_t n_run = 0;
 
-	for (; n; n--, it = (const void *)((const uint8_t *)(it + 1) + it->rec.tail_len)) {
+	for (; n; n--, it = fr_record_next(truth_table(e->truth), it)) {
 		struct set *of = sets_by_key(&e->sets, (const uint8_t *)(it + 1), it->key_len);
 
 		if (of != set) {

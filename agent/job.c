@@ -296,7 +296,7 @@ static bool look_at(struct flow_table *t)
 	if (!t->dirty.is_any || (f->is_known && is_new))
 		return false;
 	if (start_job(t, is_new ? FLOW_JOB_LEARN : FLOW_JOB_DIRTY,
-		      is_new ? NULL : t->dirty.bits, NULL, 0, buckets_is_all(&t->dirty)))
+		      is_new ? NULL : t->dirty.bits, NULL, 0, buckets_is_all(t->dirty.bits)))
 		buckets_clear(&t->dirty);
 	return true;
 }

@@ -231,7 +231,6 @@ static void on_set(void *cookie, const struct fr_nft_set *nft)
 		l->has_changed = true;
 		set->is_reborn = !is_new;
 		set->is_dirty = true;
-		set->is_watched = false;
 		set->error = 0;
 	}
 	set->is_here = true;
@@ -254,7 +253,6 @@ int sets_refresh(struct sets *s, struct fr_nft *n, bool *has_changed)
 		if (l.is_seen[i] || !set->is_here)
 			continue;
 		set->is_here = false;
-		set->is_watched = false;
 		set->is_dirty = set->is_doubtful = true;
 		l.has_changed = true;
 	}

@@ -21,7 +21,6 @@
  * struct set - one of them
  * @nft: as it is, or was when it was here last
  * @is_here: this node has it
- * @is_watched: the module was told of it
  * @is_dirty: its elements are to be learnt
  * @is_doubtful: of those in the index it is to be seen which are there
  * @is_reborn: it was made anew, and may have been filled by who did
@@ -38,7 +37,6 @@
 struct set {
 	struct fr_nft_set nft;
 	bool is_here;
-	bool is_watched;
 	bool is_dirty;
 	bool is_doubtful;
 	bool is_reborn;

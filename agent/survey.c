@@ -148,7 +148,7 @@ static void on_dumped(void *cookie, const void *recs, size_t n)
 	const struct flyrep_item *it = recs;
 
 	set->n_named += n;
-	for (; n; n--, it = (const void *)((const uint8_t *)(it + 1) + it->rec.tail_len))
+	for (; n; n--, it = fr_record_next(truth_table(s->truth), it))
 		s->ops->found(s->cookie, set, it);
 }
 
