@@ -487,20 +487,28 @@ const struct sets *elements_sets(const struct elements *e)
 	return &e->sets;
 }
 
-const struct set *elements_next_dirty(struct elements *e, bool *is_thorough)
+const struct set *elements_next_dirty(const struct elements *e, bool *is_thorough)
 {
 	size_t i;
 
 	for (i = 0; i < e->sets.n; i++) {
-		struct set *set = e->sets.v[i];
+		const struct set *set = e->sets.v[i];
 
 		if (!set->is_dirty && !set->is_doubtful)
 			continue;
 		*is_thorough = set->is_dirty;
-		set->is_dirty = set->is_doubtful = false;
 		return set;
 	}
 	return NULL;
+}
+
+void elements_looked_at(struct elements *e, const struct set *set)
+{
+	size_t i;
+
+	for (i = 0; i < e->sets.n; i++)
+		if (e->sets.v[i] == set)
+			e->sets.v[i]->is_dirty = e->sets.v[i]->is_doubtful = false;
 }
 
 /* --- snapshot ------------------------------------------------------------------- */

@@ -66,11 +66,13 @@ bool elements_is_snapping(const struct elements *e);
 void elements_snapshot_hold(struct elements *e, bool hold);
 
 /**
- * elements_next_dirty - a set to take a snapshot of; it is clean then
+ * elements_next_dirty - a set to take a snapshot of
  * @is_thorough: as above
  * Return: NULL if there is none
  */
-const struct set *elements_next_dirty(struct elements *e, bool *is_thorough);
+const struct set *elements_next_dirty(const struct elements *e, bool *is_thorough);
+/* A snapshot of it has begun: what becomes dirty from here on is news. */
+void elements_looked_at(struct elements *e, const struct set *set);
 
 /* Write records of a peer; @on_refused is called for each that could not be. */
 void elements_apply(struct elements *e, const void *recs, size_t n,

@@ -311,8 +311,11 @@ static bool look_at_set(struct flow *f)
 	if (!f->elements || !t->is_known)
 		return false;
 	set = elements_next_dirty(f->elements, &is_thorough);
-	return set && start_job(t, FLOW_JOB_DIRTY, NULL, set->prefix, set->prefix_len,
-				is_thorough);
+	if (!set || !start_job(t, FLOW_JOB_DIRTY, NULL, set->prefix, set->prefix_len,
+			       is_thorough))
+		return false;
+	elements_looked_at(f->elements, set);
+	return true;
 }
 
 /* Give a writer back what it has lost. */
