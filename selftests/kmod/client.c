@@ -47,7 +47,7 @@ static void on_error(void *cookie, const void *rec, int error)
 }
 
 /* Three and a bit of what fits a request, with flaws at the seams. */
-TEST_F_TIMEOUT(client, apply_is_split, 120)
+TEST_F(client, apply_is_split)
 {
 	enum { N = 1500, ROOM = FLYREP_RECORDS_MAX_LEN / sizeof(struct flyrep_ct) };
 	static const size_t flaws[] = { 0, ROOM - 1, ROOM, 2 * ROOM - 1, 3 * ROOM, N - 1 };
@@ -87,7 +87,7 @@ TEST_F_TIMEOUT(client, apply_is_split, 120)
 }
 
 /* A WAKE that overtakes the answer to a request is not lost. */
-TEST_F_TIMEOUT(client, wake_during_a_request, 120)
+TEST_F(client, wake_during_a_request)
 {
 	struct fr_genl_info info;
 	struct pollfd p = { .fd = fr_genl_fd(self->g), .events = POLLIN };
@@ -109,7 +109,7 @@ TEST_F_TIMEOUT(client, wake_during_a_request, 120)
 }
 
 /* One thing at a time on a socket; a second one is free meanwhile. */
-TEST_F_TIMEOUT(client, one_dump_at_a_time, 120)
+TEST_F(client, one_dump_at_a_time)
 {
 	struct fr_genl_snapshot req = { .table = FLYREP_TABLE_CONNTRACK };
 	struct fr_genl_info info;
@@ -136,7 +136,7 @@ TEST_F_TIMEOUT(client, one_dump_at_a_time, 120)
 }
 
 /* Both sides put a record into the same bucket. */
-TEST_F_TIMEOUT(client, buckets_agree, 120)
+TEST_F(client, buckets_agree)
 {
 	enum { N = 200 };
 	uint8_t mine[FLYREP_BUCKETS_LEN] = { 0 }, rest[FLYREP_BUCKETS_LEN];
@@ -212,7 +212,7 @@ static struct flyrep_ct damaged(uint32_t *state)
 }
 
 /* The library refuses what the module would refuse, and nothing else. */
-TEST_F_TIMEOUT(client, checks_agree, 120)
+TEST_F(client, checks_agree)
 {
 	enum { N = 30000 };
 	struct flyrep_ct *recs = calloc(N, sizeof(*recs));
@@ -250,7 +250,7 @@ TEST_F_TIMEOUT(client, checks_agree, 120)
 }
 
 /* What was read from one kernel travels and gives the same flow on another. */
-TEST_F_TIMEOUT(client, through_the_codec, 120)
+TEST_F(client, through_the_codec)
 {
 	enum { N = 500 };
 	static uint8_t buf[N * 128];
@@ -311,7 +311,7 @@ TEST_F_TIMEOUT(client, through_the_codec, 120)
 }
 
 /* The module goes and comes back: the client says so, and starts anew. */
-TEST_F_TIMEOUT(client, module_gone_and_back, 120)
+TEST_F(client, module_gone_and_back)
 {
 	struct fr_genl_snapshot req = { .table = FLYREP_TABLE_CONNTRACK };
 	struct fr_genl_info info;

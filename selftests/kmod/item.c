@@ -342,7 +342,7 @@ TEST_F(item, limits_hold)
 }
 
 /* The kernel ends a local item at its time and says so; a held one only after PROMOTE. */
-TEST_F_TIMEOUT(item, items_end_at_their_time, 120)
+TEST_F(item, items_end_at_their_time)
 {
 	uint32_t n;
 
@@ -381,7 +381,7 @@ TEST_F_TIMEOUT(item, items_end_at_their_time, 120)
 }
 
 /* A standby tells nothing of its own; whoever stops being one knows nothing of it. */
-TEST_F_TIMEOUT(item, standby, 120)
+TEST_F(item, standby)
 {
 	uint32_t n;
 

@@ -379,7 +379,7 @@ static uint64_t digest(const struct recs *r)
 
 /* --- tests -------------------------------------------------------------- */
 
-TEST_F_TIMEOUT(nft, sets, 120)
+TEST_F(nft, sets)
 {
 	const struct fr_nft_set *set;
 	uint64_t table_handle, handle;
@@ -428,7 +428,7 @@ TEST_F_TIMEOUT(nft, sets, 120)
 }
 
 /* Dumped on one node and written on another, elements of every kind are the same; and once more; and gone. */
-TEST_F_TIMEOUT(nft, every_kind, 120)
+TEST_F(nft, every_kind)
 {
 	char *before, *want, *got;
 	struct recs back = { 0 };
@@ -501,7 +501,7 @@ static void on_got(void *cookie, size_t i, const void *rec)
 }
 
 /* Each set that can be read by key says the same element by element as in a dump. */
-TEST_F_TIMEOUT(nft, by_key, 120)
+TEST_F(nft, by_key)
 {
 	size_t i, n_read = 0;
 
@@ -531,7 +531,7 @@ TEST_F_TIMEOUT(nft, by_key, 120)
 }
 
 /* Of many keys those that are there, in order; a range is not what lies in it. */
-TEST_F_TIMEOUT(nft, by_key_or_not_there, 120)
+TEST_F(nft, by_key_or_not_there)
 {
 	uint64_t room[FR_RECORD_KEY_ROOM / 8 + 1];
 	struct got got = { .asked = &self->recs };
@@ -578,7 +578,7 @@ TEST_F_TIMEOUT(nft, by_key_or_not_there, 120)
 }
 
 /* An interval is one record, whatever lies beside it. */
-TEST_F_TIMEOUT(nft, intervals, 120)
+TEST_F(nft, intervals)
 {
 	static const char *const want[][2] = {
 		{ "f0:00:00:00", NULL },
@@ -631,7 +631,7 @@ TEST_F_TIMEOUT(nft, intervals, 120)
 }
 
 /* The time that is left is carried, not begun again; on a kernel that keeps the old one, too. */
-TEST_F_TIMEOUT(nft, time_left, 120)
+TEST_F(nft, time_left)
 {
 	static const struct {
 		const char *timeout;
@@ -685,7 +685,7 @@ TEST_F_TIMEOUT(nft, time_left, 120)
 }
 
 /* Half of what is written is bad: the good half is there, and each bad one hears why. */
-TEST_F_TIMEOUT(nft, refusals, 120)
+TEST_F(nft, refusals)
 {
 	enum { ANY = 1 };
 	static const struct {
@@ -745,7 +745,7 @@ TEST_F_TIMEOUT(nft, refusals, 120)
 }
 
 /* The set's table has an owner: it is seen, read, and left alone. */
-TEST_F_TIMEOUT(nft, owned, 120)
+TEST_F(nft, owned)
 {
 	struct errors errors;
 	FILE *nft;
@@ -773,7 +773,7 @@ TEST_F_TIMEOUT(nft, owned, 120)
 }
 
 /* Who may not is told so, about each record. */
-TEST_F_TIMEOUT(nft, not_allowed, 120)
+TEST_F(nft, not_allowed)
 {
 	struct errors errors;
 	struct got got = { .asked = &self->recs };
@@ -794,7 +794,7 @@ TEST_F_TIMEOUT(nft, not_allowed, 120)
 }
 
 /* A full set takes news of its own elements, one that comes for one that goes, and no more. */
-TEST_F_TIMEOUT(nft, full, 120)
+TEST_F(nft, full)
 {
 	struct errors errors;
 	char key[16];
@@ -847,7 +847,7 @@ TEST_F_TIMEOUT(nft, full, 120)
 }
 
 /* Of records with one key the last one counts, whatever the others would have met with. */
-TEST_F_TIMEOUT(nft, last_one_counts, 120)
+TEST_F(nft, last_one_counts)
 {
 	struct errors errors;
 
@@ -890,7 +890,7 @@ static void *packets_send(void *cookie)
 }
 
 /* Elements come and go under the hands of who writes them: it is no error. */
-TEST_F_TIMEOUT(nft, races, 120)
+TEST_F(nft, races)
 {
 	int64_t end;
 	struct packets packets = { 0 };
@@ -942,7 +942,7 @@ TEST_F_TIMEOUT(nft, races, 120)
 }
 
 /* Rules that change under a dump: it says so. */
-TEST_F_TIMEOUT(nft, interrupted, 120)
+TEST_F(nft, interrupted)
 {
 	struct recs seen = { 0 };
 	struct errors errors;
@@ -1021,7 +1021,7 @@ static int record(const struct fr_nft_set *set, const char *path, struct recs *r
 }
 
 /* The seeds of the fuzzer are what a kernel says. RECORD=DIR writes them anew. */
-TEST_F_TIMEOUT(nft, recorded, 120)
+TEST_F(nft, recorded)
 {
 	static const struct {
 		const char *name, *is;
