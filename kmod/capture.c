@@ -360,9 +360,12 @@ u8 flyrep_capture_mode(const struct flyrep_net *fn)
 void flyrep_capture_hear(struct nf_conn *ct, u32 portid)
 {
 	const struct nf_ct_event item = { .ct = ct, .portid = portid };
+	struct flyrep_net *fn = flyrep_pernet(nf_ct_net(ct));
 
 	rcu_read_lock();
-	capture_on_ct(0, &item);
+	/* Nobody captures while there is no notifier. */
+	if (READ_ONCE(fn->saved))
+		capture_on_ct(0, &item);
 	rcu_read_unlock();
 }
 

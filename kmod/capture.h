@@ -74,7 +74,7 @@ void flyrep_capture_attach(struct flyrep_net *fn);
 u8 flyrep_capture_mode(const struct flyrep_net *fn);
 
 /**
- * flyrep_capture_hear - a message told of a change; of an end it does otherwise
+ * flyrep_capture_hear - a flow was changed without an event, or a message told of one; not its end
  * @ct: the flow; the caller holds a reference
  * @portid: netlink port of who asked for it, 0 for a packet
  *

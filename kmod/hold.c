@@ -19,6 +19,11 @@ static void hold_set_timeout(struct nf_conn *ct, u32 timeout)
 		__nf_ct_set_timeout(ct, timeout);
 }
 
+void flyrep_hold_refresh(struct nf_conn *ct)
+{
+	hold_set_timeout(ct, flyrep_proto_timeout(ct));
+}
+
 void flyrep_hold_extend(const struct flyrep_net *fn, struct nf_conn *ct)
 {
 	hold_set_timeout(ct, READ_ONCE(fn->hold_s) * HZ);
@@ -26,6 +31,16 @@ void flyrep_hold_extend(const struct flyrep_net *fn, struct nf_conn *ct)
 	smp_mb();
 	if (!test_bit(FLYREP_CT_REMOTE_BIT, &ct->status))
 		hold_set_timeout(ct, flyrep_proto_timeout(ct));
+}
+
+bool flyrep_hold_is_used(const struct flyrep_net *fn, const struct nf_conn *ct)
+{
+	u64 hold = (u64)READ_ONCE(fn->hold_s) * HZ;
+	u32 timeout = flyrep_proto_timeout(ct);
+
+	if (test_bit(IPS_OFFLOAD_BIT, &ct->status))
+		return true;
+	return timeout < hold ? nf_ct_expires(ct) <= timeout : nf_ct_expires(ct) > hold;
 }
 
 void flyrep_hold_take(const struct flyrep_net *fn, struct nf_conn *ct)

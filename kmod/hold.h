@@ -41,6 +41,14 @@ void flyrep_hold_on_bind(struct flyrep_net *fn);
 void flyrep_hold_on_release(struct flyrep_net *fn);
 
 /**
+ * flyrep_hold_refresh - give a local flow what a packet would
+ * @ct: a confirmed flow; the caller holds a reference
+ *
+ * Context: any.
+ */
+void flyrep_hold_refresh(struct nf_conn *ct);
+
+/**
  * flyrep_hold_extend - give a held flow its long life
  * @fn: the namespace
  * @ct: a confirmed flow; the caller holds a reference
@@ -48,6 +56,19 @@ void flyrep_hold_on_release(struct flyrep_net *fn);
  * If a packet takes the flow over beside us, it ends with its protocol's timeout.
  */
 void flyrep_hold_extend(const struct flyrep_net *fn, struct nf_conn *ct);
+
+/**
+ * flyrep_hold_is_used - do packets of a held flow pass through this node
+ * @fn: the namespace
+ * @ct: a confirmed flow; the caller holds a reference
+ *
+ * Told by its time left, which a packet sets to what its protocol gives. So it is also said of
+ * one that was held for almost the longest time, or was left alone for longer than the grace
+ * period: those are about to end.
+ *
+ * Context: any.
+ */
+bool flyrep_hold_is_used(const struct flyrep_net *fn, const struct nf_conn *ct);
 
 /**
  * flyrep_hold_take - make a flow held

@@ -37,6 +37,7 @@
 /* What becomes of the flow that holds the key of a record */
 enum inject_verdict {
 	INJECT_BUSY,
+	INJECT_SHARE,
 	INJECT_MERGE,
 	INJECT_REPLACE,
 };
@@ -254,11 +255,22 @@ static void inject_delete(const struct flyrep_net *fn, struct nf_conn *ct)
 	nf_ct_delete(ct, flyrep_capture_portid(fn), 0);
 }
 
+/* What becomes of a local flow that another node calls its own, too */
+static enum inject_verdict inject_judge_shared(const struct nf_conn *ct,
+					       const struct inject_flow *f)
+{
+	if (f->r->rec.op == FLYREP_OP_INSERT && flyrep_proto_is_over(ct) &&
+	    flyrep_proto_is_other(ct, f->r))
+		return INJECT_REPLACE;
+	return nf_ct_tuple_equal(&ct->tuplehash[IP_CT_DIR_REPLY].tuple, &f->reply) ?
+	       INJECT_SHARE : INJECT_BUSY;
+}
+
 static enum inject_verdict inject_judge(const struct nf_conn *ct, const struct inject_flow *f,
 					u32 flags)
 {
 	if (!test_bit(FLYREP_CT_REMOTE_BIT, &ct->status) && !(flags & FLYREP_APPLY_F_FORCE))
-		return INJECT_BUSY;
+		return flags & FLYREP_APPLY_F_SHARED ? inject_judge_shared(ct, f) : INJECT_BUSY;
 	if (!nf_ct_tuple_equal(&ct->tuplehash[IP_CT_DIR_REPLY].tuple, &f->reply))
 		return INJECT_REPLACE;
 	/* A state never goes back: that is another connection, and an INSERT says so. */
@@ -300,6 +312,30 @@ static void inject_merge(struct flyrep_net *fn, struct nf_conn *ct, const struct
 	flyrep_capture_tell(fn, events, ct);
 }
 
+/*
+ * A local flow stays so, but learns what the record is ahead in: where the other node has seen the
+ * connection's end it must not live on here. Context: process; a reference to @ct is held
+ */
+static void inject_share(struct nf_conn *ct, const struct flyrep_ct *r)
+{
+	unsigned long more = r->status & INJECT_STATUS & ~READ_ONCE(ct->status);
+	bool is_ahead;
+
+	spin_lock_bh(&ct->lock);
+	is_ahead = flyrep_proto_is_ahead(ct, r);
+	if (is_ahead)
+		flyrep_proto_write(ct, r);
+	spin_unlock_bh(&ct->lock);
+	if (more & IPS_SEEN_REPLY)
+		set_bit(IPS_SEEN_REPLY_BIT, &ct->status);
+	if (more & IPS_ASSURED)
+		set_bit(IPS_ASSURED_BIT, &ct->status);
+	if (is_ahead)
+		flyrep_hold_refresh(ct);
+	if (is_ahead || more)
+		flyrep_capture_hear(ct, 0);
+}
+
 /* Put the flow in place of @old, if any. Context: process. Return: as inject_create() */
 static int inject_replace(struct flyrep_net *fn, struct nf_conn *old, const struct inject_flow *f)
 {
@@ -324,6 +360,9 @@ static int inject_once(struct flyrep_net *fn, const struct inject_flow *f, u32 f
 		err = inject_create(fn, f);
 	} else if (!err) {
 		switch (inject_judge(ct, f, flags)) {
+		case INJECT_SHARE:
+			inject_share(ct, f->r);
+			fallthrough;
 		case INJECT_BUSY:
 			err = -EBUSY;
 			break;
@@ -390,10 +429,15 @@ static int inject_remove(struct flyrep_net *fn, const struct inject_flow *f, u32
 	err = inject_find(fn->net, f, &ct);
 	if (err)
 		return -ENOENT;
-	if (!test_bit(FLYREP_CT_REMOTE_BIT, &ct->status) && !(flags & FLYREP_APPLY_F_FORCE))
+	if (!test_bit(FLYREP_CT_REMOTE_BIT, &ct->status) && !(flags & FLYREP_APPLY_F_FORCE)) {
 		err = -EBUSY;
-	else
+	} else if ((flags & FLYREP_APPLY_F_SHARED) && flyrep_hold_is_used(fn, ct)) {
+		/* Its next packet would be of a new flow otherwise. This is its takeover. */
+		flyrep_capture_hear(ct, 0);
+		err = -EBUSY;
+	} else {
 		inject_delete(fn, ct);
+	}
 	nf_ct_put(ct);
 	if (!err)
 		flyrep_pernet_count(fn, FLYREP_C_INJECT_DELETED, 1);

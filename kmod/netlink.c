@@ -73,7 +73,8 @@ static const struct nla_policy netlink_apply_policy[FLYREP_A_MAX + 1] = {
 	[FLYREP_A_REC_LEN]	= NETLINK_RANGE(NLA_U16, rec_len),
 	[FLYREP_A_RECORDS]	= { .type = NLA_BINARY, .len = FLYREP_RECORDS_MAX_LEN },
 	[FLYREP_A_APPLY_FLAGS]	= NLA_POLICY_MASK(NLA_U32, FLYREP_APPLY_F_FORCE |
-						  FLYREP_APPLY_F_LOCAL),
+						  FLYREP_APPLY_F_LOCAL |
+						  FLYREP_APPLY_F_SHARED),
 };
 
 /* Context: process. Return: a reply of the same command, header in place, or NULL */
@@ -308,6 +309,10 @@ static int netlink_do_apply(struct sk_buff *skb, struct genl_info *info)
 	req.flags = flags ? nla_get_u32(flags) : 0;
 	if ((req.flags & FLYREP_APPLY_F_LOCAL) && !flyrep_item_has_table(req.table)) {
 		NL_SET_ERR_MSG_ATTR(info->extack, flags, "only items can be applied as local");
+		return -EINVAL;
+	}
+	if ((req.flags & FLYREP_APPLY_F_SHARED) && (req.flags & FLYREP_APPLY_F_FORCE)) {
+		NL_SET_ERR_MSG_ATTR(info->extack, flags, "what is shared is not taken by force");
 		return -EINVAL;
 	}
 	/* All memory first: a record that was applied must be answered for. */

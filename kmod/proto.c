@@ -82,12 +82,13 @@ static bool proto_is_same_sctp(const struct ip_ct_sctp *sctp, const struct flyre
 	return true;
 }
 
-static bool proto_is_backward_sctp(const struct ip_ct_sctp *sctp, const struct flyrep_ct *r)
+static int proto_lead_sctp(const struct ip_ct_sctp *sctp, const struct flyrep_ct *r)
 {
-	return proto_is_same_sctp(sctp, r) &&
-	       proto_rank_sctp(r->sctp_state, r->sctp_vtag[IP_CT_DIR_ORIGINAL]) <
-	       proto_rank_sctp(READ_ONCE(sctp->state),
-			       READ_ONCE(sctp->vtag[IP_CT_DIR_ORIGINAL]));
+	if (!proto_is_same_sctp(sctp, r))
+		return 0;
+	return (int)proto_rank_sctp(r->sctp_state, r->sctp_vtag[IP_CT_DIR_ORIGINAL]) -
+	       (int)proto_rank_sctp(READ_ONCE(sctp->state),
+				    READ_ONCE(sctp->vtag[IP_CT_DIR_ORIGINAL]));
 }
 
 /* --- DCCP ------------------------------------------------------------------- */
@@ -122,10 +123,16 @@ static bool proto_is_same_dccp(const struct nf_conn *ct, const struct flyrep_ct 
 	return !seq || !r->dccp_handshake_seq || seq == r->dccp_handshake_seq;
 }
 
-static bool proto_is_backward_dccp(const struct nf_conn *ct, const struct flyrep_ct *r)
+static int proto_lead_dccp(const struct nf_conn *ct, const struct flyrep_ct *r)
 {
 	/* Its states are numbered in the order of their path. */
-	return proto_is_same_dccp(ct, r) && r->dccp_state < READ_ONCE(ct->proto.dccp.state);
+	return proto_is_same_dccp(ct, r) ?
+	       (int)r->dccp_state - (int)READ_ONCE(ct->proto.dccp.state) : 0;
+}
+
+static bool proto_is_over_dccp(const struct nf_conn *ct)
+{
+	return READ_ONCE(ct->proto.dccp.state) == CT_DCCP_TIMEWAIT;
 }
 
 static u32 proto_timeout_dccp(const struct nf_conn *ct, const unsigned int *policy)
@@ -143,7 +150,12 @@ static bool proto_is_same_dccp(const struct nf_conn *ct, const struct flyrep_ct 
 	return true;
 }
 
-static bool proto_is_backward_dccp(const struct nf_conn *ct, const struct flyrep_ct *r)
+static int proto_lead_dccp(const struct nf_conn *ct, const struct flyrep_ct *r)
+{
+	return 0;
+}
+
+static bool proto_is_over_dccp(const struct nf_conn *ct)
 {
 	return false;
 }
@@ -292,16 +304,44 @@ void flyrep_proto_write(struct nf_conn *ct, const struct flyrep_ct *r)
 	}
 }
 
-bool flyrep_proto_is_backward(const struct nf_conn *ct, const struct flyrep_ct *r)
+/* How far the record is ahead of the flow on its path; 0 if they are of two connections */
+static int proto_lead(const struct nf_conn *ct, const struct flyrep_ct *r)
 {
 	switch (r->proto) {
 	case IPPROTO_TCP:
-		return proto_rank_tcp(r->tcp_state) <
-		       proto_rank_tcp(READ_ONCE(ct->proto.tcp.state));
+		return (int)proto_rank_tcp(r->tcp_state) -
+		       (int)proto_rank_tcp(READ_ONCE(ct->proto.tcp.state));
 	case IPPROTO_SCTP:
-		return proto_is_backward_sctp(&ct->proto.sctp, r);
+		return proto_lead_sctp(&ct->proto.sctp, r);
 	case IPPROTO_DCCP:
-		return proto_is_backward_dccp(ct, r);
+		return proto_lead_dccp(ct, r);
+	default:
+		return 0;
+	}
+}
+
+bool flyrep_proto_is_backward(const struct nf_conn *ct, const struct flyrep_ct *r)
+{
+	return proto_lead(ct, r) < 0;
+}
+
+bool flyrep_proto_is_ahead(const struct nf_conn *ct, const struct flyrep_ct *r)
+{
+	return proto_lead(ct, r) > 0;
+}
+
+bool flyrep_proto_is_over(const struct nf_conn *ct)
+{
+	u8 state;
+
+	switch (nf_ct_protonum(ct)) {
+	case IPPROTO_TCP:
+		state = READ_ONCE(ct->proto.tcp.state);
+		return state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE;
+	case IPPROTO_SCTP:
+		return READ_ONCE(ct->proto.sctp.state) == SCTP_CONNTRACK_CLOSED;
+	case IPPROTO_DCCP:
+		return proto_is_over_dccp(ct);
 	default:
 		return false;
 	}

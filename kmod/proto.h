@@ -107,6 +107,25 @@ void flyrep_proto_write(struct nf_conn *ct, const struct flyrep_ct *r);
 bool flyrep_proto_is_backward(const struct nf_conn *ct, const struct flyrep_ct *r);
 
 /**
+ * flyrep_proto_is_ahead - does the record lie ahead of the flow on a state's one-way path
+ * @ct: a flow
+ * @r: a valid record of this flow's protocol
+ *
+ * Never if both are known to be of different connections with the same ports.
+ *
+ * Context: any; exact with ct->lock held.
+ */
+bool flyrep_proto_is_ahead(const struct nf_conn *ct, const struct flyrep_ct *r);
+
+/**
+ * flyrep_proto_is_over - has the connection of a flow ended, as far as its tracker knows
+ * @ct: a flow
+ *
+ * Context: any; exact with ct->lock held.
+ */
+bool flyrep_proto_is_over(const struct nf_conn *ct);
+
+/**
  * flyrep_proto_is_other - is the record of another connection than the flow
  * @ct: a flow
  * @r: a valid record of this flow's protocol that is news of a connection, not of a change

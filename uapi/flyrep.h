@@ -284,9 +284,16 @@ enum flyrep_origin {
  * whose key belongs to the other side (a local object; with LOCAL: a held one) is refused with
  * -EBUSY, and an item whose address another one claims with -EEXIST; with it that other one
  * is deleted.
+ *
+ * SHARED, not with FORCE: packets of one flow may pass through several nodes, each of which calls
+ * it its own. A local flow is answered with -EBUSY and stays local, but if the record is ahead on
+ * the one-way path of its protocol's state, so is the flow from now on; only one that has
+ * ended gives way to an INSERT of the next connection. A DELETE of a held flow whose packets pass
+ * through here is answered with -EBUSY: the flow is local from now on. Either change is captured.
  */
 #define FLYREP_APPLY_F_FORCE	0x01
 #define FLYREP_APPLY_F_LOCAL	0x02
+#define FLYREP_APPLY_F_SHARED	0x04
 
 /**
  * struct flyrep_limit - how much one table of items may hold; what is there stays

@@ -82,6 +82,90 @@ TEST_F(hold, takeover)
 	kt_tcp_close(&t);
 }
 
+/* Two nodes own one flow: what the other one says moves it forward, and takes it away from nobody. */
+TEST_F(hold, shared)
+{
+	struct flyrep_ct key = kt_rec(FLYREP_OP_INSERT, IPPROTO_TCP, "10.9.0.1", 6100, "10.9.0.2", 6101);
+	struct flyrep_ct r, got, *drained;
+	struct kt_tcp t;
+
+	ASSERT_EQ(0, kt_tcp_open(&self->nets, &t, "10.9.0.1", 6100, "10.9.0.2", 6101));
+	ASSERT_TRUE(kt_get(self->g, &key, &got));
+	ASSERT_EQ(TCP_CONNTRACK_ESTABLISHED, got.tcp_state);
+	ASSERT_EQ(0, kt_drain(self->g, &self->k));
+	kt_recs_reset(&self->k);
+
+	/* Neither what is the same nor what lies behind */
+	r = kt_rec_from(&got, FLYREP_OP_UPDATE);
+	EXPECT_EQ(-EBUSY, kt_apply(self->g, r, FLYREP_APPLY_F_SHARED));
+	r.tcp_state = TCP_CONNTRACK_SYN_SENT;
+	EXPECT_EQ(-EBUSY, kt_apply(self->g, r, FLYREP_APPLY_F_SHARED));
+	r.rec.op = FLYREP_OP_INSERT;
+	EXPECT_EQ(-EBUSY, kt_apply(self->g, r, FLYREP_APPLY_F_SHARED));
+	EXPECT_EQ(-EBUSY, kt_apply(self->g, kt_rec_from(&key, FLYREP_OP_DELETE),
+				   FLYREP_APPLY_F_SHARED));
+	ASSERT_EQ(0, kt_drain(self->g, &self->k));
+	EXPECT_EQ(0, self->k.n);
+
+	/* The end was seen elsewhere: it ends here, too, and the reader is told. */
+	r = kt_rec_from(&got, FLYREP_OP_UPDATE);
+	r.tcp_state = TCP_CONNTRACK_TIME_WAIT;
+	EXPECT_EQ(-EBUSY, kt_apply(self->g, r, FLYREP_APPLY_F_SHARED));
+	ASSERT_TRUE(kt_get(self->g, &key, &got));
+	EXPECT_EQ(TCP_CONNTRACK_TIME_WAIT, got.tcp_state);
+	EXPECT_EQ(0, got.rec.flags);
+	EXPECT_TRUE(is_between(got.timeout_s, 100, 120));
+	ASSERT_EQ(0, kt_drain(self->g, &self->k));
+	drained = kt_find(&self->k, &key);
+	ASSERT_NE(NULL, drained);
+	EXPECT_EQ(TCP_CONNTRACK_TIME_WAIT, drained->tcp_state);
+
+	/* Only the next connection takes the place of one that has ended. */
+	r = kt_rec_from(&got, FLYREP_OP_INSERT);
+	r.tcp_state = TCP_CONNTRACK_SYN_RECV;
+	EXPECT_EQ(0, kt_apply(self->g, r, FLYREP_APPLY_F_SHARED));
+	ASSERT_TRUE(kt_get(self->g, &key, &got));
+	EXPECT_EQ(FLYREP_REC_F_REMOTE, got.rec.flags);
+	EXPECT_EQ(TCP_CONNTRACK_SYN_RECV, got.tcp_state);
+	EXPECT_EQ(-EINVAL, kt_apply(self->g, r, FLYREP_APPLY_F_SHARED | FLYREP_APPLY_F_FORCE));
+	kt_tcp_close(&t);
+}
+
+/* Its owner gives a held flow up, but packets go through here: it is this node's from then on. */
+TEST_F(hold, shared_and_used)
+{
+	struct flyrep_ct key = kt_rec(FLYREP_OP_INSERT, IPPROTO_TCP, "10.9.0.1", 6200, "10.9.0.2", 6201);
+	struct flyrep_ct idle = kt_rec(FLYREP_OP_INSERT, IPPROTO_UDP, "10.1.0.1", 4, "10.2.0.1", 53);
+	struct flyrep_ct r, got, *drained;
+	struct kt_tcp t;
+
+	ASSERT_EQ(0, kt_tcp_open(&self->nets, &t, "10.9.0.1", 6200, "10.9.0.2", 6201));
+	ASSERT_TRUE(kt_get(self->g, &key, &r));
+	r = kt_rec_from(&r, FLYREP_OP_UPDATE);
+	ASSERT_EQ(0, kt_apply(self->g, r, FLYREP_APPLY_F_FORCE));
+	ASSERT_EQ(0, kt_apply(self->g, idle, FLYREP_APPLY_F_SHARED));
+	ASSERT_EQ(0, kt_chat(&t));
+	ASSERT_TRUE(kt_get(self->g, &key, &got));
+	ASSERT_EQ(FLYREP_REC_F_REMOTE, got.rec.flags);
+	ASSERT_EQ(0, kt_drain(self->g, &self->k));
+	kt_recs_reset(&self->k);
+
+	EXPECT_EQ(-EBUSY, kt_apply(self->g, kt_rec_from(&key, FLYREP_OP_DELETE),
+				   FLYREP_APPLY_F_SHARED));
+	ASSERT_TRUE(kt_get(self->g, &key, &got));
+	EXPECT_EQ(0, got.rec.flags);
+	ASSERT_EQ(0, kt_drain(self->g, &self->k));
+	drained = kt_find(&self->k, &key);
+	ASSERT_NE(NULL, drained);
+	EXPECT_EQ(FLYREP_OP_UPDATE, drained->rec.op);
+	EXPECT_EQ(0, drained->rec.flags);
+
+	EXPECT_EQ(0, kt_apply(self->g, kt_rec_from(&idle, FLYREP_OP_DELETE),
+			      FLYREP_APPLY_F_SHARED));
+	EXPECT_FALSE(kt_get(self->g, &idle, &got));
+	kt_tcp_close(&t);
+}
+
 /* Each protocol and state its own timeout, none before. */
 TEST_F(hold, promote)
 {
