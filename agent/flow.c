@@ -834,24 +834,23 @@ int flow_set_role(struct flow *f, enum fr_role role, uint32_t *n_promoted)
 
 /* --- peers --- */
 
-static struct flow_link *link_of(struct peer *p)
+static struct flow_link *link_of(const struct peer *p)
 {
 	return peer_cookie(p);
 }
 
-static void on_hello(void *cookie, struct fr_hello *h)
+static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 {
 	struct flow *f = cookie;
 	struct fr_genl_info info;
-	size_t i;
 
 	h->role = f->role.role;
 	h->epoch = f->role.epoch;
 	h->tables = f->stream.tables;
 	memcpy(h->history, f->stream.history, sizeof(h->history));
 	h->seq = backlog_next_seq(f->backlog) - 1;
-	for (i = 0; i < f->n_links && !h->have_seq; i++)
-		receive_position(f->links[i].receive, h->have_history, &h->have_seq);
+	if (p)
+		receive_position(link_of(p)->receive, h->have_history, &h->have_seq);
 	if (!drain_info(f->drain, &info))
 		h->ct_max = info.ct_max;
 }
@@ -1061,7 +1060,8 @@ static int new_links(struct flow *f)
 		l->flow = f;
 		l->peer = peers_at(f->peers, i);
 		l->ship = ship_new(&f->stream, &ship_ops, l);
-		l->receive = receive_new(f->event, f->truths, &receive_ops, l);
+		memcpy(l->truths, f->truths, sizeof(l->truths));
+		l->receive = receive_new(f->event, l->truths, &receive_ops, l);
 		peer_set_cookie(l->peer, l);
 		if (!l->ship || !l->receive)
 			return -ENOMEM;

@@ -5,6 +5,9 @@
  *   writer    drain → truth → batch → backlog → ship ═► peer
  *   standby   peer ═► receive → truth, inject → kernel
  *
+ * Where several nodes write (a peer among peers), each does both to each of the others: its own
+ * truth is what it writes, and of each link there is another one, of what that node writes.
+ *
  * and one snapshot at a time, whose pieces go the same way: to learn a whole
  * table after binding, to learn buckets the ring lost, to check the index against
  * the kernel, or to repair a peer. All stages serve all tables; each table has its own
@@ -71,6 +74,7 @@ struct flow_link {
 	struct peer *peer;
 	struct ship *ship;
 	struct receive *receive;
+	struct truth *truths[FR_TABLES_MAX];	/* what it writes; of a pair: that of the flow */
 	enum fr_role role;		/* of the peer */
 	uint64_t epoch;
 	enum role_relation relation;

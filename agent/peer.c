@@ -138,7 +138,7 @@ void peer_reject(struct peer *p, enum fr_error_code code, const char *text)
 	end_session(p, text);
 }
 
-static void send_hello(struct peers *ps, struct conn *c)
+static void send_hello(struct peers *ps, const struct peer *p, struct conn *c)
 {
 	struct fr_hello h = { .wire_min = FR_WIRE_VERSION_MIN, .wire_max = FR_WIRE_VERSION };
 	struct timespec ts;
@@ -149,7 +149,7 @@ static void send_hello(struct peers *ps, struct conn *c)
 	h.now_us = ts.tv_sec * 1000000ull + ts.tv_nsec / 1000;
 	snprintf(h.node_id, sizeof(h.node_id), "%s", ps->config->node_id);
 	snprintf(h.version, sizeof(h.version), "%s", FLYREP_VERSION);
-	ps->ops->hello(ps->cookie, &h);
+	ps->ops->hello(ps->cookie, p, &h);
 	fr_writer_init(&w, buf, sizeof(buf));
 	fr_hello_encode(&w, &h);
 	conn_send_message(c, FR_FRAME_HELLO, 0, buf, fr_writer_len(&w), NULL);
@@ -293,7 +293,7 @@ static void on_ready(void *cookie, struct conn *c)
 	struct peer *p = cookie;
 
 	set_state(p, PEER_GREETING);
-	send_hello(p->peers, c);
+	send_hello(p->peers, p, c);
 }
 
 static const struct conn_ops conn_ops = {
@@ -375,7 +375,7 @@ static void on_guest_ready(void *cookie, struct conn *c)
 		dismiss(g);
 		return;
 	}
-	send_hello(ps, c);
+	send_hello(ps, find(ps, conn_peer_id(c)), c);
 }
 
 static void on_guest_drained(void *cookie, struct conn *c)

@@ -27,7 +27,8 @@ const char *peer_state_name(enum peer_state state);
 
 /**
  * struct peer_ops - what the owner hears and is asked
- * @hello: fill our HELLO; wire versions, node_id, version and now_us are set
+ * @hello: fill our HELLO; wire versions, node_id, version and now_us are set. @p: NULL as long as
+ *	it is not known whom we greet
  * @may_greet: false: not ready to meet anybody, refuse for now
  * @up: both have greeted
  * @frame: a frame of the session, except HELLO, PING, PONG and ERROR. Return 0,
@@ -37,7 +38,7 @@ const char *peer_state_name(enum peer_state state);
  * @down: the session is over; @up was called before
  */
 struct peer_ops {
-	void (*hello)(void *cookie, struct fr_hello *h);
+	void (*hello)(void *cookie, const struct peer *p, struct fr_hello *h);
 	bool (*may_greet)(void *cookie);
 	void (*up)(void *cookie, struct peer *p, const struct fr_hello *theirs);
 	int (*frame)(void *cookie, struct peer *p, const struct fr_frame_head *head,
