@@ -92,9 +92,12 @@ int fr_squeeze_unpack(struct fr_squeeze *s, const uint8_t *src, size_t len, uint
 		      const uint8_t **out, size_t *out_len);
 
 /* Roles of a node, in HELLO and ROLE. */
-enum fr_role { FR_ROLE_BACKUP = 1, FR_ROLE_PRIMARY, FR_ROLE_FAULT };
+/* PEER: writes, and so do the others: active-active, multi-master. The rest: of a pair. */
+enum fr_role { FR_ROLE_BACKUP = 1, FR_ROLE_PRIMARY, FR_ROLE_FAULT, FR_ROLE_PEER };
 
 const char *fr_role_name(enum fr_role role);
+
+#define FR_LIFE_LEN 16
 
 struct fr_hello {
 	uint8_t wire_min;
@@ -111,6 +114,7 @@ struct fr_hello {
 	uint32_t ct_max;			/* nf_conntrack_max, 0: no module */
 	char node_id[FR_NODE_ID_MAX_LEN + 1];
 	char version[32];			/* software version, for people */
+	uint8_t life[FR_LIFE_LEN];		/* of the sender's kernel, zero: not told */
 };
 
 struct fr_start {
@@ -193,6 +197,7 @@ enum fr_error_code {
 	FR_ERROR_EPOCH,		/* your epoch is older than mine */
 	FR_ERROR_SHUTDOWN,	/* going away */
 	FR_ERROR_INTERNAL,
+	FR_ERROR_MODE,		/* your mode and mine do not go together */
 };
 
 struct fr_error {

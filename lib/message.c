@@ -13,6 +13,7 @@ static const char *const role_names[] = {
 	[FR_ROLE_BACKUP] = "backup",
 	[FR_ROLE_PRIMARY] = "primary",
 	[FR_ROLE_FAULT] = "fault",
+	[FR_ROLE_PEER] = "peer",
 };
 
 const char *fr_role_name(enum fr_role role)
@@ -25,7 +26,7 @@ const char *fr_role_name(enum fr_role role)
 
 static bool is_role(uint8_t role)
 {
-	return role >= FR_ROLE_BACKUP && role <= FR_ROLE_FAULT;
+	return role >= FR_ROLE_BACKUP && role <= FR_ROLE_PEER;
 }
 
 /* As the configuration has it: [A-Za-z0-9._-]{1,63}. */
@@ -67,6 +68,7 @@ void fr_hello_encode(struct fr_writer *w, const struct fr_hello *m)
 	fr_put_be32(w, m->ct_max);
 	fr_put_str8(w, m->node_id);
 	fr_put_str8(w, m->version);
+	fr_put_bytes(w, m->life, sizeof(m->life));
 }
 
 int fr_hello_decode(struct fr_hello *m, const void *buf, size_t len)
@@ -89,6 +91,9 @@ int fr_hello_decode(struct fr_hello *m, const void *buf, size_t len)
 	fr_get_str8(&r, m->node_id, sizeof(m->node_id));
 	fr_get_str8(&r, m->version, sizeof(m->version));
 	defuse(m->version);
+	memset(m->life, 0, sizeof(m->life));
+	if (fr_reader_left(&r) >= sizeof(m->life)) /* it came later than the rest */
+		fr_get_bytes(&r, m->life, sizeof(m->life));
 	if (!m->wire_min || m->wire_min > m->wire_max || !is_role(m->role) ||
 	    !is_node_id(m->node_id))
 		return -EBADMSG;

@@ -122,7 +122,8 @@ static void every_type_and_role_has_a_name(void **state)
 	assert_string_equal(fr_role_name(FR_ROLE_PRIMARY), "primary");
 	assert_string_equal(fr_role_name(FR_ROLE_FAULT), "fault");
 	assert_string_equal(fr_role_name(0), "unknown");
-	assert_string_equal(fr_role_name(4), "unknown");
+	assert_string_equal(fr_role_name(FR_ROLE_PEER), "peer");
+	assert_string_equal(fr_role_name(5), "unknown");
 }
 
 /* --- squeezed payloads -------------------------------------------------- */
@@ -513,7 +514,7 @@ static void senseless_messages_are_refused(void **state)
 	m = codecs[0].sample.hello;
 	m.role = 0;
 	assert_no_hello(&m);
-	m.role = 4;
+	m.role = FR_ROLE_PEER + 1;
 	assert_no_hello(&m);
 	m = codecs[0].sample.hello;
 	strcpy(m.node_id, "");
