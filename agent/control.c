@@ -65,6 +65,18 @@ static const char *reader_state(const struct flow_link *l)
 	return r->is_equal ? "in_sync" : "needs_resync";
 }
 
+static const char *worse_state(const char *a, const char *b)
+{
+	/* Worst first. */
+	static const char *const states[] = { "split_brain", "down",	"needs_resync", "lagging",
+					      "connecting",  "syncing", "in_sync" };
+	size_t k;
+
+	for (k = 0; strcmp(a, states[k]) && strcmp(b, states[k]); k++)
+		;
+	return states[k];
+}
+
 static const char *link_state(const struct flow_link *l)
 {
 	switch (peer_state(l->peer)) {
@@ -81,6 +93,8 @@ static const char *link_state(const struct flow_link *l)
 		return writer_state(l);
 	case ROLE_READ:
 		return reader_state(l);
+	case ROLE_SHARE:
+		return worse_state(writer_state(l), reader_state(l));
 	case ROLE_SPLIT:
 		return "split_brain";
 	default:
@@ -88,23 +102,18 @@ static const char *link_state(const struct flow_link *l)
 	}
 }
 
-/* Worst first. */
-static const char *const states[] = { "split_brain", "down",	   "needs_resync", "lagging",
-				      "connecting",  "syncing", "in_sync" };
-
 static const char *node_state(const struct flow *f)
 {
-	size_t i, k;
+	const char *state = "in_sync";
+	size_t i;
 
 	if (!drain_is_attached(f->drain))
 		return "down";
 	if (!f->is_known)
 		return "init";
-	for (k = 0; k < sizeof(states) / sizeof(states[0]); k++)
-		for (i = 0; i < f->n_links; i++)
-			if (!strcmp(link_state(&f->links[i]), states[k]))
-				return states[k];
-	return "init";
+	for (i = 0; i < f->n_links; i++)
+		state = worse_state(state, link_state(&f->links[i]));
+	return f->n_links ? state : "init";
 }
 
 /* RFC 3339 of an instant on the monotonic clock; null for never. */
@@ -122,6 +131,34 @@ static json_t *when(uint64_t at_ns)
 	gmtime_r(&t, &tm);
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	return json_string(text);
+}
+
+static json_t *digest_json(struct index *ix)
+{
+	return json_sprintf("%016lx", index_digest(ix));
+}
+
+/* Where all write: what is held for this peer. */
+static json_t *held_json(const struct flow_link *l)
+{
+	const struct receive_figures *r = receive_figures(l->receive);
+	json_t *tables = json_array();
+	size_t id;
+
+	for (id = 0; id < FR_TABLES_MAX; id++) {
+		struct index *ix = l->truths[id] ? truth_index(l->truths[id]) : NULL;
+
+		if (ix && receive_tables(l->receive) >> id & 1)
+			json_array_append_new(tables,
+					      json_pack("{s:s, s:I, s:o}", "table",
+							fr_table_by_id(id)->name, "entries",
+							(json_int_t)index_entries(ix), "digest",
+							digest_json(ix)));
+	}
+	return json_pack("{s:I, s:I, s:I, s:o, s:b, s:o}", "entries",
+			 (json_int_t)flow_link_entries(l), "of", (json_int_t)r->writer_entries,
+			 "refused", (json_int_t)r->refused, "last_audit", when(r->last_audit_ns),
+			 "in_step", r->is_equal, "tables", tables);
 }
 
 static json_t *peer_json(const struct flow_link *l)
@@ -149,6 +186,8 @@ static json_t *peer_json(const struct flow_link *l)
 	json_object_set_new(o, "repairing_buckets", json_integer(s->n_dirty));
 	json_object_set_new(o, "repaired_buckets", json_integer(s->n_repaired));
 	json_object_set_new(o, "refused", json_integer(reads ? r->refused : s->refused));
+	if (l->relation == ROLE_SHARE)
+		json_object_set_new(o, "held", held_json(l));
 	json_object_set_new(o, "error", json_string(peer_trouble(l->peer)));
 	return o;
 }
@@ -164,7 +203,9 @@ static uint64_t last_sync_ns(const struct flow *f)
 		if (s->is_equal && s->last_audit_ns > last)
 			last = s->last_audit_ns;
 	}
-	return f->role.role == FR_ROLE_PRIMARY ? last : f->in_step_ns;
+	if (flow_is_shared(f) && f->in_step_ns < last)
+		return f->in_step_ns;
+	return flow_is_writer(f) ? last : f->in_step_ns;
 }
 
 static json_t *module_json(struct flow *f)
@@ -199,22 +240,41 @@ struct step {
 	unsigned int n_buckets;		/* that differ; the standby does not know how many */
 };
 
+static struct step step_as_reader(const struct flow_link *l, uint8_t table)
+{
+	return (struct step){
+		.is_known = receive_is_started(l->receive) &&
+			    receive_figures(l->receive)->last_audit_ns &&
+			    receive_tables(l->receive) >> table & 1,
+		.is_equal = !receive_table_figures(l->receive, table)->n_groups,
+	};
+}
+
+static struct step step_as_writer(const struct flow_link *l, uint8_t table)
+{
+	const struct ship_table_figures *t = ship_table_figures(l->ship, table);
+	unsigned int n = !t ? 0 : t->n_dirty > t->n_differ ? t->n_dirty : t->n_differ;
+
+	return (struct step){
+		.is_known = t && ship_figures(l->ship)->last_audit_ns,
+		.is_equal = !n,
+		.n_buckets = n,
+	};
+}
+
 static struct step step_of(const struct flow_link *l, uint8_t table)
 {
-	const struct receive_figures *r = receive_figures(l->receive);
-	const struct ship_table_figures *t = ship_table_figures(l->ship, table);
-	struct step s = { 0 };
+	struct step w, r;
 
-	if (l->relation == ROLE_READ) {
-		s.is_known = receive_is_started(l->receive) && r->last_audit_ns &&
-			     receive_tables(l->receive) >> table & 1;
-		s.is_equal = !receive_table_figures(l->receive, table)->n_groups;
-	} else if (t) {
-		s.is_known = ship_figures(l->ship)->last_audit_ns;
-		s.n_buckets = t->n_dirty > t->n_differ ? t->n_dirty : t->n_differ;
-		s.is_equal = !s.n_buckets;
-	}
-	return s;
+	if (!flow_link_writes(l))
+		return step_as_reader(l, table);
+	w = step_as_writer(l, table);
+	if (!flow_link_reads(l))
+		return w;
+	r = step_as_reader(l, table);
+	w.is_known &= r.is_known;
+	w.is_equal &= r.is_equal;
+	return w;
 }
 
 /* The worst of all links; null where nothing is known. */
@@ -243,13 +303,11 @@ static json_t *table_json(const struct flow_table *t)
 {
 	struct index *ix = truth_index(t->truth);
 	json_t *o = json_object();
-	char digest[20];
 
-	snprintf(digest, sizeof(digest), "%016lx", index_digest(ix));
 	json_object_set_new(o, "table", json_string(t->row->name));
 	json_object_set_new(o, "entries", json_integer(index_entries(ix)));
 	json_object_set_new(o, "memory_bytes", json_integer(index_memory(ix)));
-	json_object_set_new(o, "digest", json_string(digest));
+	json_object_set_new(o, "digest", digest_json(ix));
 	add_step(o, t->flow, t->row->id);
 	return o;
 }
@@ -427,7 +485,7 @@ static json_t *would_lose(const struct flow *f)
 			continue;
 		if (l->relation == ROLE_WRITE && ship_is_started(l->ship))
 			oldest_age_ns(l, &n, &bytes);
-		else if (l->relation == ROLE_READ)
+		else if (flow_link_reads(l))
 			n = peer_remote_pending(l->peer);
 		else
 			continue;
@@ -466,6 +524,11 @@ static void on_role(void *cookie, struct api_call *call, const json_t *body)
 			break;
 	if (role > FR_ROLE_FAULT) {
 		api_fail(call, 400, "bad role", "role: one of primary, backup, fault");
+		return;
+	}
+	if (flow_is_shared(f)) {
+		api_fail(call, 409, "no role to change", "where the mode is %s every node writes",
+			 fr_config_mode_name(f->config->mode));
 		return;
 	}
 	rc = flow_set_role(f, role, &n);

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "job.h"
+#include "life.h"
 #include "log.h"
 #include "monotonic.h"
 
@@ -49,6 +50,19 @@ uint64_t flow_entries(const struct flow *f)
 
 	for (i = 0; i < f->n_tables; i++)
 		n += index_entries(truth_index(f->tables[i].truth));
+	for (i = 0; i < f->n_links && flow_is_shared(f); i++)
+		n += flow_link_entries(&f->links[i]);
+	return n;
+}
+
+uint64_t flow_link_entries(const struct flow_link *l)
+{
+	uint64_t n = 0;
+	size_t id;
+
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		if (l->truths[id])
+			n += index_entries(truth_index(l->truths[id]));
 	return n;
 }
 
@@ -250,11 +264,113 @@ int flow_news(const void *rec, int op)
 	return op == FLYREP_OP_UNSPEC && head->flags & FR_REC_F_REFRESHED ? FLYREP_OP_UPDATE : op;
 }
 
+/* --- all write: whose an object is --- */
+
+bool flow_is_shared(const struct flow *f)
+{
+	return f->role.role == FR_ROLE_PEER;
+}
+
+/* The peers, but for one, that say they have it. */
+static unsigned int count_holders(const struct flow_table *t, const struct flow_link *but,
+				  const void *rec)
+{
+	const struct flow *f = t->flow;
+	unsigned int n = 0;
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++)
+		n += &f->links[i] != but && truth_has(f->links[i].truths[t->row->id], rec);
+	return n;
+}
+
+/*
+ * The kernel does not have it any more, though some peers, but for one, say they do: the next
+ * audit brings it again.
+ */
+static void forget_held(struct flow_table *t, const struct flow_link *but, const void *rec)
+{
+	struct flow *f = t->flow;
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++)
+		if (&f->links[i] != but)
+			truth_drop(f->links[i].truths[t->row->id], rec);
+}
+
+/* The kernel tells of what it holds for a peer. */
+static void on_held_record(struct flow_table *t, const void *rec)
+{
+	if (((const struct flyrep_rec *)rec)->op != FLYREP_OP_DELETE)
+		return;
+	t->flow->n_lost += !!count_holders(t, NULL, rec);
+	forget_held(t, NULL, rec);
+}
+
+/* It tells of what is this node's own; @op: what that means. */
+static void on_own_record(struct flow_table *t, const void *rec, int op)
+{
+	if (op == FLYREP_OP_INSERT)
+		t->flow->n_taken_over += !!count_holders(t, NULL, rec);
+	else if (op == FLYREP_OP_DELETE)
+		forget_held(t, NULL, rec);
+}
+
+/* Each peer is here, and all it has is held. */
+static bool has_heard_all(const struct flow *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++)
+		if (!receive_is_started(f->links[i].receive) ||
+		    !receive_figures(f->links[i].receive)->is_equal)
+			return false;
+	return true;
+}
+
+static void on_stranger_stays(void *cookie, const void *rec, int error)
+{
+	(void)cookie;
+	(void)rec;
+	(void)error; /* counted, and seen again at the next look */
+}
+
+void flow_turn_out(struct flow_table *t, const void *rec)
+{
+	uint8_t room[FR_RECORD_KEY_ROOM] __attribute__((aligned(8))) = { 0 };
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	unsigned int key_len = t->row->key(key, rec);
+
+	/* Of a peer that is away it may be the last copy. */
+	if (!has_heard_all(t->flow) || t->row->from_key(room, key, key_len) < 0)
+		return;
+	((struct flyrep_rec *)(void *)room)->op = FLYREP_OP_DELETE;
+	inject(t->flow, t->row->id, room, 1, on_stranger_stays, NULL);
+}
+
+/* It took these of a peer: what was this node's own is not any more. */
+static void settle(struct flow_link *l, struct flow_table *t, const void *recs, size_t n)
+{
+	const struct flyrep_rec *rec = recs;
+
+	for (; n; n--, rec = fr_record_next(t->row, rec)) {
+		if (rec->op == FLYREP_OP_UNSPEC || rec->flags & FR_REC_F_OURS)
+			continue;
+		if (rec->op == FLYREP_OP_DELETE) {
+			forget_held(t, l, rec);
+		} else if (truth_has(t->truth, rec)) {
+			truth_drop(t->truth, rec);
+			flow_publish(t, rec, FLYREP_OP_DELETE, truth_bucket(t->truth, rec));
+		}
+	}
+	flow_pace(l->flow);
+}
+
 /* --- what the kernel tells --- */
 
 bool flow_is_writer(const struct flow *f)
 {
-	return f->role.role == FR_ROLE_PRIMARY;
+	return f->role.role == FR_ROLE_PRIMARY || flow_is_shared(f);
 }
 
 void flow_learnt(struct flow *f)
@@ -290,7 +406,13 @@ static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 			on_standby_record(t, rec);
 			continue;
 		}
+		if (flow_is_shared(f) && rec->flags & FLYREP_REC_F_REMOTE) {
+			on_held_record(t, rec);
+			continue;
+		}
 		op = truth_put(t->truth, rec, rec->stamp, &bucket);
+		if (flow_is_shared(f))
+			on_own_record(t, rec, op);
 		if (op >= 0 && rec->flags & FLYREP_REC_F_MUTE)
 			job_mute(t, bucket);
 		op = flow_news(rec, op);
@@ -362,6 +484,15 @@ static void forget(struct flow *f)
 		forget_table(&f->tables[i]);
 }
 
+static void clear_held(struct flow_link *l)
+{
+	size_t id;
+
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		if (l->truths[id])
+			index_clear(truth_index(l->truths[id]));
+}
+
 static void on_attached(void *cookie)
 {
 	struct flow *f = cookie;
@@ -369,6 +500,9 @@ static void on_attached(void *cookie)
 
 	for (i = 0; !flow_is_writer(f) && i < f->n_tables; i++)
 		index_clear(truth_index(f->tables[i].truth));
+	for (i = 0; flow_is_shared(f) && i < f->n_links; i++)
+		clear_held(&f->links[i]);
+	f->has_strangers = flow_is_shared(f) && f->n_links > 1;
 	forget(f); /* dirty() follows */
 	f->is_drained = false;
 	if (f->elements)
@@ -524,10 +658,32 @@ static const struct ship_ops ship_ops = {
 	.wants = on_ship_wants,
 };
 
+struct link_injection {
+	const struct flow *flow;
+	void (*on_refused)(void *cookie, const void *rec, int error);
+	void *cookie;
+};
+
+static void on_link_refused(void *cookie, const void *rec, int error)
+{
+	struct link_injection *i = cookie;
+
+	if (error == -EBUSY && flow_is_shared(i->flow))
+		((struct flyrep_rec *)rec)->flags |= FR_REC_F_OURS; /* in the buffer of receive */
+	else
+		i->on_refused(i->cookie, rec, error);
+}
+
 static int link_inject(void *cookie, uint8_t table, const void *recs, size_t n,
 		       void (*on_refused)(void *c, const void *rec, int error), void *c)
 {
-	return inject(((struct flow_link *)cookie)->flow, table, recs, n, on_refused, c);
+	struct flow_link *l = cookie;
+	struct link_injection i = { .flow = l->flow, .on_refused = on_refused, .cookie = c };
+	int rc = inject(l->flow, table, recs, n, on_link_refused, &i);
+
+	if (flow_is_shared(l->flow))
+		settle(l, table_of(l->flow, table), recs, n);
+	return rc;
 }
 
 static uint64_t link_order(void *cookie)
@@ -544,13 +700,20 @@ static void on_receive_check(void *cookie, uint8_t table)
 	job_schedule(l->flow);
 }
 
+/* What a standby says of all its writers, and of one that was lost. */
 static void on_receive_audited(void *cookie, unsigned int n_groups)
 {
 	struct flow *f = ((struct flow_link *)cookie)->flow;
 
+	if (flow_is_shared(f) && !has_heard_all(f))
+		n_groups++;
 	if (!n_groups && !f->was_in_step)
 		fr_notice("replication: in step, %lu entries held", flow_entries(f));
 	f->was_in_step = !n_groups;
+	if (!n_groups && f->has_strangers) {
+		f->has_strangers = false;
+		flow_check(f);
+	}
 	if (!n_groups && f->elements)
 		elements_forgive(f->elements);
 	if (!n_groups)
@@ -720,6 +883,12 @@ static void relate(struct flow *f, struct flow_link *l)
 		change_role(f, FR_ROLE_BACKUP, NULL);
 		return; /* which related all links again */
 	}
+	if (relation == ROLE_MISFIT) {
+		peer_reject(l->peer, FR_ERROR_MODE, flow_is_shared(f) ?
+			    "all nodes write here, but not there: the modes do not go together" :
+			    "all nodes write there, but not here: the modes do not go together");
+		return; /* which related this link again */
+	}
 	if (relation == ROLE_SPLIT && l->relation != ROLE_SPLIT)
 		fr_err("replication: split brain: peer %s and this node both write under epoch %lu; "
 		       "run `flyrep role backup` on one of them", peer_id(l->peer), l->epoch);
@@ -730,14 +899,12 @@ static void relate(struct flow *f, struct flow_link *l)
 	if (relation == ROLE_READ)
 		role_observe(&f->role, l->epoch);
 	l->relation = relation;
-	if (relation == ROLE_READ) {
-		ship_stop(l->ship);
-		if (!receive_is_started(l->receive))
-			receive_start(l->receive, peer_conn(l->peer), tables, f->role.epoch);
-	} else {
+	if (!flow_link_reads(l))
 		receive_stop(l->receive);
-	}
-	if (relation != ROLE_WRITE || !f->is_known || !theirs.ct_max || !tables)
+	else if (!receive_is_started(l->receive))
+		receive_start(l->receive, peer_conn(l->peer), tables,
+			      relation == ROLE_READ ? f->role.epoch : 0);
+	if (!flow_link_writes(l) || !f->is_known || !theirs.ct_max || !tables)
 		ship_stop(l->ship);
 	else if (!ship_is_started(l->ship) &&
 		 ship_start(l->ship, peer_conn(l->peer), &theirs) < 0)
@@ -790,6 +957,8 @@ static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed)
 		*n_changed = 0;
 	if (role == was)
 		return 0;
+	if (was == FR_ROLE_PEER || role == FR_ROLE_PEER)
+		return -EOPNOTSUPP;
 	if (was == FR_ROLE_PRIMARY) {
 		flush_all(f);
 		flow_kick(f);
@@ -853,6 +1022,7 @@ static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 		receive_position(link_of(p)->receive, h->have_history, &h->have_seq);
 	if (!drain_info(f->drain, &info))
 		h->ct_max = info.ct_max;
+	memcpy(h->life, f->life, sizeof(h->life));
 }
 
 static bool may_greet(void *cookie)
@@ -860,6 +1030,31 @@ static bool may_greet(void *cookie)
 	struct flow *f = cookie;
 
 	return f->is_known || !drain_is_attached(f->drain);
+}
+
+/*
+ * The peer has lost all it had, and would take it from us as well by saying so. What is held is
+ * this node's own from here on; that of other peers too, which they will not mind.
+ */
+static void adopt(struct flow_link *l)
+{
+	struct flow *f = l->flow;
+	uint32_t n = 0;
+	size_t i;
+	int rc;
+
+	if (!flow_link_entries(l))
+		return;
+	rc = drain_promote(f->drain, &n);
+	if (rc < 0) {
+		fr_err("replication: peer %s comes back empty, and the module refuses to keep what "
+		       "it had: %s", peer_id(l->peer), strerror(-rc));
+		return;
+	}
+	fr_notice("replication: peer %s comes back empty: %u objects held are this node's own now",
+		  peer_id(l->peer), n);
+	for (i = 0; i < f->n_links; i++)
+		clear_held(&f->links[i]);
 }
 
 static void on_up(void *cookie, struct peer *p, const struct fr_hello *theirs)
@@ -870,6 +1065,9 @@ static void on_up(void *cookie, struct peer *p, const struct fr_hello *theirs)
 
 	l->role = theirs->role;
 	l->epoch = theirs->epoch;
+	if (flow_is_shared(f) && life_is_another(l->life, theirs->life))
+		adopt(l);
+	memcpy(l->life, theirs->life, sizeof(l->life));
 	if (theirs->tables != f->stream.tables)
 		fr_warn("replication: peer %s replicates %s, this node %s", peer_id(p),
 			flow_table_names(theirs->tables, there, sizeof(there)),
@@ -895,6 +1093,20 @@ static int on_role(struct flow *f, struct flow_link *l, const uint8_t *payload, 
 	return 0;
 }
 
+/* To what a ship says, or ask of it: late, when there is none any more. */
+static bool is_answer(const struct fr_frame_head *head)
+{
+	switch (head->type) {
+	case FR_FRAME_ACK:
+	case FR_FRAME_AUDIT_REPLY:
+	case FR_FRAME_CHECKED:
+	case FR_FRAME_RECALLED:
+		return true;
+	default:
+		return head->type == FR_FRAME_CHECK && !head->table;
+	}
+}
+
 static int on_frame(void *cookie, struct peer *p, const struct fr_frame_head *head,
 		    const uint8_t *payload, size_t len, const char **why)
 {
@@ -912,9 +1124,14 @@ static int on_frame(void *cookie, struct peer *p, const struct fr_frame_head *he
 		case FR_FRAME_CHECKED:
 			return ship_on_checked(l->ship, head->table, payload, len, why);
 		case FR_FRAME_CHECK:
+			/* Of a table: what the peer writes is meant. */
+			if (head->table)
+				break;
 			ship_audit(l->ship);
 			return 0;
 		case FR_FRAME_BATCH:
+			if (l->relation != ROLE_WRITE)
+				break;
 			return on_given_back(f, l, head, payload, len, why);
 		case FR_FRAME_RECALLED:
 			return on_recalled(f, l, why);
@@ -922,7 +1139,7 @@ static int on_frame(void *cookie, struct peer *p, const struct fr_frame_head *he
 	}
 	if (l->relation == ROLE_READ && head->type == FR_FRAME_RECALL)
 		return on_recall(f, l, head, payload, len, why);
-	if (l->relation == ROLE_READ)
+	if (flow_link_reads(l) && !is_answer(head))
 		return receive_frame(l->receive, head, payload, len, why);
 	/* What was under way when the roles changed. */
 	return 0;
@@ -1044,9 +1261,48 @@ static int add_timer(struct flow *f, sd_event_source **s, uint64_t ms, sd_event_
 	return sd_event_add_time_relative(f->event, s, CLOCK_MONOTONIC, ms * 1000, 0, fn, f);
 }
 
+static bool is_own(void *cookie, const uint8_t *key, size_t key_len)
+{
+	struct index_entry e;
+
+	return index_find(cookie, key, key_len, &e);
+}
+
+/* What the peer of a link writes: of a pair what this node writes when it is its turn. */
+static int open_truths(struct flow_link *l, const struct fr_siphash_key *hash_key)
+{
+	struct flow *f = l->flow;
+	size_t i;
+
+	memcpy(l->truths, f->truths, sizeof(l->truths));
+	for (i = 0; i < f->n_tables && flow_is_shared(f); i++) {
+		const struct fr_table *row = f->tables[i].row;
+		struct truth *t = truth_new(row, hash_key);
+
+		l->truths[row->id] = t;
+		if (!t)
+			return -ENOMEM;
+		/* The kernel has it, though not as held. */
+		truth_set_excuse(t, is_own, truth_index(f->tables[i].truth));
+	}
+	return 0;
+}
+
+static void close_truths(struct flow_link *l)
+{
+	size_t id;
+
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		if (l->truths[id] != l->flow->truths[id])
+			truth_free(l->truths[id]);
+}
+
 static int new_links(struct flow *f)
 {
+	struct fr_siphash_key hash_key;
 	size_t i;
+
+	tls_keys_hash_key(f->keys, &hash_key);
 
 	f->n_links = peers_count(f->peers);
 	f->links = calloc(f->n_links ? f->n_links : 1, sizeof(*f->links));
@@ -1060,10 +1316,9 @@ static int new_links(struct flow *f)
 		l->flow = f;
 		l->peer = peers_at(f->peers, i);
 		l->ship = ship_new(&f->stream, &ship_ops, l);
-		memcpy(l->truths, f->truths, sizeof(l->truths));
 		l->receive = receive_new(f->event, l->truths, &receive_ops, l);
 		peer_set_cookie(l->peer, l);
-		if (!l->ship || !l->receive)
+		if (!l->ship || !l->receive || open_truths(l, &hash_key) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -1114,17 +1369,24 @@ static int open_all(struct flow *f)
 	struct fr_siphash_key hash_key;
 	int rc;
 
-	rc = role_load(&f->role, c->state_dir, c->mode == FR_CONFIG_PRIMARY);
+	rc = role_load(&f->role, c->state_dir,
+		       fr_config_is_shared(c)	    ? FR_ROLE_PEER :
+		       c->mode == FR_CONFIG_PRIMARY ? FR_ROLE_PRIMARY :
+						      FR_ROLE_BACKUP);
 	if (rc < 0)
 		return rc;
 	f->keys = tls_keys_new(c->node_id, c->secret.bytes, c->secret.len);
 	if (!f->keys)
 		return -ENOMEM;
 	tls_keys_hash_key(f->keys, &hash_key);
+	rc = life_read(f->life);
+	if (rc < 0)
+		fr_warn("replication: peers will not know a reboot of this node: %s",
+			strerror(-rc));
 	rc = open_tables(f, &hash_key);
 	if (rc < 0)
 		return rc;
-	f->inject = inject_new();
+	f->inject = inject_new(flow_is_shared(f));
 	f->encoder = encoder_new(c->transport.compression);
 	f->backlog = backlog_new(c->backlog_len, on_drop, f);
 	if (!f->inject || !f->encoder || !f->backlog)
@@ -1189,6 +1451,7 @@ void flow_free(struct flow *f)
 	for (i = 0; i < f->n_links; i++) {
 		ship_free(f->links[i].ship);
 		receive_free(f->links[i].receive);
+		close_truths(&f->links[i]);
 	}
 	free(f->links);
 	elements_free(f->elements);

@@ -78,6 +78,7 @@ struct flow_link {
 	enum fr_role role;		/* of the peer */
 	uint64_t epoch;
 	enum role_relation relation;
+	uint8_t life[FR_LIFE_LEN];	/* of its kernel, when what we hold for it was told */
 	uint64_t wants_check;		/* bitmap: tables the peer asked us to validate */
 	struct fr_checked checked[FR_TABLES_MAX];
 	unsigned int n_differ[FR_TABLES_MAX];	/* buckets, at the last audit of what was written */
@@ -116,6 +117,13 @@ struct flow {
 	struct flow_table *job_table;
 	struct flow_link *job_link;
 	uint64_t job_order;		/* standby: when it began */
+	uint64_t held_order;		/* shared: likewise, of what is held for peers */
+	/*
+	 * Shared: the kernel may hold what an earlier agent took of a peer that has ended it since.
+	 * Looked at once all peers have been heard.
+	 */
+	bool has_strangers;
+	uint8_t life[FR_LIFE_LEN];	/* of the own kernel */
 	struct truth_scope job_scope;
 	struct flow_check check;
 	struct fr_log_limit log_limit;
@@ -125,7 +133,7 @@ struct flow {
 	sd_event_source *self_check;
 	sd_event_source *listen;	/* looks at the mute ones again */
 
-	uint64_t n_taken_over;		/* held flows that a packet made local here */
+	uint64_t n_taken_over;		/* held flows that became local here, but for a promotion */
 	uint64_t n_lost;		/* held objects that vanished from the kernel */
 	bool was_in_step;		/* standby: at the last audit, even if the writer is gone */
 	uint64_t in_step_ns;		/* CLOCK_MONOTONIC */
@@ -142,8 +150,21 @@ void flow_free(struct flow *f);
  */
 int flow_set_role(struct flow *f, enum fr_role role, uint32_t *n_promoted);
 
-/* Objects this node knows, all tables. */
+/* Objects this node knows, all tables, its own and those it holds for others. */
 uint64_t flow_entries(const struct flow *f);
+/* Of these: held for this peer, where all write. */
+uint64_t flow_link_entries(const struct flow_link *l);
+/* The peer writes to us, we write to it; both, where all write. */
+static inline bool flow_link_reads(const struct flow_link *l)
+{
+	return l->relation == ROLE_READ || l->relation == ROLE_SHARE;
+}
+
+static inline bool flow_link_writes(const struct flow_link *l)
+{
+	return l->relation == ROLE_WRITE || l->relation == ROLE_SHARE;
+}
+
 /* Names of the tables of a bitmap, "" for none. */
 const char *flow_table_names(uint64_t tables, char *buf, size_t len);
 /* Compare all indexes with the own kernel; f->check.n grows when done. */
@@ -155,6 +176,8 @@ int flow_ask_audit(struct flow_link *link);
 
 /* --- for job.c: the writer's path, and the order of what a standby learns --- */
 bool flow_is_writer(const struct flow *f);
+/* This node writes, and so do its peers: what it holds for them is in the truths of their links. */
+bool flow_is_shared(const struct flow *f);
 uint64_t flow_next_order(struct flow *f);
 /* A change that peers shall know of. */
 void flow_publish(struct flow_table *t, const void *rec, int op, unsigned int bucket);
@@ -167,6 +190,8 @@ void flow_refuse(struct flow_table *t, const char *why);
 int flow_news(const void *rec, int op);
 /* What was lost may have been found, or the reverse. */
 void flow_recall(struct flow *f);
+/* Shared: the kernel holds it for a peer, but none says it has it. */
+void flow_turn_out(struct flow_table *t, const void *rec);
 /* A table was learnt; if it was the last one, the node is known. */
 void flow_learnt(struct flow *f);
 

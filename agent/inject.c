@@ -12,13 +12,18 @@
 
 struct inject {
 	struct fr_genl *genl;	/* opened at first need, closed when the module goes */
+	uint32_t flags;		/* FLYREP_APPLY_F_* */
 	struct inject_counts counts;
 	struct fr_log_limit log_limit;
 };
 
-struct inject *inject_new(void)
+struct inject *inject_new(bool is_shared)
 {
-	return calloc(1, sizeof(struct inject));
+	struct inject *i = calloc(1, sizeof(*i));
+
+	if (i)
+		i->flags = is_shared ? FLYREP_APPLY_F_SHARED : FLYREP_APPLY_F_FORCE;
+	return i;
 }
 
 void inject_free(struct inject *i)
@@ -43,6 +48,11 @@ static void on_error(void *cookie, const void *rec, int error)
 
 	if (head->op == FLYREP_OP_DELETE && error == -ENOENT)
 		return;
+	if (i->flags & FLYREP_APPLY_F_SHARED && error == -EBUSY) {
+		i->counts.ours++;
+		r->on_refused(r->cookie, rec, error);
+		return;
+	}
 	i->counts.refused++;
 	if (error == -ENOMEM || error == -ENFILE || error == -ENOSPC)
 		i->counts.full++;
@@ -68,7 +78,7 @@ int inject_apply(struct inject *i, uint8_t table, const void *recs, size_t n,
 			return rc;
 		}
 	}
-	rc = fr_genl_apply(i->genl, table, FLYREP_APPLY_F_FORCE, recs, n, on_error, &r);
+	rc = fr_genl_apply(i->genl, table, i->flags, recs, n, on_error, &r);
 	if (rc < 0) {
 		fr_genl_close(i->genl);
 		i->genl = NULL;

@@ -17,21 +17,24 @@ struct inject;
  * @refused: records it refused
  * @full: of these: no room in its table
  * @clash: of these: NAT address or port taken
+ * @ours: not counted above: this node calls the object its own as well
  */
 struct inject_counts {
 	uint64_t applied;
 	uint64_t refused;
 	uint64_t full;
 	uint64_t clash;
+	uint64_t ours;
 };
 
-struct inject *inject_new(void);
+/* @is_shared: this node writes as well: what is its own is not taken by force */
+struct inject *inject_new(bool is_shared);
 void inject_free(struct inject *i);
 
 /**
  * inject_apply - apply records in order
- * @on_refused: called for each record the kernel did not take. A DELETE of what is not there
- *	counts as taken.
+ * @on_refused: called for each record the kernel did not take, with -EBUSY for what stays this
+ *	node's own. A DELETE of what is not there counts as taken.
  * Return: 0, or -ENOENT, -errno when the module is not there: @on_refused was
  *	called for those not applied.
  */

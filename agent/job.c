@@ -24,13 +24,84 @@ static bool is_running(const struct flow *f)
 	return drain_is_snapping(f->drain) || (f->elements && elements_is_snapping(f->elements));
 }
 
+/* --- shared: what the kernel holds for others is named beside what is its own --- */
+
+static bool names_held(const struct flow *f, enum flow_job job)
+{
+	return flow_is_shared(f) && job != FLOW_JOB_REPAIR;
+}
+
+static int begin_held(struct flow_table *t)
+{
+	struct flow *f = t->flow;
+	size_t i;
+
+	f->held_order = flow_next_order(f);
+	for (i = 0; i < f->n_links && names_held(f, f->job); i++)
+		if (truth_begin(f->links[i].truths[t->row->id], &f->job_scope, f->held_order) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+/*
+ * Whose it is the kernel does not know. What no peer was heard to have is that of the only one; of
+ * several, each will send all it has, and what is left then is nobody's.
+ */
+static void name_held(struct flow_table *t, const void *rec)
+{
+	struct flow *f = t->flow;
+	bool is_current, is_known = false;
+	unsigned int bucket;
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++) {
+		struct truth *truth = f->links[i].truths[t->row->id];
+
+		if (f->n_links > 1 && !truth_has(truth, rec))
+			continue;
+		truth_name(truth, rec, f->held_order, &bucket, &is_current);
+		is_known = true;
+	}
+	if (!is_known)
+		flow_turn_out(t, rec);
+}
+
+/* @counts: what was found is added */
+static void end_held(struct flow_table *t, enum flow_job job, struct truth_counts *counts)
+{
+	struct flow *f = t->flow;
+	struct truth_counts held;
+	size_t i;
+
+	for (i = 0; i < f->n_links && names_held(f, job); i++) {
+		struct truth *truth = f->links[i].truths[t->row->id];
+
+		truth_end(truth, NULL, NULL, &held);
+		counts->named += held.named;
+		counts->added += held.added;
+		counts->changed += held.changed;
+		counts->missing += held.missing;
+	}
+}
+
+/* Nothing follows from a snapshot that is not complete. */
+static void abort_table(struct flow_table *t)
+{
+	struct flow *f = t->flow;
+	size_t i;
+
+	truth_abort(t->truth);
+	for (i = 0; i < f->n_links && flow_is_shared(f); i++)
+		truth_abort(f->links[i].truths[t->row->id]);
+}
+
 /* What the running snapshot was for no longer holds; its pieces are ignored from here on. */
 void job_cancel(struct flow *f)
 {
 	if (f->job == FLOW_JOB_REPAIR)
 		ship_repair_end(f->job_link->ship, -ECANCELED);
 	if (f->job_table)
-		truth_abort(f->job_table->truth);
+		abort_table(f->job_table);
 	f->job_link = NULL;
 	f->job_table = NULL;
 	f->job = FLOW_JOB_NONE;
@@ -49,7 +120,8 @@ void job_snap_begin(void *cookie, uint64_t stamp)
 	 * is newer.
 	 */
 	f->job_order = flow_is_writer(f) ? stamp + 1 : flow_next_order(f);
-	if (truth_begin(f->job_table->truth, &f->job_scope, f->job_order) < 0) {
+	if (truth_begin(f->job_table->truth, &f->job_scope, f->job_order) < 0 ||
+	    begin_held(f->job_table) < 0) {
 		fr_err("drain: out of memory for a snapshot");
 		buckets_add(&f->job_table->dirty, f->job_scope.buckets);
 		job_cancel(f);
@@ -132,6 +204,10 @@ void job_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
 		bool is_current;
 		int op;
 
+		if (flow_is_shared(f) && rec->flags & FLYREP_REC_F_REMOTE) {
+			name_held(t, rec);
+			continue;
+		}
 		op = truth_name(t->truth, rec, flow_is_writer(f) ? rec->stamp : f->job_order,
 				&bucket, &is_current);
 		op = flow_news(rec, op);
@@ -206,7 +282,7 @@ void job_snap_end(void *cookie, int err)
 		return;
 	}
 	if (err) {
-		truth_abort(t->truth);
+		abort_table(t);
 		/* The module's socket was opened anew; nf_tables may need a while. */
 		buckets_add(t->row->id == FLYREP_TABLE_NFT_SET ? &t->mute : &t->dirty,
 			    f->job_scope.buckets);
@@ -214,6 +290,7 @@ void job_snap_end(void *cookie, int err)
 		t->wants_check |= job == FLOW_JOB_CHECK;
 	} else {
 		truth_end(t->truth, flow_is_writer(f) ? on_missing : NULL, t, &counts);
+		end_held(t, job, &counts);
 	}
 	if (job == FLOW_JOB_REPAIR)
 		ship_repair_end(link->ship, err);
@@ -232,10 +309,13 @@ void job_snap_end(void *cookie, int err)
 }
 
 /* What the module keeps it finds; nf_tables is asked for what the index holds, or for all. */
-static int take_snapshot(struct flow_table *t, const uint8_t *buckets, bool is_thorough)
+static int take_snapshot(struct flow_table *t, enum flow_job job, const uint8_t *buckets,
+			 bool is_thorough)
 {
 	struct flow *f = t->flow;
-	uint8_t origin = flow_is_writer(f) ? FLYREP_ORIGIN_LOCAL : FLYREP_ORIGIN_REMOTE;
+	uint8_t origin = !flow_is_writer(f) ? FLYREP_ORIGIN_REMOTE :
+			 flow_is_shared(f) && job != FLOW_JOB_REPAIR ? FLYREP_ORIGIN_ANY :
+								       FLYREP_ORIGIN_LOCAL;
 
 	if (t->row->id == FLYREP_TABLE_NFT_SET)
 		return elements_snapshot(f->elements, &f->job_scope, is_thorough);
@@ -256,7 +336,7 @@ static bool start_job(struct flow_table *t, enum flow_job job, const uint8_t *bu
 	f->job_scope.prefix_len = (uint16_t)prefix_len;
 	if (prefix_len)
 		memcpy(f->job_scope.prefix, prefix, prefix_len);
-	rc = take_snapshot(t, buckets, is_thorough);
+	rc = take_snapshot(t, job, buckets, is_thorough);
 	if (rc < 0) {
 		fr_warn("drain: cannot take a snapshot: %s", strerror(-rc));
 		return false;

@@ -543,8 +543,11 @@ int peers_new(struct peers **out, sd_event *event, const struct fr_config *confi
 		goto err;
 	for (i = 0; i < config->peers.n; i++) {
 		const struct fr_config_peer *c = &config->peers.v[i];
-		bool dialled = config->primary_addr.sa_len &&
-			       fr_address_equal(&c->address, &config->primary_addr);
+		bool dialled = fr_config_is_shared(config) ?
+				       strcmp(config->node_id, c->id) < 0 :
+				       config->primary_addr.sa_len &&
+					       fr_address_equal(&c->address,
+								&config->primary_addr);
 
 		has_primary |= dialled;
 		add_peer(ps, c->id, &c->address, dialled);

@@ -65,7 +65,7 @@ static void reason_link(struct flow *f, const struct flow_link *l,
 			 info->ct_max, theirs->ct_max, theirs->node_id);
 		reason(reasons, len, text);
 	}
-	if (l->relation == ROLE_READ && tables) {
+	if (flow_link_reads(l) && tables) {
 		snprintf(text, sizeof(text), "%s replicates %s, this node does not",
 			 theirs->node_id, flow_table_names(tables, names, sizeof(names)));
 		reason(reasons, len, text);
@@ -85,8 +85,8 @@ static void reason_step(struct flow *f, char *reasons, size_t len)
 						  f->tables[k].row->id)->n_groups)
 				tables |= 1ull << f->tables[k].row->id;
 	flow_table_names(tables, names, sizeof(names));
-	snprintf(text, sizeof(text), "not in step with the primary at the last audit%s%s",
-		 names[0] ? ": " : "", names);
+	snprintf(text, sizeof(text), "not in step with %s at the last audit%s%s",
+		 flow_is_shared(f) ? "all peers" : "the primary", names[0] ? ": " : "", names);
 	reason(reasons, len, text);
 }
 
@@ -104,14 +104,14 @@ bool ready_ask(struct flow *f, char *reasons, size_t len)
 		reason(reasons, len, "still learning the own tables");
 	if (f->role.role == FR_ROLE_FAULT)
 		reason(reasons, len, "this node was put into fault by hand");
-	if (flow_is_writer(f)) {
-		for (i = 0; i < f->n_links; i++)
-			if (f->links[i].relation == ROLE_SPLIT)
-				reason(reasons, len, "split brain");
+	for (i = 0; i < f->n_links; i++)
+		if (f->links[i].relation == ROLE_SPLIT)
+			reason(reasons, len, "split brain");
+	if (flow_is_writer(f) && !flow_is_shared(f))
 		return !reasons[0];
-	}
 	if (!f->in_step_ns)
-		reason(reasons, len, "never was in step with the primary");
+		reason(reasons, len, flow_is_shared(f) ? "never was in step with all peers" :
+							 "never was in step with the primary");
 	else if (!f->was_in_step)
 		reason_step(f, reasons, len);
 	if (f->elements)

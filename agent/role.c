@@ -17,7 +17,7 @@ static int save(const struct role *r, enum fr_role role, uint64_t epoch)
 	return rc;
 }
 
-int role_load(struct role *r, const char *dir, bool is_primary)
+int role_load(struct role *r, const char *dir, enum fr_role begin)
 {
 	struct store_state s;
 	char why[256];
@@ -30,7 +30,12 @@ int role_load(struct role *r, const char *dir, bool is_primary)
 		return rc;
 	}
 	r->epoch = s.epoch;
-	r->role = s.role ? s.role : is_primary ? FR_ROLE_PRIMARY : FR_ROLE_BACKUP;
+	/* What the node was as one of a pair is kept for the day it is that again. */
+	if (begin == FR_ROLE_PEER) {
+		r->role = FR_ROLE_PEER;
+		return 0;
+	}
+	r->role = s.role ? s.role : begin;
 	if (r->role == FR_ROLE_PRIMARY && !r->epoch)
 		r->epoch = 1;
 	return save(r, r->role, r->epoch);
@@ -63,11 +68,14 @@ void role_observe(struct role *r, uint64_t epoch)
 	if (epoch <= r->epoch)
 		return;
 	r->epoch = epoch;
-	save(r, r->role, epoch);
+	if (r->role != FR_ROLE_PEER)
+		save(r, r->role, epoch);
 }
 
 enum role_relation role_relation(const struct role *r, enum fr_role role, uint64_t epoch)
 {
+	if (r->role == FR_ROLE_PEER || role == FR_ROLE_PEER)
+		return r->role == role ? ROLE_SHARE : ROLE_MISFIT;
 	if (r->role == FR_ROLE_PRIMARY && role == FR_ROLE_BACKUP)
 		return ROLE_WRITE;
 	if (r->role == FR_ROLE_BACKUP && role == FR_ROLE_PRIMARY)

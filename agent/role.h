@@ -32,15 +32,20 @@ enum role_relation {
 	ROLE_STEP_DOWN,		/* both write, and its epoch is higher */
 	ROLE_FENCE,		/* both write, and ours is higher: it will step down */
 	ROLE_SPLIT,		/* both write under one epoch */
+	ROLE_SHARE,		/* both write, each its own, and are meant to */
+	ROLE_MISFIT,		/* one of us is of a pair, the other is not */
 };
 
 /**
  * role_load - what this node was, or begins as
- * @is_primary: of the configured mode, for a first start
+ * @begin: of the configured mode: PRIMARY or BACKUP on a first start, PEER always
  * -errno (logged) when the state is unreadable: the node must not guess.
  */
-int role_load(struct role *r, const char *dir, bool is_primary);
-/* Become primary under a new epoch, above every one seen. Persisted, or -errno and unchanged. */
+int role_load(struct role *r, const char *dir, enum fr_role begin);
+/*
+ * Become primary under a new epoch, above every one seen. Persisted, or -errno and unchanged. A
+ * PEER never does, nor does it leave.
+ */
 int role_take(struct role *r);
 /* Become backup or fault. */
 int role_leave(struct role *r, enum fr_role role);

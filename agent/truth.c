@@ -123,6 +123,22 @@ int truth_put(struct truth *t, const void *rec, uint64_t order, unsigned int *bu
 	return err ? err : op;
 }
 
+unsigned int truth_bucket(const struct truth *t, const void *rec)
+{
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	unsigned int key_len = t->table->key(key, rec);
+
+	return index_bucket(t->index, key, key_len);
+}
+
+bool truth_has(const struct truth *t, const void *rec)
+{
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	struct index_entry e;
+
+	return index_find(t->index, key, t->table->key(key, rec), &e);
+}
+
 void truth_drop(struct truth *t, const void *rec)
 {
 	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));

@@ -51,6 +51,12 @@ const struct fr_table *truth_table(const struct truth *t);
  */
 int truth_put(struct truth *t, const void *rec, uint64_t order, unsigned int *bucket);
 
+/* The bucket of the object of a record. */
+unsigned int truth_bucket(const struct truth *t, const void *rec);
+
+/* Is the object of this record in the index? */
+bool truth_has(const struct truth *t, const void *rec);
+
 /* Forget a key whatever the order: the kernel refused it. */
 void truth_drop(struct truth *t, const void *rec);
 

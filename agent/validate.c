@@ -19,6 +19,7 @@ struct validate {
 	bool is_deep;
 	enum validate_step step;
 	uint64_t begin_ns;
+	uint64_t step_ns;	/* the step began */
 	uint64_t n_self;	/* own comparisons before */
 	uint64_t *n_before;	/* each link: answers or audits so far; UINT64_MAX: left out */
 };
@@ -42,25 +43,32 @@ struct verdict {
 	uint64_t differ;
 };
 
+static void count_add(struct verdict *d, uint64_t missing, uint64_t stale, uint64_t differ)
+{
+	d->missing += missing;
+	d->stale += stale;
+	d->differ += differ;
+}
+
 static struct verdict verdict_of(const struct validate *v, const struct flow_link *l,
 				 const struct flow_table *t)
 {
 	const struct receive_table_figures *r = receive_table_figures(l->receive, t->row->id);
 	const struct ship_table_figures *s = ship_table_figures(l->ship, t->row->id);
 	const struct fr_checked *checked = &l->checked[t->row->id];
-	bool reads = l->relation == ROLE_READ;
+	bool reads = flow_link_reads(l), writes = flow_link_writes(l);
 	struct verdict d = {
-		.is_equal = reads ? !r->n_groups : s && !s->n_differ,
+		.is_equal = (!reads || !r->n_groups) && (!writes || (s && !s->n_differ)),
 		.entries_local = index_entries(truth_index(t->truth)),
-		.entries_remote = reads ? r->writer_entries : s ? s->remote_entries : 0,
+		.entries_remote = !writes ? r->writer_entries : s ? s->remote_entries : 0,
 		.n_buckets = s ? s->n_differ : 0,
 	};
 
-	if (v->is_deep) {
-		d.missing = reads ? t->counts.missing : checked->missing;
-		d.stale = reads ? t->counts.added : checked->stale;
-		d.differ = reads ? t->counts.changed : checked->differ;
-	}
+	/* Where all write, a node's own comparison is of what it holds for all of them. */
+	if (v->is_deep && reads)
+		count_add(&d, t->counts.missing, t->counts.added, t->counts.changed);
+	if (v->is_deep && writes)
+		count_add(&d, checked->missing, checked->stale, checked->differ);
 	return d;
 }
 
@@ -88,8 +96,8 @@ static json_t *validate_link_json(const struct validate *v, size_t i, bool *equa
 {
 	const struct flow *f = v->flow;
 	const struct flow_link *l = &f->links[i];
-	uint64_t travels = l->relation == ROLE_READ ? receive_tables(l->receive) :
-						      ship_tables(l->ship);
+	uint64_t travels = flow_link_writes(l) ? ship_tables(l->ship) :
+						 receive_tables(l->receive);
 	struct verdict sum = { .is_equal = true }, d;
 	json_t *tables = json_array(), *o;
 	size_t k;
@@ -146,23 +154,21 @@ static void validate_begin(struct validate *v, enum validate_step step)
 	size_t i;
 
 	v->step = step;
+	v->step_ns = monotonic_ns();
 	for (i = 0; i < f->n_links; i++) {
 		struct flow_link *l = &f->links[i];
 
-		if (!is_comparable(l)) {
-			v->n_before[i] = UINT64_MAX;
-		} else if (ship_is_started(l->ship)) {
+		v->n_before[i] = is_comparable(l) ? 0 : UINT64_MAX;
+		if (ship_is_started(l->ship)) {
 			v->n_before[i] = step == VALIDATE_PEERS ? l->n_checked :
 							ship_figures(l->ship)->n_audits_begun;
 			if (step == VALIDATE_PEERS)
 				ship_check(l->ship);
 			else
 				flow_audit(f, l);
-		} else {
-			v->n_before[i] = monotonic_ns();
-			if (step == VALIDATE_AUDIT)
-				flow_ask_audit(l);
 		}
+		if (receive_is_started(l->receive) && step == VALIDATE_AUDIT)
+			flow_ask_audit(l);
 	}
 }
 
@@ -174,9 +180,11 @@ static bool validate_is_done(const struct validate *v, size_t i)
 		return true;
 	if (!is_comparable(l))
 		return false; /* it may come back before the time is up */
+	if (v->step == VALIDATE_AUDIT && receive_is_started(l->receive) &&
+	    receive_figures(l->receive)->last_audit_ns <= v->step_ns)
+		return false;
 	if (!ship_is_started(l->ship))
-		return v->step == VALIDATE_PEERS ||
-		       receive_figures(l->receive)->last_audit_ns > v->n_before[i];
+		return true;
 	return (v->step == VALIDATE_PEERS ? l->n_checked : ship_figures(l->ship)->n_audits) >
 	       v->n_before[i];
 }

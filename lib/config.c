@@ -298,10 +298,17 @@ bool fr_config_has_table(const struct fr_config *config, unsigned int table)
 		/* Without its master there is none. */
 		return config->data.conntrack && config->data.expectations;
 	case FLYREP_TABLE_NFT_SET:
-		return config->data.nft_sets.n;
+		/* Nothing in an element tells whose it is. */
+		return config->data.nft_sets.n && !fr_config_is_shared(config);
 	default:
 		return false;
 	}
+}
+
+bool fr_config_is_shared(const struct fr_config *config)
+{
+	return config->mode == FR_CONFIG_ACTIVE_ACTIVE ||
+	       config->mode == FR_CONFIG_MULTI_MASTER;
 }
 
 const char *fr_config_mode_name(enum fr_config_mode mode)

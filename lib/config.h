@@ -35,7 +35,7 @@
 #define FR_CONFIG_SETS_MAX 256
 #define FR_CONFIG_PROTOS_MAX 64
 
-/* In the order of the choices in schema.c; only the first two are implemented. */
+/* In the order of the choices in schema.c; the last two are not implemented. */
 enum fr_config_mode {
 	FR_CONFIG_PRIMARY,
 	FR_CONFIG_REPLICA,
@@ -220,6 +220,11 @@ const struct fr_config_peer *fr_config_peer_find(const struct fr_config *config,
  * fr_config_has_table() - whether a table, an enum flyrep_table, is replicated
  */
 bool fr_config_has_table(const struct fr_config *config, unsigned int table);
+
+/**
+ * fr_config_is_shared() - whether all nodes write: active-active or multi-master
+ */
+bool fr_config_is_shared(const struct fr_config *config);
 
 /**
  * fr_config_mode_name() - as written in the file

@@ -88,6 +88,12 @@ static void check_peer(const struct check *c, size_t i)
 		fr_diag_error(c->diag, pos,
 			      "peers: %s is a primary, and so is this node",
 			      peer->id);
+	if (fr_config_is_shared(config) != (peer->role == FR_CONFIG_ROLE_PEER) &&
+	    peer->role != FR_CONFIG_ROLE_REPLICA)
+		fr_diag_error(c->diag, pos,
+			      "peers: %s cannot be a %s of a node whose mode is %s",
+			      peer->id, fr_config_role_name(peer->role),
+			      fr_config_mode_name(config->mode));
 	for (j = 0; j < i; j++) {
 		const struct fr_config_peer *other = &config->peers.v[j];
 
@@ -107,6 +113,59 @@ static void check_peer(const struct check *c, size_t i)
 	}
 }
 
+/* Where all nodes write. */
+static void check_shared(const struct check *c)
+{
+	const struct fr_config *config = c->config;
+	const char *mode = fr_config_mode_name(config->mode);
+
+	if (config->mode == FR_CONFIG_ACTIVE_ACTIVE && config->peers.n > 1)
+		fr_diag_error(c->diag, at(c, "mode"),
+			      "active-active is for two nodes: list one peer, not %zu; "
+			      "multi-master takes any number",
+			      config->peers.n);
+	if (!config->peers.n)
+		fr_diag_warning(c->diag, at(c, "mode"),
+				"%s without peers ships nothing", mode);
+	else if (!config->listen_addr.sa_len)
+		fr_diag_error(c->diag, at(c, "mode"),
+			      "%s needs listen_addr: of two nodes the one whose node_id comes "
+			      "later in the alphabet is dialled",
+			      mode);
+	if (config->primary_addr.sa_len)
+		fr_diag_error(c->diag, at(c, "primary_addr"),
+			      "primary_addr: there is no primary where the mode is %s", mode);
+}
+
+/* What this version cannot replicate where all nodes write. */
+static void check_shared_data(const struct check *c)
+{
+	static const struct {
+		const char *key;
+		unsigned int table;
+	} kinds[] = {
+		{ "data.dhcp_leases", FLYREP_TABLE_LEASE },
+		{ "data.dns_records", FLYREP_TABLE_DNS },
+		{ "data.learning_state", FLYREP_TABLE_LEARNING },
+		{ "data.configuration", FLYREP_TABLE_CONFIG },
+		{ "data.metrics", FLYREP_TABLE_METRIC },
+	};
+	struct fr_diag_pos nowhere = at(c, "data"), sets = at(c, "data.nft_sets");
+	const char *mode = fr_config_mode_name(c->config->mode);
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (fr_config_has_table(c->config, kinds[i].table))
+			fr_diag_error(c->diag, at(c, kinds[i].key),
+				      "%s: not supported yet where the mode is %s", kinds[i].key,
+				      mode);
+	if (c->config->data.nft_sets.n &&
+	    (sets.line != nowhere.line || sets.column != nowhere.column))
+		fr_diag_error(c->diag, sets,
+			      "data.nft_sets: not supported yet where the mode is %s: say []",
+			      mode);
+}
+
 static void check_topology(const struct check *c)
 {
 	const struct fr_config *config = c->config;
@@ -114,6 +173,10 @@ static void check_topology(const struct check *c)
 
 	for (i = 0; i < config->peers.n; i++)
 		check_peer(c, i);
+	if (fr_config_is_shared(config)) {
+		check_shared(c);
+		return;
+	}
 	if (config->mode == FR_CONFIG_PRIMARY && !config->peers.n)
 		fr_diag_warning(c->diag, at(c, "mode"),
 				"a primary without peers ships nothing");
@@ -150,6 +213,8 @@ static void check_data(const struct check *c)
 {
 	unsigned int id;
 
+	if (fr_config_is_shared(c->config))
+		check_shared_data(c);
 	for (id = 0; id <= FLYREP_TABLE_MAX; id++)
 		if (fr_config_has_table(c->config, id))
 			return;

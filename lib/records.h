@@ -63,6 +63,12 @@ struct fr_table {
  */
 #define FR_REC_F_REFRESHED 0x80
 
+/*
+ * Likewise, of a record that a peer wrote where this node writes too: the kernel has left the
+ * object as this node's own.
+ */
+#define FR_REC_F_OURS 0x40
+
 /**
  * union fr_record - room for a record of any table without a tail
  */

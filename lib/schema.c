@@ -41,11 +41,13 @@ const uint8_t fr_schema_protos[] = { IPPROTO_TCP,  IPPROTO_UDP,
 
 static const struct fr_schema rows[] = {
 	{ "mode", FR_SCHEMA_CHOICE, REQUIRED, AT(mode),
-	  .only = "primary|replica",
+	  .only = "primary|replica|active-active|multi-master",
 	  WORDS("primary", "replica", "active-active", "multi-master", "chain",
 		"standalone"),
 	  .help = "What this node is when it starts: primary ships its flows to its peers, "
-		  "replica applies those of its primary. A takeover changes it at run time." },
+		  "replica applies those of its primary. A takeover changes it at run time. In "
+		  "active-active (two nodes) and multi-master (any number, each of which lists all "
+		  "others) every node ships its own and applies those of the others." },
 	{ "node_id", FR_SCHEMA_NODE_ID, AT(node_id),
 	  .help = "Name of this node, unique among its peers: letters, digits, dot, underscore "
 		  "and dash, at most 63. Default: the host name." },
@@ -88,8 +90,9 @@ static const struct fr_schema rows[] = {
 	{ "peers.address", FR_SCHEMA_ADDRESS, REQUIRED, IN_PEER(address),
 	  PORT(FR_CONFIG_PORT), .help = "Its listen_addr." },
 	{ "peers.role", FR_SCHEMA_CHOICE, IN_PEER(role), .dflt = "\"replica\"",
-	  .only = "primary|replica", WORDS("primary", "replica", "peer"),
-	  .help = "What that node is when it starts." },
+	  WORDS("primary", "replica", "peer"),
+	  .help = "What that node is when it starts. Where all nodes write they all are peers, and "
+		  "it need not be said." },
 
 	{ "zone", FR_SCHEMA_LABELLED, NOT_YET,
 	  .help = "zone \"NAME\" { }: gives flows and leases the name of a zone." },

@@ -8,8 +8,24 @@
 agent_build=${BUILD:-build}
 agent_secret=correct-horse-battery-staple-0123456789
 
+# agent_addr NODE: its address on the sync network; a is .1, b .2, and so on
+agent_addr() {
+	echo "10.9.9.$(($(printf %d "'$1") - 96))"
+}
+
+# agent_peers NODE: all the others of $agent_nodes, for its file
+agent_peers() {
+	local other list=
+	for other in ${agent_nodes:-a b}; do
+		[ "$other" = "$1" ] ||
+			list+="{ id = \"$other\", address = \"$(agent_addr "$other"):9001\" }, "
+	done
+	echo "  peers = [ ${list%, } ]"
+}
+
 # agent_config NODE [LINE...]: write its file; a is the primary, any other its
-# replica. The lines are added inside replication { }. Its id is $agent_id, or NODE.
+# replica, or all are equal in $agent_mode. The lines are added inside replication { }. Its
+# id is $agent_id, or NODE.
 agent_config() {
 	local node=$1
 	shift
@@ -17,7 +33,11 @@ agent_config() {
 	{
 		echo "replication {"
 		echo "  node_id = \"${agent_id:-$node}\""
-		if [ "$node" = a ]; then
+		if [ -n "${agent_mode-}" ]; then
+			echo "  mode = \"$agent_mode\""
+			echo "  listen_addr = \"$(agent_addr "$node"):9001\""
+			agent_peers "$node"
+		elif [ "$node" = a ]; then
 			echo "  mode = \"primary\""
 			echo "  listen_addr = \"10.9.9.1:9001\""
 			echo "  peers = [ { id = \"b\", address = \"10.9.9.2:9001\"," \
@@ -79,9 +99,11 @@ agent_kill() {
 }
 
 agents_stop() {
+	local node
 	[ -n "${topo_dir-}" ] || return 0
-	agent_kill a
-	agent_kill b
+	for node in ${agent_nodes:-a b}; do
+		agent_kill "$node"
+	done
 }
 
 # fr NODE ARGUMENT...: flyrep, talking to that node's agent
@@ -133,6 +155,22 @@ in_step() {
 	[[ $one =~ $fine && $two =~ $fine && $one =~ \"backlog_changes\":\ *0[,}] ]] || return 1
 	one=$(agent_digests <<<"$one") && two=$(agent_digests <<<"$two") || return 1
 	[ "$one" = "$two" ]
+}
+
+# all_in_step: where all write, each has what each other one writes, and says so
+all_in_step() {
+	local node answers=
+	for node in ${agent_nodes:-a b}; do
+		answers+=$(api_get "$node" status | sed '1,/^\r*$/d') || return 1
+	done
+	jq -es '
+		[.[].status] |
+		([.[] | {(.node_id): (.tables | map({(.table): .digest}) | add)}] | add) as $own |
+		all(.[]; .sync_state == "in_sync") and
+		all(.[].peers[]; .id as $id | .backlog_changes == 0 and
+			(.held.tables | length > 0 and
+				all(.[]; $own[$id][.table] == .digest)))' \
+		<<<"$answers" >/dev/null 2>&1
 }
 
 # agent_digests: of each table, from a status on standard input; it fails if there is none

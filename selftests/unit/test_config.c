@@ -285,7 +285,6 @@ static const struct {
 	  "%s:24:20: auth.key_rotation: 24h is not supported yet\n"
 	  "%s:32:5: transport.tls: not supported yet\n" },
 	{ "guide_conflict.hcl",
-	  "%s:2:10: mode: \"active-active\" is not supported yet\n"
 	  "%s:5:3: conflict_resolution: not supported yet\n" },
 	{ "guide_filtering.hcl",
 	  "%s:7:13: filters.zones: anything but [] is not supported yet\n"
@@ -454,8 +453,19 @@ static const struct {
 	{ "mode = \"replica\"\npeers = [{ address = \"10.0.0.2\" }, 3]",
 	  "f:3:10: peers.id is missing\n"
 	  "f:3:36: peers: expected { ... }, found a number\n" },
-	{ "mode = \"replica\"\npeers = [{ id = \"b\", address = \"10.0.0.2\", role = \"peer\" }]",
-	  "f:3:51: peers.role: \"peer\" is not supported yet\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET "\"\n"
+	  "peers = [{ id = \"b\", address = \"10.0.0.2\", role = \"peer\" }]",
+	  "f:5:10: peers: b cannot be a peer of a node whose mode is replica\n" },
+	{ "mode = \"active-active\"\nsecret_key = \"" SECRET "\"\nprimary_addr = \"10.0.0.9\"\n"
+	  "peers = [{ id = \"b\", address = \"10.0.0.2\", role = \"primary\" },\n"
+	  "{ id = \"c\", address = \"10.0.0.3\" }]\n"
+	  "data = { dhcp_leases = true, nft_sets = [\"dynamic\"] }",
+	  "f:2:8: active-active is for two nodes: list one peer, not 2; multi-master takes any number\n"
+	  "f:2:8: active-active needs listen_addr: of two nodes the one whose node_id comes later in the alphabet is dialled\n"
+	  "f:4:16: primary_addr: there is no primary where the mode is active-active\n"
+	  "f:5:10: peers: b cannot be a primary of a node whose mode is active-active\n"
+	  "f:7:24: data.dhcp_leases: not supported yet where the mode is active-active\n"
+	  "f:7:41: data.nft_sets: not supported yet where the mode is active-active: say []\n" },
 	{ "mode = \"replica\"\nzone \"lan\" {\n ct_zone = 70000\n}",
 	  "f:3:1: zone: not supported yet\n"
 	  "f:4:12: zone.ct_zone: out of range: 0 to 65535\n" },
