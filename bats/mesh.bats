@@ -31,10 +31,10 @@ teardown() {
 	local node
 	[ -z "${BATS_TEST_COMPLETED-}" ] || return 0
 	for node in $agent_nodes; do
-		mesh_mend $node
+		mesh_mend "$node"
 	done
 	for node in $agent_nodes; do
-		echo "--- $node: $(flow_ports $node)"
+		echo "--- $node: $(flow_ports "$node")"
 		tail -n 15 "$topo_dir/$node.log"
 		ask "$node" status | jq -c '.status | .tables, .peers'
 	done

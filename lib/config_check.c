@@ -88,8 +88,9 @@ static void check_peer(const struct check *c, size_t i)
 		fr_diag_error(c->diag, pos,
 			      "peers: %s is a primary, and so is this node",
 			      peer->id);
-	if (fr_config_is_shared(config) != (peer->role == FR_CONFIG_ROLE_PEER) &&
-	    peer->role != FR_CONFIG_ROLE_REPLICA)
+	if (peer->role != FR_CONFIG_ROLE_REPLICA &&
+	    peer->role != (fr_config_is_shared(config) ? FR_CONFIG_ROLE_PEER :
+							 FR_CONFIG_ROLE_PRIMARY))
 		fr_diag_error(c->diag, pos,
 			      "peers: %s cannot be a %s of a node whose mode is %s",
 			      peer->id, fr_config_role_name(peer->role),

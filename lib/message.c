@@ -91,9 +91,7 @@ int fr_hello_decode(struct fr_hello *m, const void *buf, size_t len)
 	fr_get_str8(&r, m->node_id, sizeof(m->node_id));
 	fr_get_str8(&r, m->version, sizeof(m->version));
 	defuse(m->version);
-	memset(m->life, 0, sizeof(m->life));
-	if (fr_reader_left(&r) >= sizeof(m->life)) /* it came later than the rest */
-		fr_get_bytes(&r, m->life, sizeof(m->life));
+	fr_get_bytes(&r, m->life, sizeof(m->life));
 	if (!m->wire_min || m->wire_min > m->wire_max || !is_role(m->role) ||
 	    !is_node_id(m->node_id))
 		return -EBADMSG;
