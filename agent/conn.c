@@ -30,6 +30,7 @@ struct conn {
 	bool is_connected;
 	bool is_ready;
 	bool is_closed;
+	bool is_rejected;
 	bool *is_freed;			/* set while a callback may free us */
 
 	uint8_t *rx;
@@ -204,6 +205,7 @@ static int shake_hands(struct conn *c)
 		return rc;
 	}
 	if (rc < 0) {
+		c->is_rejected = rc == -EKEYREJECTED;
 		fail(c, tls_error(c->tls));
 		return rc;
 	}
@@ -299,6 +301,11 @@ void conn_free(struct conn *c)
 	free(c);
 }
 
+void conn_offer(struct conn *c, size_t secret)
+{
+	tls_offer(c->tls, secret);
+}
+
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *cookie)
 {
 	c->ops = ops;
@@ -370,6 +377,16 @@ size_t conn_queued(const struct conn *c)
 const char *conn_peer_id(const struct conn *c)
 {
 	return tls_peer_id(c->tls);
+}
+
+int conn_secret(const struct conn *c)
+{
+	return tls_secret(c->tls);
+}
+
+bool conn_is_rejected(const struct conn *c)
+{
+	return c->is_rejected;
 }
 
 uint64_t conn_idle_ms(const struct conn *c)

@@ -44,6 +44,8 @@ struct conn *conn_new(sd_event *event, struct tls_keys *keys, int fd, const char
 		      int (*is_allowed)(void *cookie, const char *peer_id),
 		      const struct conn_ops *ops, void *cookie);
 void conn_free(struct conn *c);
+/* Dialled, before the loop runs again: offer this secret, see tls_offer(). */
+void conn_offer(struct conn *c, size_t secret);
 
 /* Another owner from here on: an accepted connection has shown whose it is. */
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *cookie);
@@ -55,6 +57,10 @@ int conn_send_message(struct conn *c, uint8_t type, uint8_t table, const void *p
 /* Bytes queued and not yet taken by the kernel. */
 size_t conn_queued(const struct conn *c);
 const char *conn_peer_id(const struct conn *c);
+/* Which secret authenticated it, see tls_secret(). */
+int conn_secret(const struct conn *c);
+/* The other side refused this secret, but may have another one. */
+bool conn_is_rejected(const struct conn *c);
 /* Milliseconds since the last byte came in. */
 uint64_t conn_idle_ms(const struct conn *c);
 uint64_t conn_rx_bytes(const struct conn *c);

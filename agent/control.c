@@ -299,6 +299,14 @@ static void warn_of_tables(json_t *warnings, const struct flow_link *l)
 								    sizeof(names))));
 }
 
+static void warn_of_keys(json_t *warnings, const struct flow_link *l)
+{
+	if (peer_has_old_secret(l->peer))
+		json_array_append_new(warnings,
+				      json_sprintf("peer %s: the session uses a previous secret",
+						   peer_id(l->peer)));
+}
+
 static void warn_of_sets(json_t *warnings, const struct sets *sets)
 {
 	char text[SET_TEXT_LEN];
@@ -326,8 +334,10 @@ static json_t *warnings_json(struct flow *f)
 		json_array_append_new(a, json_string(drain_trouble(f->drain)));
 	for (i = 0; i < f->n_tables; i++)
 		warn_of_table(a, &f->tables[i]);
-	for (i = 0; i < f->n_links; i++)
+	for (i = 0; i < f->n_links; i++) {
 		warn_of_tables(a, &f->links[i]);
+		warn_of_keys(a, &f->links[i]);
+	}
 	if (f->elements)
 		warn_of_sets(a, elements_sets(f->elements));
 	if (ic->full)

@@ -696,6 +696,38 @@ static void send_role(struct flow *f, struct flow_link *l)
 
 static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed);
 
+static void learn_anew(struct flow *f);
+
+static bool has_our_hash_key(const struct flow *f, const struct fr_hello *theirs)
+{
+	return !memcmp(theirs->hash_key, f->role.hash_key.b, sizeof(theirs->hash_key));
+}
+
+/*
+ * Standby: buckets and digests are compared with those of the writer, so its hash key is to be
+ * ours. What was indexed under another one is learnt anew, and the sessions with it.
+ */
+static void adopt_hash_key(struct flow *f, struct flow_link *l)
+{
+	struct fr_siphash_key key;
+	size_t i;
+
+	memcpy(key.b, peer_hello(l->peer)->hash_key, sizeof(key.b));
+	if (role_adopt(&f->role, &key) < 0) {
+		peer_reject(l->peer, FR_ERROR_INTERNAL, "cannot save your hash key");
+		return;
+	}
+	fr_notice("replication: takes over the hash key of peer %s", peer_id(l->peer));
+	learn_anew(f);
+	for (i = 0; i < f->n_tables; i++)
+		truth_rekey(f->tables[i].truth, &key);
+	for (i = 0; i < f->n_links; i++)
+		receive_forget(f->links[i].receive);
+	drain_rekey(f->drain, &key);
+	job_schedule(f);
+	peers_restart(f->peers, "takes over a hash key");
+}
+
 /* Begin, end or turn round the session, as the roles now are. */
 static void relate(struct flow *f, struct flow_link *l)
 {
@@ -729,6 +761,10 @@ static void relate(struct flow *f, struct flow_link *l)
 	}
 	if (relation == ROLE_READ)
 		role_observe(&f->role, l->epoch);
+	if (relation == ROLE_READ && !has_our_hash_key(f, &theirs)) {
+		adopt_hash_key(f, l);
+		return; /* which ended the session */
+	}
 	l->relation = relation;
 	if (relation == ROLE_READ) {
 		ship_stop(l->ship);
@@ -737,7 +773,9 @@ static void relate(struct flow *f, struct flow_link *l)
 	} else {
 		receive_stop(l->receive);
 	}
-	if (relation != ROLE_WRITE || !f->is_known || !theirs.ct_max || !tables)
+	/* A standby with another hash key takes over ours and comes back. */
+	if (relation != ROLE_WRITE || !f->is_known || !theirs.ct_max || !tables ||
+	    !has_our_hash_key(f, &theirs))
 		ship_stop(l->ship);
 	else if (!ship_is_started(l->ship) &&
 		 ship_start(l->ship, peer_conn(l->peer), &theirs) < 0)
@@ -848,6 +886,7 @@ static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 	h->epoch = f->role.epoch;
 	h->tables = f->stream.tables;
 	memcpy(h->history, f->stream.history, sizeof(h->history));
+	memcpy(h->hash_key, f->role.hash_key.b, sizeof(h->hash_key));
 	h->seq = backlog_next_seq(f->backlog) - 1;
 	if (p)
 		receive_position(link_of(p)->receive, h->have_history, &h->have_seq);
@@ -1069,16 +1108,19 @@ static int new_links(struct flow *f)
 	return 0;
 }
 
-static int open_table(struct flow *f, const struct fr_table *row,
-		      const struct fr_siphash_key *hash_key)
+static uint32_t batch_max(const struct fr_config *c)
 {
-	uint32_t batch_max = f->config->sync.batch_size;
+	return c->sync.batch_size < BATCH_MAX ? c->sync.batch_size : BATCH_MAX;
+}
+
+static int open_table(struct flow *f, const struct fr_table *row)
+{
 	struct flow_table *t = &f->tables[f->n_tables++];
 
 	t->flow = f;
 	t->row = row;
-	t->truth = truth_new(row, hash_key);
-	t->batch = batch_new(row, batch_max < BATCH_MAX ? batch_max : BATCH_MAX);
+	t->truth = truth_new(row, &f->role.hash_key);
+	t->batch = batch_new(row, batch_max(f->config));
 	t->repair = batch_new(row, REPAIR_BATCH);
 	f->by_id[row->id] = t;
 	f->truths[row->id] = t->truth;
@@ -1090,7 +1132,7 @@ static bool is_wanted(const struct flow *f, unsigned int table)
 	return fr_table_by_id(table) && fr_config_has_table(f->config, table);
 }
 
-static int open_tables(struct flow *f, const struct fr_siphash_key *hash_key)
+static int open_tables(struct flow *f)
 {
 	unsigned int id;
 	size_t n = 0;
@@ -1103,7 +1145,7 @@ static int open_tables(struct flow *f, const struct fr_siphash_key *hash_key)
 		return -ENOMEM;
 	for (id = 0; id < FR_TABLES_MAX && !rc; id++)
 		if (is_wanted(f, id))
-			rc = open_table(f, fr_table_by_id(id), hash_key);
+			rc = open_table(f, fr_table_by_id(id));
 	f->stream.tables = tables_here(f);
 	return rc;
 }
@@ -1111,17 +1153,15 @@ static int open_tables(struct flow *f, const struct fr_siphash_key *hash_key)
 static int open_all(struct flow *f)
 {
 	const struct fr_config *c = f->config;
-	struct fr_siphash_key hash_key;
 	int rc;
 
 	rc = role_load(&f->role, c->state_dir, c->mode == FR_CONFIG_PRIMARY);
 	if (rc < 0)
 		return rc;
-	f->keys = tls_keys_new(c->node_id, c->secret.bytes, c->secret.len);
+	f->keys = peers_keys(c);
 	if (!f->keys)
-		return -ENOMEM;
-	tls_keys_hash_key(f->keys, &hash_key);
-	rc = open_tables(f, &hash_key);
+		return -EINVAL;
+	rc = open_tables(f);
 	if (rc < 0)
 		return rc;
 	f->inject = inject_new();
@@ -1133,7 +1173,8 @@ static int open_all(struct flow *f)
 	f->stream.truths = f->truths;
 	f->stream.auto_resync = c->recovery.auto_resync;
 	new_stream(f);
-	rc = drain_new(&f->drain, f->event, c, &hash_key, !flow_is_writer(f), &drain_ops, f);
+	rc = drain_new(&f->drain, f->event, c, &f->role.hash_key, !flow_is_writer(f), &drain_ops,
+		       f);
 	if (rc >= 0 && f->by_id[FLYREP_TABLE_NFT_SET])
 		rc = elements_new(&f->elements, f->event, c, flow_is_writer(f),
 				  f->truths[FLYREP_TABLE_NFT_SET], &elements_ops, f);
@@ -1173,6 +1214,32 @@ int flow_new(struct flow **out, sd_event *event, const struct fr_config *config)
 	}
 	*out = f;
 	return 0;
+}
+
+/* Batches of the length that is wanted now; without memory for them, those there are. */
+static void reload_batches(struct flow *f)
+{
+	size_t i;
+
+	flush_all(f);
+	for (i = 0; i < f->n_tables; i++) {
+		struct flow_table *t = &f->tables[i];
+		struct batch *b = batch_new(t->row, batch_max(f->config));
+
+		if (!b)
+			continue;
+		batch_free(t->batch);
+		t->batch = b;
+	}
+	flow_kick(f);
+}
+
+int flow_reload(struct flow *f)
+{
+	f->role.dir = f->config->state_dir;
+	reload_batches(f);
+	drain_reconfigure(f->drain);
+	return peers_reload(f->peers);
 }
 
 void flow_free(struct flow *f)

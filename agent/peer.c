@@ -58,6 +58,7 @@ struct peer {
 	uint64_t since_ns;		/* of the state */
 	uint64_t next_dial_ns;
 	uint32_t backoff_ms;
+	size_t secret;			/* offered */
 	uint64_t next_ping_ns;
 	uint64_t ping_ns;
 	uint64_t rtt_ns;
@@ -282,10 +283,27 @@ static void on_drained(void *cookie, struct conn *c)
 		p->peers->ops->drained(p->peers->cookie, p);
 }
 
+static void dial(struct peer *p);
+
+/* While a new secret rolls out: what it does not know may be the new one. */
+static bool try_next_secret(struct peer *p)
+{
+	if (!p->is_dialled || !conn_is_rejected(p->conn) ||
+	    ++p->secret >= tls_keys_n_secrets(p->peers->keys))
+		return false;
+	conn_free(p->conn);
+	p->conn = NULL;
+	dial(p);
+	return true;
+}
+
 static void on_closed(void *cookie, struct conn *c, const char *why)
 {
+	struct peer *p = cookie;
+
 	(void)c;
-	end_session(cookie, why);
+	if (p->state != PEER_CONNECTING || !try_next_secret(p))
+		end_session(p, why);
 }
 
 static void on_ready(void *cookie, struct conn *c)
@@ -323,7 +341,9 @@ static void dial(struct peer *p)
 		return;
 	}
 	p->conn = conn_new(p->peers->event, p->peers->keys, fd, p->expected, NULL, &conn_ops, p);
-	if (!p->conn)
+	if (p->conn)
+		conn_offer(p->conn, p->secret);
+	else
 		end_session(p, "out of memory");
 }
 
@@ -472,8 +492,10 @@ static void tend(struct peer *p, uint64_t now)
 	switch (p->state) {
 	case PEER_DOWN:
 		if (p->is_dialled && now >= p->next_dial_ns &&
-		    p->peers->ops->may_greet(p->peers->cookie))
+		    p->peers->ops->may_greet(p->peers->cookie)) {
+			p->secret = 0;
 			dial(p);
+		}
 		break;
 	case PEER_CONNECTING:
 	case PEER_GREETING:
@@ -506,6 +528,41 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *cookie)
 }
 
 /* --- life --- */
+
+_Static_assert(1 + FR_CONFIG_PREVIOUS_MAX <= TLS_SECRETS_MAX, "room for all secrets");
+
+static size_t secrets_of(const struct fr_config *c, struct tls_secret s[TLS_SECRETS_MAX])
+{
+	size_t n = 0, i;
+
+	s[n++] = (struct tls_secret){ c->secret.bytes, c->secret.len };
+	for (i = 0; i < c->previous.n; i++)
+		s[n++] = (struct tls_secret){ c->previous.v[i].bytes, c->previous.v[i].len };
+	return n;
+}
+
+struct tls_keys *peers_keys(const struct fr_config *config)
+{
+	struct tls_secret secrets[TLS_SECRETS_MAX];
+
+	return tls_keys_new(config->node_id, secrets, secrets_of(config, secrets));
+}
+
+int peers_reload(struct peers *ps)
+{
+	struct tls_secret secrets[TLS_SECRETS_MAX];
+	size_t i;
+	int rc;
+
+	rc = tls_keys_set_secrets(ps->keys, secrets, secrets_of(ps->config, secrets));
+	for (i = 0; i < ps->n && !rc; i++) {
+		struct peer *p = &ps->peer[i];
+
+		if (p->state == PEER_UP && conn_secret(p->conn) < 0)
+			peer_reject(p, FR_ERROR_SHUTDOWN, "the secret of this session is no more");
+	}
+	return rc;
+}
 
 static void add_peer(struct peers *ps, const char *id, const struct fr_address *a, bool dialled)
 {
@@ -671,6 +728,11 @@ uint64_t peer_tx_bytes(const struct peer *p)
 const struct fr_hello *peer_hello(const struct peer *p)
 {
 	return &p->hello;
+}
+
+bool peer_has_old_secret(const struct peer *p)
+{
+	return p->state == PEER_UP && conn_secret(p->conn) > 0;
 }
 
 struct conn *peer_conn(const struct peer *p)

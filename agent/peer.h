@@ -48,6 +48,11 @@ struct peer_ops {
 	void (*down)(void *cookie, struct peer *p);
 };
 
+/* The keys that the configuration tells; TLS_SECRETS_MAX has room for its secrets. NULL (logged). */
+struct tls_keys *peers_keys(const struct fr_config *config);
+/* Other secrets, for sessions from now on; those of one that is no more are ended. -errno (logged) */
+int peers_reload(struct peers *ps);
+
 /* @config and @keys must outlive it. Listens and dials. -errno: cannot listen (logged). */
 int peers_new(struct peers **ps, sd_event *event, const struct fr_config *config,
 	      struct tls_keys *keys, const struct peer_ops *ops, void *cookie);
@@ -74,6 +79,8 @@ uint64_t peer_remote_pending(const struct peer *p);
 uint64_t peer_rx_bytes(const struct peer *p);	/* of all sessions */
 uint64_t peer_tx_bytes(const struct peer *p);
 const struct fr_hello *peer_hello(const struct peer *p);	/* theirs, of the last session */
+/* Up, but under a secret that is being replaced. */
+bool peer_has_old_secret(const struct peer *p);
 /* NULL unless up. */
 struct conn *peer_conn(const struct peer *p);
 /* End the session with ERROR @code and this text. */

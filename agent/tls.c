@@ -36,7 +36,8 @@
 
 struct tls_keys {
 	char node_id[FR_NODE_ID_MAX_LEN + 1];
-	struct keys keys;
+	struct keys secrets[TLS_SECRETS_MAX];
+	size_t n_secrets;
 	SSL_CTX *dialler;
 	SSL_CTX *listener;
 	BIO_METHOD *bio_method;
@@ -56,7 +57,9 @@ struct tls {
 	int failed; /* -errno; nothing works any more */
 	uint32_t events;
 
-	char identity[KEYS_IDENTITY_SIZE]; /* dialler: what we offer */
+	size_t secret; /* of the keys, as they were at the handshake */
+	struct keys_identity id; /* the PSK: offered, or found */
+	char identity[KEYS_IDENTITY_SIZE]; /* dialler: that as a text */
 	char peer_id[FR_NODE_ID_MAX_LEN + 1];
 	bool has_key; /* listener: a key was found for what was offered */
 	bool was_offered;
@@ -97,15 +100,17 @@ static __attribute__((format(printf, 2, 3))) void note(struct tls *t,
 /* --- keys ------------------------------------------------------------------ */
 
 /* The PSK of this pair as OpenSSL wants it; a fresh one for each call. */
-static SSL_SESSION *session_new(SSL *ssl, const struct keys *k,
-				const char *dialler, const char *listener)
+static SSL_SESSION *session_new(const struct tls *t)
 {
 	static const unsigned char aes_256_gcm_sha384[] = { 0x13, 0x02 };
-	const SSL_CIPHER *cipher = SSL_CIPHER_find(ssl, aes_256_gcm_sha384);
+	const SSL_CIPHER *cipher = SSL_CIPHER_find(t->ssl, aes_256_gcm_sha384);
 	uint8_t psk[KEYS_PSK_LEN];
 	SSL_SESSION *s;
 
-	if (!cipher || keys_psk(k, dialler, listener, psk))
+	/* There may have been more secrets when the handshake began. */
+	if (!cipher || t->secret >= t->keys->n_secrets ||
+	    keys_psk(&t->keys->secrets[t->secret], t->id.dialler,
+		     t->id.listener, psk))
 		return NULL;
 	s = SSL_SESSION_new();
 	if (s && (!SSL_SESSION_set1_master_key(s, psk, sizeof(psk)) ||
@@ -118,6 +123,20 @@ static SSL_SESSION *session_new(SSL *ssl, const struct keys *k,
 	return s;
 }
 
+/* What we offer; -EINVAL, -EIO. */
+static int identity_make(struct tls *t)
+{
+	int rc;
+
+	if (t->secret >= t->keys->n_secrets)
+		return -EINVAL;
+	strcpy(t->id.dialler, t->keys->node_id);
+	strcpy(t->id.listener, t->peer_id);
+	rc = keys_tag(&t->keys->secrets[t->secret], t->id.dialler,
+		      t->id.listener, t->id.tag);
+	return rc ? rc : keys_identity_format(t->identity, &t->id);
+}
+
 static int on_offer(SSL *ssl, const EVP_MD *md, const unsigned char **id,
 		    size_t *id_len, SSL_SESSION **session)
 {
@@ -127,8 +146,9 @@ static int on_offer(SSL *ssl, const EVP_MD *md, const unsigned char **id,
 	/* After a retry the hash is settled, and only ours fits the key. */
 	if (md && !EVP_MD_is_a(md, "SHA384"))
 		return 1;
-	*session =
-		session_new(ssl, &t->keys->keys, t->keys->node_id, t->peer_id);
+	if (identity_make(t))
+		return 0;
+	*session = session_new(t);
 	*id = (const unsigned char *)t->identity;
 	*id_len = strlen(t->identity);
 	return *session ? 1 : 0;
@@ -140,52 +160,73 @@ static bool is_for_us(const struct tls *t, const char *listener)
 	       !strcmp(listener, t->keys->node_id);
 }
 
+/* The secret that is meant, -ENOKEY: none of ours. */
+static int find_secret(const struct tls_keys *k, const struct keys_identity *id)
+{
+	uint8_t tag[KEYS_TAG_LEN];
+	size_t i;
+
+	for (i = 0; i < k->n_secrets; i++)
+		if (!keys_tag(&k->secrets[i], id->dialler, id->listener, tag) &&
+		    !memcmp(tag, id->tag, sizeof(tag)))
+			return i;
+	return -ENOKEY;
+}
+
 /*
  * A stranger's bytes. Unknown: no session, and the handshake fails for want of
  * a certificate. One look-up for each connection, so a hello full of
  * identities costs one derivation.
  */
-static int on_identity(SSL *ssl, const unsigned char *id, size_t id_len,
+static int on_identity(SSL *ssl, const unsigned char *text, size_t len,
 		       SSL_SESSION **session)
 {
 	struct tls *t = SSL_get_app_data(ssl);
-	char dialler[FR_NODE_ID_MAX_LEN + 1];
-	char listener[FR_NODE_ID_MAX_LEN + 1];
+	struct keys_identity id;
+	int secret;
 
 	*session = NULL;
 	if (t->was_offered) {
 		/* Asked again after a retry of the hello: same or nothing. */
-		if (!t->has_key ||
-		    keys_identity_parse(id, id_len, dialler, listener) ||
-		    strcmp(dialler, t->peer_id) || !is_for_us(t, listener))
+		if (!t->has_key || keys_identity_parse(text, len, &id) ||
+		    strcmp(id.dialler, t->id.dialler) ||
+		    strcmp(id.listener, t->id.listener) ||
+		    memcmp(id.tag, t->id.tag, sizeof(id.tag)))
 			return 1;
-		*session = session_new(ssl, &t->keys->keys, dialler, listener);
+		*session = session_new(t);
 		return *session ? 1 : 0;
 	}
 	t->was_offered = true;
-	if (keys_identity_parse(id, id_len, dialler, listener)) {
+	if (keys_identity_parse(text, len, &id)) {
 		note(t, "PSK identity is not one of flyrep");
 		return 1;
 	}
-	if (!is_for_us(t, listener)) {
-		note(t, "node %s dialled node %s, but this is node %s", dialler,
-		     listener, t->keys->node_id);
+	if (!is_for_us(t, id.listener)) {
+		note(t, "node %s dialled node %s, but this is node %s",
+		     id.dialler, id.listener, t->keys->node_id);
 		return 1;
 	}
-	if (!strcmp(dialler, t->keys->node_id)) {
+	if (!strcmp(id.dialler, t->keys->node_id)) {
 		note(t, "a node dialled that calls itself %s, as we do",
-		     dialler);
+		     id.dialler);
 		return 1;
 	}
-	if (!t->is_allowed(t->cookie, dialler)) {
+	if (!t->is_allowed(t->cookie, id.dialler)) {
 		note(t, "unknown identity: node %s is none of our peers",
-		     dialler);
+		     id.dialler);
 		return 1;
 	}
-	*session = session_new(ssl, &t->keys->keys, dialler, listener);
+	/*
+	 * If it is none of ours, the present one: then the binder does not verify, which
+	 * tells both ends what is wrong.
+	 */
+	secret = find_secret(t->keys, &id);
+	t->secret = secret < 0 ? 0 : secret;
+	t->id = id;
+	*session = session_new(t);
 	if (!*session)
 		return 0;
-	memcpy(t->peer_id, dialler, sizeof(dialler));
+	strcpy(t->peer_id, id.dialler);
 	t->has_key = true;
 	return 1;
 }
@@ -216,8 +257,33 @@ static SSL_CTX *context_new(const SSL_METHOD *method)
 	return NULL;
 }
 
-struct tls_keys *tls_keys_new(const char *node_id, const void *secret,
-			      size_t secret_len)
+int tls_keys_set_secrets(struct tls_keys *k, const struct tls_secret *secrets,
+			 size_t n_secrets)
+{
+	struct keys made[TLS_SECRETS_MAX];
+	size_t i;
+	int rc = n_secrets && n_secrets <= TLS_SECRETS_MAX ? 0 : -EINVAL;
+
+	for (i = 0; i < n_secrets && !rc; i++)
+		rc = keys_init(&made[i], secrets[i].bytes, secrets[i].len);
+	if (rc) {
+		fr_err("tls: no key can be derived from the secret");
+	} else {
+		memcpy(k->secrets, made, n_secrets * sizeof(made[0]));
+		k->n_secrets = n_secrets;
+	}
+	OPENSSL_cleanse(made, sizeof(made));
+	return rc;
+}
+
+size_t tls_keys_n_secrets(const struct tls_keys *k)
+{
+	return k->n_secrets;
+}
+
+struct tls_keys *tls_keys_new(const char *node_id,
+			      const struct tls_secret *secrets,
+			      size_t n_secrets)
 {
 	struct tls_keys *k;
 
@@ -233,10 +299,8 @@ struct tls_keys *tls_keys_new(const char *node_id, const void *secret,
 	strcpy(k->node_id, node_id);
 	k->rekey_records = REKEY_RECORDS;
 	k->rekey_ns = REKEY_NS;
-	if (keys_init(&k->keys, secret, secret_len)) {
-		fr_err("tls: no key can be derived from the secret");
+	if (tls_keys_set_secrets(k, secrets, n_secrets))
 		goto err;
-	}
 	k->dialler = context_new(TLS_client_method());
 	k->listener = context_new(TLS_server_method());
 	k->bio_method = tls_bio_method();
@@ -267,17 +331,8 @@ void tls_keys_free(struct tls_keys *k)
 	BIO_meth_free(k->bio_method);
 	SSL_CTX_free(k->listener);
 	SSL_CTX_free(k->dialler);
-	keys_wipe(&k->keys);
+	OPENSSL_cleanse(k->secrets, sizeof(k->secrets));
 	free(k);
-}
-
-void tls_keys_hash_key(const struct tls_keys *k, struct fr_siphash_key *out)
-{
-	/* What made prk makes this; if it cannot, nothing here can be trusted. */
-	if (keys_hash(&k->keys, out)) {
-		fr_err("tls: cannot derive the hash key");
-		abort();
-	}
 }
 
 void tls_keys_rekey_after(struct tls_keys *k, uint32_t n_records, uint64_t ms)
@@ -325,7 +380,6 @@ struct tls *tls_new(struct tls_keys *k, int fd, const char *peer_id,
 		return t;
 	}
 	strcpy(t->peer_id, peer_id);
-	keys_identity_format(t->identity, k->node_id, peer_id);
 	SSL_set_connect_state(t->ssl);
 	return t;
 }
@@ -338,6 +392,11 @@ void tls_free(struct tls *t)
 	free(t);
 }
 
+void tls_offer(struct tls *t, size_t secret)
+{
+	t->secret = secret;
+}
+
 /*
  * What a failure of OpenSSL means here. Rows of the dialler read the alert of the
  * listener; the listener's own reasons are mostly noted by on_identity().
@@ -347,7 +406,7 @@ static const struct meaning {
 	int error;
 	const char *text; /* %s: the other side */
 } meanings[] = {
-	{ SSL_R_BINDER_DOES_NOT_VERIFY, -EACCES,
+	{ SSL_R_BINDER_DOES_NOT_VERIFY, -EKEYREJECTED,
 	  "PSK mismatch with %s: its secret_key is not ours" },
 	{ SSL_R_BAD_PSK, -EACCES, "PSK mismatch with %s" },
 	{ SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, -EACCES, "%s offered no PSK" },
@@ -356,9 +415,9 @@ static const struct meaning {
 	{ SSL_R_CERTIFICATE_VERIFY_FAILED, -EACCES,
 	  "%s did not take our PSK and showed a certificate" },
 	/* Alerts of the other side. */
-	{ SSL_R_SSLV3_ALERT_ILLEGAL_PARAMETER, -EACCES,
+	{ SSL_R_SSLV3_ALERT_ILLEGAL_PARAMETER, -EKEYREJECTED,
 	  "PSK mismatch: %s says that our secret_key is not its" },
-	{ SSL_R_TLSV1_ALERT_DECRYPT_ERROR, -EACCES,
+	{ SSL_R_TLSV1_ALERT_DECRYPT_ERROR, -EKEYREJECTED,
 	  "PSK mismatch: %s says that our secret_key is not its" },
 	{ SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, -EACCES,
 	  "refused by %s: it is another node, or we are none of its peers" },
@@ -549,6 +608,11 @@ size_t tls_pending(const struct tls *t)
 const char *tls_peer_id(const struct tls *t)
 {
 	return t->peer_id;
+}
+
+int tls_secret(const struct tls *t)
+{
+	return find_secret(t->keys, &t->id);
 }
 
 const char *tls_error(const struct tls *t)

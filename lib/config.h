@@ -29,6 +29,7 @@
 #define FR_CONFIG_SECRET_MIN 8 /* bytes; shorter is refused */
 #define FR_CONFIG_SECRET_GOOD 32 /* bytes; shorter is a warning */
 #define FR_CONFIG_SECRET_MAX 4096
+#define FR_CONFIG_PREVIOUS_MAX 7 /* secrets that are accepted besides the present one */
 
 #define FR_CONFIG_ZONES_MAX 64 /* the module's limits on its filter */
 #define FR_CONFIG_NETWORKS_MAX 256
@@ -96,6 +97,11 @@ struct fr_config_secret {
 	size_t len; /* 0 = none */
 };
 
+struct fr_config_secrets {
+	struct fr_config_secret *v;
+	size_t n;
+};
+
 struct fr_config {
 	int mode; /* enum fr_config_mode */
 	char *node_id; /* never NULL */
@@ -104,6 +110,7 @@ struct fr_config {
 	struct fr_config_peers peers;
 	struct fr_config_secret secret;
 	char *secret_origin; /* for messages: "line 5", a path; NULL without a secret */
+	struct fr_config_secrets previous; /* the newest first */
 	char *state_dir;
 	uint64_t backlog_len; /* bytes of batches kept for peers that are behind */
 	uint32_t ring_entries; /* of the module, per CPU; 0 = the module chooses */
@@ -111,10 +118,12 @@ struct fr_config {
 	/* What was written, for the printer; use secret above instead. */
 	char *secret_key;
 	char *secret_key_file;
+	struct fr_config_secrets previous_secret_keys;
 	struct {
 		int method; /* psk is 0, the only one implemented */
 		char *secret_key;
 		char *secret_key_file;
+		struct fr_config_secrets previous_secret_keys;
 		uint64_t key_rotation_ms; /* 0 = off, the only one implemented */
 	} auth;
 
@@ -171,7 +180,8 @@ enum fr_config_flags {
  *	caller prints and frees it, whatever is returned.
  *
  * The secret comes from secret_key, secret_key_file or, when neither is there,
- * from $CREDENTIALS_DIRECTORY/psk.
+ * from $CREDENTIALS_DIRECTORY/psk.  The previous ones come from either key of
+ * that name.
  *
  * Return: 0, maybe with warnings; -EINVAL for a faulty file, -errno for one
  * that cannot be read; both say why in @diag.

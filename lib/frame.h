@@ -111,6 +111,7 @@ struct fr_hello {
 	uint32_t ct_max;			/* nf_conntrack_max, 0: no module */
 	char node_id[FR_NODE_ID_MAX_LEN + 1];
 	char version[32];			/* software version, for people */
+	uint8_t hash_key[FLYREP_HASH_KEY_LEN];	/* of the sender's buckets and digests */
 };
 
 struct fr_start {

@@ -58,15 +58,17 @@ static const struct fr_schema rows[] = {
 	  .help = "Address and port of the primary, which a replica dials." },
 	{ "peer_addr", FR_SCHEMA_ADDRESS, NOT_YET, PORT(9002),
 	  .help = "Address and UDP port for heartbeats with the other node of a pair." },
-	{ "secret_key", FR_SCHEMA_SECRET, AT(secret_key),
+	{ "secret_key", FR_SCHEMA_SECRET, RELOADABLE, AT(secret_key),
 	  .help = "Secret shared by all nodes, at least 8 bytes and better 32 or more. "
 		  "Short for the key of the same name in auth." },
-	{ "secret_key_file", FR_SCHEMA_PATH, AT(secret_key_file),
+	{ "secret_key_file", FR_SCHEMA_PATH, RELOADABLE, AT(secret_key_file),
 	  .help = "File that holds the secret; one newline at its end does not count. Without any "
 		  "secret here the agent takes the systemd credential psk." },
-	{ "previous_secret_keys", FR_SCHEMA_SECRETS, UNBOUND, .dflt = "[]",
-	  .only = "[]",
-	  .help = "Secrets still accepted while a new one is rolled out." },
+	{ "previous_secret_keys", FR_SCHEMA_SECRETS, RELOADABLE,
+	  AT(previous_secret_keys), RANGE(0, FR_CONFIG_PREVIOUS_MAX),
+	  .dflt = "[]",
+	  .help = "Secrets still accepted while a new one is rolled out, the newest first. A node "
+		  "dials with secret_key, and with these where the other does not know that yet." },
 	{ "allow_insecure", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
 	  .only = "false", .help = "Allow transport.encryption = false." },
 	{ "state_dir", FR_SCHEMA_PATH, AT(state_dir),
@@ -107,12 +109,15 @@ static const struct fr_schema rows[] = {
 	{ "auth.method", FR_SCHEMA_CHOICE, AT(auth.method), .dflt = "\"psk\"",
 	  .only = "psk", WORDS("psk", "mtls"),
 	  .help = "psk: a shared secret. mtls: certificates." },
-	{ "auth.secret_key", FR_SCHEMA_SECRET, AT(auth.secret_key),
+	{ "auth.secret_key", FR_SCHEMA_SECRET, RELOADABLE, AT(auth.secret_key),
 	  .help = "As secret_key at the top; only one of them may be set." },
-	{ "auth.secret_key_file", FR_SCHEMA_PATH, AT(auth.secret_key_file),
+	{ "auth.secret_key_file", FR_SCHEMA_PATH, RELOADABLE,
+	  AT(auth.secret_key_file),
 	  .help = "As secret_key_file at the top; only one of them may be set." },
-	{ "auth.previous_secret_keys", FR_SCHEMA_SECRETS, UNBOUND, .dflt = "[]",
-	  .only = "[]", .help = "As previous_secret_keys at the top." },
+	{ "auth.previous_secret_keys", FR_SCHEMA_SECRETS, RELOADABLE,
+	  AT(auth.previous_secret_keys), RANGE(0, FR_CONFIG_PREVIOUS_MAX),
+	  .dflt = "[]",
+	  .help = "As previous_secret_keys at the top; only one of them may be set." },
 	{ "auth.key_rotation", FR_SCHEMA_DURATION, AT(auth.key_rotation_ms),
 	  RANGE(0, D(365)), .dflt = "\"0s\"", .only = "0s",
 	  .help = "Age at which every traffic key is replaced. 0: never." },
@@ -420,6 +425,7 @@ char *fr_schema_range(const struct fr_schema *row, char *buf, size_t len)
 			 fr_units_format_bytes(row->max, high));
 		break;
 	case FR_SCHEMA_SECTIONS:
+	case FR_SCHEMA_SECRETS:
 	case FR_SCHEMA_PROTOS:
 	case FR_SCHEMA_NETWORKS:
 	case FR_SCHEMA_ZONES:

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #define SECRET "0123456789abcdef0123456789abcdef"
+#define OLD "of yesterday, and of thirty bytes"
 #define FIXTURES "selftests/unit/fixtures/"
 
 struct loaded {
@@ -132,7 +133,7 @@ static const char everything[] =
 	"  backlog = \"256M\"\n"
 	"  ring = 65536\n"
 	"  allow_insecure = false\n"
-	"  previous_secret_keys = []\n"
+	"  previous_secret_keys = [\"" OLD "\"]\n"
 	"  backup_before_resync = false\n"
 	"  auth { secret_key = \"" SECRET "\"\n key_rotation = 0\n }\n"
 	"  transport = { protocol = \"tcp\", compression = false, encryption = true }\n"
@@ -175,6 +176,9 @@ static void every_key_is_bound(void **state)
 	assert_int_equal(c->secret.len, 32);
 	assert_memory_equal(c->secret.bytes, SECRET, 32);
 	assert_string_equal(c->secret_origin, "line 16");
+	assert_int_equal(c->previous.n, 1);
+	assert_int_equal(c->previous.v[0].len, strlen(OLD));
+	assert_memory_equal(c->previous.v[0].bytes, OLD, strlen(OLD));
 	assert_string_equal(c->state_dir, "/srv/state");
 	assert_int_equal(c->backlog_len, 256 << 20);
 	assert_int_equal(c->ring_entries, 65536);
@@ -224,12 +228,14 @@ static void it_prints_what_it_reads(void **state)
 	first = print(&l.config);
 	drop(&l);
 	assert_null(strstr(first, SECRET));
+	assert_null(strstr(first, OLD));
+	assert_non_null(strstr(first, "  # previous_secret_keys = <1 of them>\n"));
 	assert_non_null(strstr(first, "    # secret_key = <set, 32 bytes>\n"));
 	parse(&l, first, FR_CONFIG_SECRET_OPTIONAL);
 	assert_int_equal(l.err, 0);
 	second = print(&l.config);
-	/* All but the secret, which was never written. */
-	*strstr(first, "    # secret_key") = '\0';
+	/* All but the secrets, which were never written. */
+	*strstr(first, "  # previous_secret_keys") = '\0';
 	assert_memory_equal(first, second, strlen(first));
 	assert_non_null(strstr(second, "audit_interval = \"500ms\""));
 	free(second);
@@ -482,8 +488,28 @@ static const struct {
 	{ "mode = \"replica\"\nauth {\n method = \"mtls\"\n key_rotation = 86400\n}",
 	  "f:4:11: auth.method: \"mtls\" is not supported yet\n"
 	  "f:5:17: auth.key_rotation: anything but 0 is not supported yet\n" },
-	{ "mode = \"replica\"\nprevious_secret_keys = [\"" SECRET "\"]",
-	  "f:3:24: previous_secret_keys: anything but [] is not supported yet\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nprevious_secret_keys = [\"" SECRET "\"]",
+	  "f:1:13: no secret: set secret_key_file or secret_key, or give the agent the systemd credential psk\n"
+	  "f:4:24: previous_secret_keys: without a present one\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\nprevious_secret_keys = [\"0123456\"]",
+	  "f:5:24: previous_secret_keys: 7 bytes are too few for a secret: at least 8\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\nprevious_secret_keys = [\"" SECRET "\"]",
+	  "f:5:24: previous_secret_keys: the present secret is among them\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\nauth {\nprevious_secret_keys = [\"" OLD "\", \"" OLD "\"]\n}",
+	  "f:6:24: auth.previous_secret_keys: a secret is there twice\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\nprevious_secret_keys = [\"" OLD "\"]\nauth {\n"
+	  "previous_secret_keys = [\"" OLD "\"]\n}",
+	  "f:7:24: auth.previous_secret_keys: given already, as previous_secret_keys\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\nprevious_secret_keys = [1, \"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\"]",
+	  "f:5:24: previous_secret_keys: out of range: at most 7 of them\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\nprevious_secret_keys = [1]",
+	  "f:5:25: previous_secret_keys: expected a string, found a number\n" },
 	{ "mode = \"replica\"\napi { listen = \"127.0.0.1:8085\" }",
 	  "f:3:7: api.listen: not supported yet\n" },
 	/* Keys that contradict each other. */
@@ -784,17 +810,16 @@ static void reload_says_what_needs_a_restart(void **state)
 		fr_diag_free(&diag);
 		drop(&next);
 	}
-	/* The secret itself is compared, though it is never printed. */
+	/* A new secret rolls out without a restart. */
 	parse(&next,
 	      "replication {\nmode = \"replica\"\nnode_id = \"a\"\nprimary_addr = \"10.0.0.1\"\n"
-	      "secret_key = \"another0another0another0another0\"\n}\n",
+	      "secret_key = \"another0another0another0another0\"\n"
+	      "previous_secret_keys = [\"" SECRET "\"]\n}\n",
 	      0);
 	fr_diag_init(&diag, "f");
 	assert_int_equal(fr_config_reload_check(&running.config, &next.config,
 						&diag),
-			 -EINVAL);
-	assert_string_equal(diag.entries[0].text,
-			    "the secret changed: that needs a restart");
+			 0);
 	fr_diag_free(&diag);
 	drop(&next);
 	drop(&running);

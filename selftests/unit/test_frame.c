@@ -341,7 +341,7 @@ static const uint8_t some_buckets[FLYREP_BUCKETS_LEN] = { 1, 2, 3 };
 static const struct codec codecs[] = {
 	{ hello_put,
 	  hello_get,
-	  102,
+	  118,
 	  { .hello = { .wire_min = 1,
 		       .wire_max = 3,
 		       .role = FR_ROLE_PRIMARY,
@@ -355,7 +355,8 @@ static const struct codec codecs[] = {
 		       .have_seq = 66,
 		       .ct_max = 262144,
 		       .node_id = "fw-a.x_1",
-		       .version = "0.1.0" } } },
+		       .version = "0.1.0",
+		       .hash_key = "0123456789ABCDE" } } },
 	{ start_put,
 	  start_get,
 	  32,
@@ -481,6 +482,7 @@ static void fields_arrive_where_they_belong(void **state)
 	assert_int_equal(m.ct_max, 262144);
 	assert_string_equal(m.node_id, "fw-a.x_1");
 	assert_string_equal(m.version, "0.1.0");
+	assert_memory_equal(m.hash_key, want->hash_key, FLYREP_HASH_KEY_LEN);
 }
 
 static void assert_no_hello(const struct fr_hello *m)

@@ -66,18 +66,17 @@ static void test_keys_match_the_vectors(void **state)
 	 * h = lambda k, m: hmac.new(k, m, "sha384").digest()
 	 * prk = h(b"flyrep/1", b"0123456789abcdef" * 2)
 	 * print(h(prk, b"\x0aflyrep psk\x03fw1\x03fw2\x01").hex())
-	 * print(h(prk, b"flyrep hash\x01")[:16].hex())'
+	 * print(h(prk, b"\x0aflyrep tag\x03fw1\x03fw2\x01")[:8].hex())'
 	 */
 	static const char psk_hex[] =
 		"25dde2bbdf84e14935ccc043f9018738f19e465a35c72caf"
 		"518d5afb2ee22b1100b4f570f5f73137e85c2fb3512dc022";
-	static const char hash_hex[] = "23a659cae19098f69048956f5466f72e";
+	static const char tag_hex[] = "ac670ddf0e0ad370";
 	static const char label[] = "\x0a"
 				    "flyrep psk\x03"
 				    "fw1\x03"
 				    "fw2";
-	uint8_t expected[48], psk[48], swapped[48];
-	struct fr_siphash_key hash;
+	uint8_t expected[48], psk[48], swapped[48], tag[KEYS_TAG_LEN];
 	struct keys k;
 
 	(void)state;
@@ -87,9 +86,9 @@ static void test_keys_match_the_vectors(void **state)
 	assert_memory_equal(psk, expected, 48);
 	hkdf(SECRET, label, sizeof(label) - 1, expected, 48);
 	assert_memory_equal(psk, expected, 48);
-	assert_int_equal(keys_hash(&k, &hash), 0);
-	unhex(hash_hex, expected, 16);
-	assert_memory_equal(hash.b, expected, 16);
+	assert_int_equal(keys_tag(&k, "fw1", "fw2", tag), 0);
+	unhex(tag_hex, expected, 8);
+	assert_memory_equal(tag, expected, 8);
 
 	assert_int_equal(keys_psk(&k, "fw2", "fw1", swapped), 0);
 	assert_memory_not_equal(psk, swapped, 48);
@@ -107,37 +106,46 @@ static void test_keys_match_the_vectors(void **state)
 static void test_identity_is_parsed_exactly(void **state)
 {
 #define LONG63 "a23456789012345678901234567890123456789012345678901234567890123"
+#define TAG ":0123456789abcdef"
 	static const struct {
 		const char *text;
 		size_t len; /* 0: strlen */
 		int rc;
 	} rows[] = {
-		{ "flyrep/1:fw1:fw2", 0, 0 },
-		{ "flyrep/1:" LONG63 ":" LONG63, 0, 0 },
-		{ "flyrep/1:fw1:*", 0, 0 },
-		{ "flyrep/1:*:fw1", 0, -EBADMSG },
-		{ "flyrep/1:fw1:**", 0, -EBADMSG },
-		{ "flyrep/1:fw1:fw*", 0, -EBADMSG },
-		{ "flyrep/1:" LONG63 "x:fw2", 0, -EBADMSG },
-		{ "flyrep/1:fw1:" LONG63 "x", 0, -EBADMSG },
-		{ "flyrep/1:" LONG63 ":" LONG63 "x", 0, -EBADMSG },
-		{ "flyrep/1:fw1:fw2:", 0, -EBADMSG },
-		{ "flyrep/1:fw1:fw2:3", 0, -EBADMSG },
-		{ "flyrep/1:fw1::fw2", 0, -EBADMSG },
-		{ "flyrep/1:fw1:", 0, -EBADMSG },
-		{ "flyrep/1::fw2", 0, -EBADMSG },
-		{ "flyrep/1:fw1", 0, -EBADMSG },
-		{ "flyrep/1:", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2" TAG, 0, 0 },
+		{ "flyrep/1:" LONG63 ":" LONG63 TAG, 0, 0 },
+		{ "flyrep/1:fw1:*" TAG, 0, 0 },
+		{ "flyrep/1:*:fw1" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:**" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw*" TAG, 0, -EBADMSG },
+		{ "flyrep/1:" LONG63 "x:fw2" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:" LONG63 "x" TAG, 0, -EBADMSG },
+		{ "flyrep/1:" LONG63 ":" LONG63 "x" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:3" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1::fw2" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:" TAG, 0, -EBADMSG },
+		{ "flyrep/1::fw2" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1" TAG, 0, -EBADMSG },
+		{ "flyrep/1:" TAG, 0, -EBADMSG },
 		{ "flyrep/1", 0, -EBADMSG },
-		{ "flyrep/2:fw1:fw2", 0, -EBADMSG },
-		{ " flyrep/1:fw1:fw2", 0, -EBADMSG },
-		{ "flyrep/1:fw1:fw2 ", 0, -EBADMSG },
-		{ "flyrep/1:fw1:fw2\n", 0, -EBADMSG },
-		{ "flyrep/1:fw1:fw2\0", 17, -EBADMSG },
-		{ "flyrep/1:fw\0001:fw2", 17, -EBADMSG },
-		{ "flyrep/1:\xc3\xbc:fw2", 0, -EBADMSG },
+		{ "flyrep/2:fw1:fw2" TAG, 0, -EBADMSG },
+		{ " flyrep/1:fw1:fw2" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2 " TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2\n" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw\0001:fw2" TAG, 34, -EBADMSG },
+		{ "flyrep/1:fw1:fw2" TAG "\0", 34, -EBADMSG },
+		{ "flyrep/1:fw1:fw2", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:0123456789abcde", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:0123456789abcdeF", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:0123456789abcde\0", 33, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:0123456789abcdeg", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2" TAG "0", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2" TAG TAG, 0, -EBADMSG },
+		{ "flyrep/1:\xc3\xbc:fw2" TAG, 0, -EBADMSG },
 	};
-	char dialler[FR_NODE_ID_MAX_LEN + 1], listener[FR_NODE_ID_MAX_LEN + 1];
+	struct keys_identity id;
 	char identity[KEYS_IDENTITY_SIZE];
 	uint8_t zero[300] = { 0 };
 	size_t i;
@@ -150,26 +158,32 @@ static void test_identity_is_parsed_exactly(void **state)
 
 		assert_non_null(bytes);
 		memcpy(bytes, rows[i].text, len);
-		if (keys_identity_parse(bytes, len, dialler, listener) !=
+		if (keys_identity_parse(bytes, len, &id) !=
 		    rows[i].rc)
 			fail_msg("row %zu: %s", i, rows[i].text);
 		if (!rows[i].rc) {
-			assert_int_equal(keys_identity_format(identity, dialler,
-							      listener),
+			assert_int_equal(keys_identity_format(identity, &id),
 					 0);
 			assert_string_equal(identity, rows[i].text);
 		}
 		free(bytes);
 	}
-	assert_int_equal(keys_identity_parse(zero, 0, dialler, listener),
+	assert_int_equal(keys_identity_parse(zero, 0, &id), -EBADMSG);
+	assert_int_equal(keys_identity_parse(zero, sizeof(zero), &id),
 			 -EBADMSG);
-	assert_int_equal(keys_identity_parse(zero, sizeof(zero), dialler,
-					     listener),
-			 -EBADMSG);
-	assert_int_equal(keys_identity_format(identity, "a b", "c"), -EINVAL);
+	strcpy(id.dialler, "a b");
+	strcpy(id.listener, "c");
+	assert_int_equal(keys_identity_format(identity, &id), -EINVAL);
 }
 
 /* --- pairs ------------------------------------------------------------------- */
+
+static struct tls_keys *keys_of(const char *node_id, const char *secret)
+{
+	const struct tls_secret s = { secret, strlen(secret) };
+
+	return tls_keys_new(node_id, &s, 1);
+}
 
 struct pair {
 	struct tls_keys *dialler_keys;
@@ -203,10 +217,8 @@ static void pair_open(struct pair *p, const char *dialler_id,
 {
 	sockets(p->fd);
 	p->n_asked = 0;
-	p->dialler_keys = tls_keys_new(dialler_id, dialler_secret,
-				       strlen(dialler_secret));
-	p->listener_keys = tls_keys_new(listener_id, listener_secret,
-					strlen(listener_secret));
+	p->dialler_keys = keys_of(dialler_id, dialler_secret);
+	p->listener_keys = keys_of(listener_id, listener_secret);
 	assert_non_null(p->dialler_keys);
 	assert_non_null(p->listener_keys);
 	p->dialler = tls_new(p->dialler_keys, p->fd[0], dialled_id, NULL, NULL);
@@ -252,7 +264,6 @@ static void pair_ready(struct pair *p)
 
 static void test_right_key(void **state)
 {
-	struct fr_siphash_key a, b;
 	struct pair p;
 	char buf[8];
 
@@ -276,9 +287,8 @@ static void test_right_key(void **state)
 	assert_int_equal(tls_read(p.listener, buf + 2, sizeof(buf) - 2), 3);
 	assert_memory_equal(buf, "hello", 5);
 	assert_int_equal(tls_pending(p.listener), 0);
-	tls_keys_hash_key(p.dialler_keys, &a);
-	tls_keys_hash_key(p.listener_keys, &b);
-	assert_memory_equal(&a, &b, sizeof(a));
+	assert_int_equal(tls_secret(p.dialler), 0);
+	assert_int_equal(tls_secret(p.listener), 0);
 	pair_close(&p);
 	tls_free(NULL);
 	tls_keys_free(NULL);
@@ -301,8 +311,8 @@ static void test_unknown_listener(void **state)
 
 	pair_open(&p, "fw1", KEYS_ANYONE, "fw2", OTHER_SECRET, SECRET);
 	shake(p.dialler, p.listener, &d, &l);
-	assert_int_equal(d, -EACCES);
-	assert_int_equal(l, -EACCES);
+	assert_int_equal(d, -EKEYREJECTED);
+	assert_int_equal(l, -EKEYREJECTED);
 	assert_string_equal(
 		tls_error(p.dialler),
 		"PSK mismatch: the other side says that our secret_key is not its");
@@ -322,22 +332,24 @@ struct refusal {
 	const char *dialler_id, *dialled_id, *listener_id, *allowed;
 	const char *dialler_secret, *listener_secret;
 	const char *dialler_says, *listener_says;
+	int error;
 };
 
 static void test_refusals_are_clear(void **state)
 {
 	static const struct refusal rows[] = {
 		{ "fw1", "fw2", "fw2", "fw1", OTHER_SECRET, SECRET,
-		  "PSK mismatch: node fw2 ", "PSK mismatch with node fw1" },
+		  "PSK mismatch: node fw2 ", "PSK mismatch with node fw1",
+		  -EKEYREJECTED },
 		{ "fw9", "fw2", "fw2", "fw1", SECRET, SECRET,
 		  "refused by node fw2",
-		  "unknown identity: node fw9 is none of our peers" },
+		  "unknown identity: node fw9 is none of our peers", -EACCES },
 		{ "fw1", "fw2", "fw3", "fw1", SECRET, SECRET,
 		  "refused by node fw2",
-		  "node fw1 dialled node fw2, but this is node fw3" },
+		  "node fw1 dialled node fw2, but this is node fw3", -EACCES },
 		{ "fw2", "fw3", "fw2", "fw2", SECRET, SECRET,
 		  "refused by node fw3",
-		  "node fw2 dialled node fw3, but this is node fw2" },
+		  "node fw2 dialled node fw3, but this is node fw2", -EACCES },
 	};
 	size_t i;
 
@@ -353,8 +365,8 @@ static void test_refusals_are_clear(void **state)
 		shake(p.dialler, p.listener, &d, &l);
 		print_message("%s | %s\n", tls_error(p.dialler),
 			      tls_error(p.listener));
-		assert_int_equal(l, -EACCES);
-		assert_int_equal(d, -EACCES);
+		assert_int_equal(l, r->error);
+		assert_int_equal(d, r->error);
 		assert_int_equal(strncmp(tls_error(p.dialler), r->dialler_says,
 					 strlen(r->dialler_says)),
 				 0);
@@ -363,20 +375,135 @@ static void test_refusals_are_clear(void **state)
 					 strlen(r->listener_says)),
 				 0);
 		/* It sticks, and nothing gets through. */
-		assert_int_equal(tls_handshake(p.listener), -EACCES);
+		assert_int_equal(tls_handshake(p.listener), r->error);
 		assert_int_equal(tls_read(p.listener, buf, sizeof(buf)),
-				 -EACCES);
-		assert_int_equal(tls_write(p.dialler, "x", 1), -EACCES);
+				 r->error);
+		assert_int_equal(tls_write(p.dialler, "x", 1), r->error);
 		tls_shutdown(p.dialler);
 		pair_close(&p);
 	}
+}
+
+/* --- several secrets --------------------------------------------------------- */
+
+#define NEW_SECRET "a new secret of thirty-two bytes"
+#define OLD_SECRET SECRET
+#define ODD_SECRET OTHER_SECRET
+
+struct roll {
+	const char *dialler[3], *listener[3]; /* their secrets, the present one first */
+	int secret; /* the dialler's that works, -1: none */
+	int listener_secret; /* the same one, by the listener's count */
+};
+
+static size_t roll_secrets(const char *const from[3], struct tls_secret to[3])
+{
+	size_t n;
+
+	for (n = 0; n < 3 && from[n]; n++)
+		to[n] = (struct tls_secret){ from[n], strlen(from[n]) };
+	return n;
+}
+
+/* Dials with one secret after the other, as long as it is that which is refused. */
+static int dial_through(struct pair *p)
+{
+	size_t i;
+	int d, l;
+
+	for (i = 0; i < tls_keys_n_secrets(p->dialler_keys); i++) {
+		sockets(p->fd);
+		p->dialler = tls_new(p->dialler_keys, p->fd[0], "fw2", NULL,
+				     NULL);
+		p->listener = tls_new(p->listener_keys, p->fd[1], NULL,
+				      is_allowed, p);
+		tls_offer(p->dialler, i);
+		shake(p->dialler, p->listener, &d, &l);
+		assert_int_equal(d, l);
+		if (!d)
+			return i;
+		assert_int_equal(d, -EKEYREJECTED);
+		tls_free(p->dialler);
+		tls_free(p->listener);
+		close(p->fd[0]);
+		close(p->fd[1]);
+	}
+	return -1;
+}
+
+static void test_a_new_secret_rolls_out(void **state)
+{
+	static const struct roll rows[] = {
+		{ { NEW_SECRET, OLD_SECRET }, { OLD_SECRET }, 1, 0 },
+		{ { OLD_SECRET }, { NEW_SECRET, OLD_SECRET }, 0, 1 },
+		{ { NEW_SECRET, OLD_SECRET }, { NEW_SECRET, OLD_SECRET }, 0, 0 },
+		{ { NEW_SECRET, OLD_SECRET }, { NEW_SECRET }, 0, 0 },
+		{ { ODD_SECRET, NEW_SECRET, OLD_SECRET }, { OLD_SECRET }, 2, 0 },
+		{ { OLD_SECRET }, { ODD_SECRET, NEW_SECRET, OLD_SECRET }, 0, 2 },
+		{ { OLD_SECRET }, { NEW_SECRET }, -1, 0 },
+		{ { ODD_SECRET, OLD_SECRET }, { NEW_SECRET }, -1, 0 },
+	};
+	struct tls_secret s[3];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct roll *r = &rows[i];
+		struct pair p = { .allowed = "fw1" };
+
+		p.dialler_keys = tls_keys_new("fw1", s,
+					      roll_secrets(r->dialler, s));
+		p.listener_keys = tls_keys_new("fw2", s,
+					       roll_secrets(r->listener, s));
+		assert_int_equal(dial_through(&p), r->secret);
+		if (r->secret < 0) {
+			tls_keys_free(p.dialler_keys);
+			tls_keys_free(p.listener_keys);
+			continue;
+		}
+		assert_int_equal(tls_secret(p.dialler), r->secret);
+		assert_int_equal(tls_secret(p.listener), r->listener_secret);
+		pair_close(&p);
+	}
+}
+
+/* What a session is under is counted by the secrets there are now. */
+static void test_secrets_change_under_a_session(void **state)
+{
+	const struct tls_secret next[] = { { NEW_SECRET, strlen(NEW_SECRET) },
+					   { SECRET, strlen(SECRET) } };
+	const struct tls_secret none = { "", 0 };
+	struct pair p;
+	int d, l;
+
+	(void)state;
+	pair_ready(&p);
+	assert_int_equal(tls_keys_set_secrets(p.listener_keys, next, 2), 0);
+	assert_int_equal(tls_secret(p.listener), 1);
+	assert_int_equal(tls_secret(p.dialler), 0);
+	assert_int_equal(tls_keys_set_secrets(p.listener_keys, &none, 1),
+			 -EINVAL);
+	assert_int_equal(tls_keys_set_secrets(p.listener_keys, next, 0),
+			 -EINVAL);
+	assert_int_equal(tls_keys_n_secrets(p.listener_keys), 2);
+	assert_int_equal(tls_keys_set_secrets(p.listener_keys, next, 1), 0);
+	assert_int_equal(tls_secret(p.listener), -ENOKEY);
+	assert_int_equal(tls_write(p.listener, "x", 1), 1);
+	pair_close(&p);
+
+	/* Offered, and gone before the hello was sent. */
+	pair_open(&p, "fw1", "fw2", "fw2", SECRET, SECRET);
+	tls_offer(p.dialler, 1);
+	shake(p.dialler, p.listener, &d, &l);
+	assert_true(d < 0 && d != -EAGAIN);
+	pair_close(&p);
 }
 
 /* What a node sends comes back to itself: there is no key for that. */
 static void test_reflection_finds_no_key(void **state)
 {
 	struct pair p = { .allowed = "fw2" };
-	struct tls_keys *k = tls_keys_new("fw1", SECRET, strlen(SECRET));
+	struct tls_keys *k = keys_of("fw1", SECRET);
 	int d = -EAGAIN, l = -EAGAIN, fd[2], i;
 
 	(void)state;
@@ -417,8 +544,8 @@ static void test_reflection_finds_no_key(void **state)
 	assert_null(tls_new(k, 0, "fw1", NULL, NULL));
 	assert_null(tls_new(k, 0, "", NULL, NULL));
 	tls_keys_free(k);
-	assert_null(tls_keys_new("fw:1", SECRET, strlen(SECRET)));
-	assert_null(tls_keys_new("fw1", SECRET, 0));
+	assert_null(keys_of("fw:1", SECRET));
+	assert_null(keys_of("fw1", ""));
 }
 
 /* --- strangers --------------------------------------------------------------- */
@@ -426,7 +553,7 @@ static void test_reflection_finds_no_key(void **state)
 struct stranger {
 	SSL_CTX *ctx;
 	SSL *ssl;
-	const char *identity;
+	char identity[100];
 	uint8_t psk[48];
 	unsigned int n_key_updates; /* received */
 };
@@ -493,16 +620,27 @@ static void stranger_close(struct stranger *s)
 	ERR_clear_error();
 }
 
+/* The identity gets the tag of the pair that it should name: fw1 that dials fw2. */
 static void stranger_psk(struct stranger *s, const char *identity,
 			 const char *dialler, const char *listener)
 {
+	static const char tag_label[] = "\x0a"
+					"flyrep tag\x03"
+					"fw1\x03"
+					"fw2";
 	char label[200];
-	int n = snprintf(label, sizeof(label), "%cflyrep psk%c%s%c%s", 10,
-			 (int)strlen(dialler), dialler, (int)strlen(listener),
-			 listener);
+	uint8_t tag[8];
+	int i, n;
 
+	n = snprintf(label, sizeof(label), "%cflyrep psk%c%s%c%s", 10,
+		     (int)strlen(dialler), dialler, (int)strlen(listener),
+		     listener);
 	hkdf(SECRET, label, n, s->psk, 48);
-	s->identity = identity;
+	hkdf(SECRET, tag_label, sizeof(tag_label) - 1, tag, 8);
+	n = snprintf(s->identity, sizeof(s->identity), "%s:", identity);
+	for (i = 0; i < 8; i++)
+		n += snprintf(s->identity + n, sizeof(s->identity) - n, "%02x",
+			      tag[i]);
 	SSL_set_psk_use_session_callback(s->ssl, stranger_offer);
 }
 
@@ -556,7 +694,7 @@ static void listener_open(struct listener *l)
 	sockets(l->p.fd);
 	l->p.allowed = "fw1";
 	l->p.n_asked = 0;
-	l->keys = tls_keys_new("fw2", SECRET, strlen(SECRET));
+	l->keys = keys_of("fw2", SECRET);
 	assert_non_null(l->keys);
 	l->tls = tls_new(l->keys, l->p.fd[1], NULL, is_allowed, &l->p);
 	assert_non_null(l->tls);
@@ -595,16 +733,17 @@ static void test_identity_and_key_must_belong_together(void **state)
 {
 	static const struct {
 		const char *identity, *dialler, *listener;
+		int error;
 	} rows[] = {
 		/* the key of another pair, of the other direction */
-		{ "flyrep/1:fw1:fw2", "fw3", "fw2" },
-		{ "flyrep/1:fw1:fw2", "fw2", "fw1" },
+		{ "flyrep/1:fw1:fw2", "fw3", "fw2", -EKEYREJECTED },
+		{ "flyrep/1:fw1:fw2", "fw2", "fw1", -EKEYREJECTED },
 		/* right key, other words */
-		{ "flyrep/1:fw1:fw2:0", "fw1", "fw2" },
-		{ "flyrep/1:fw1:fw2 ", "fw1", "fw2" },
-		{ "fw1", "fw1", "fw2" },
-		{ "flyrep/1:fw2:fw2", "fw2", "fw2" },
-		{ "flyrep/1:fw2:fw1", "fw2", "fw1" },
+		{ "flyrep/1:fw1:fw2:0", "fw1", "fw2", -EACCES },
+		{ "flyrep/1:fw1:fw2 ", "fw1", "fw2", -EACCES },
+		{ "fw1", "fw1", "fw2", -EACCES },
+		{ "flyrep/1:fw2:fw2", "fw2", "fw2", -EACCES },
+		{ "flyrep/1:fw2:fw1", "fw2", "fw1", -EACCES },
 	};
 	size_t i;
 
@@ -618,7 +757,7 @@ static void test_identity_and_key_must_belong_together(void **state)
 		stranger_open(&s, true, l.p.fd[0]);
 		stranger_psk(&s, rows[i].identity, rows[i].dialler,
 			     rows[i].listener);
-		assert_int_equal(stranger_shake(&s, l.tls, &ok), -EACCES);
+		assert_int_equal(stranger_shake(&s, l.tls, &ok), rows[i].error);
 		assert_false(ok);
 		assert_true(strlen(tls_error(l.tls)) > 10);
 		stranger_close(&s);
@@ -664,7 +803,7 @@ static void test_strangers_without_psk_or_tls13_are_refused(void **state)
 /* A server that shows a certificate instead of knowing the key. */
 static void test_certificate_is_no_substitute(void **state)
 {
-	struct tls_keys *k = tls_keys_new("fw1", SECRET, strlen(SECRET));
+	struct tls_keys *k = keys_of("fw1", SECRET);
 	struct stranger s;
 	struct tls *t;
 	int fd[2];
@@ -742,7 +881,7 @@ static void test_damaged_hello_is_refused(void **state)
 	struct listener l;
 	uint8_t hello[2000];
 	ssize_t len;
-	struct tls_keys *k = tls_keys_new("fw1", SECRET, strlen(SECRET));
+	struct tls_keys *k = keys_of("fw1", SECRET);
 	struct tls *t;
 	int fd[2];
 	ssize_t i;
@@ -1035,6 +1174,8 @@ int main(void)
 		cmocka_unit_test(test_right_key),
 		cmocka_unit_test(test_unknown_listener),
 		cmocka_unit_test(test_refusals_are_clear),
+		cmocka_unit_test(test_a_new_secret_rolls_out),
+		cmocka_unit_test(test_secrets_change_under_a_session),
 		cmocka_unit_test(test_reflection_finds_no_key),
 		cmocka_unit_test(test_plain_openssl_speaks_the_protocol),
 		cmocka_unit_test(test_identity_and_key_must_belong_together),
