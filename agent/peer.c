@@ -14,6 +14,7 @@
 
 #include "log.h"
 #include "monotonic.h"
+#include "renewal.h"
 
 #define BACKOFF_MIN_MS	1000
 #define BACKOFF_MAX_MS	30000
@@ -21,6 +22,7 @@
 #define PING_MS		1000
 #define SILENT_MS	10000	/* no byte for this long: it is gone */
 #define ALIVE_MS	3000	/* heard within this: a second session with its id is refused */
+#define RENEW_AGAIN_MS	10000	/* after a renewal that failed */
 #define GUESTS_MAX	16	/* accepted, not yet greeted */
 
 struct guest {
@@ -54,6 +56,10 @@ struct peer {
 	struct fr_address address;
 	char address_text[FR_ADDRESS_TEXT_LEN];
 	struct conn *conn;
+	struct renewal renewal;		/* of that connection, and its keys */
+	uint64_t next_renewal_ns;
+	uint64_t n_renewals;
+	char renewal_trouble[256];
 	struct fr_hello hello;
 	uint64_t since_ns;		/* of the state */
 	uint64_t next_dial_ns;
@@ -100,6 +106,8 @@ static void end_session(struct peer *p, const char *why)
 {
 	bool was_up = p->state == PEER_UP;
 
+	renewal_reset(&p->renewal);
+	p->renewal_trouble[0] = '\0';
 	if (p->conn) {
 		p->rx_bytes += conn_rx_bytes(p->conn);
 		p->tx_bytes += conn_tx_bytes(p->conn);
@@ -199,6 +207,7 @@ static void on_hello(struct peer *p, const uint8_t *payload, size_t len)
 	snprintf(p->id, sizeof(p->id), "%s", p->hello.node_id);
 	p->backoff_ms = BACKOFF_MIN_MS;
 	p->trouble[0] = '\0';
+	p->next_renewal_ns = 0;
 	set_state(p, PEER_UP);
 	fr_info("replication: peer %s: session established, wire version %u, flyrep %s", p->id,
 		FR_WIRE_VERSION, p->hello.version);
@@ -244,6 +253,8 @@ static void on_error(struct peer *p, const uint8_t *payload, size_t len)
 	end_session(p, text);
 }
 
+static int renew(struct peer *p);
+
 static void on_frame(void *cookie, struct conn *c, const struct fr_frame_head *head,
 		     const uint8_t *payload, size_t len)
 {
@@ -251,7 +262,6 @@ static void on_frame(void *cookie, struct conn *c, const struct fr_frame_head *h
 	const char *why = "protocol error";
 	char text[256];
 
-	(void)c;
 	if (head->type == FR_FRAME_HELLO) {
 		on_hello(p, payload, len);
 		return;
@@ -268,6 +278,11 @@ static void on_frame(void *cookie, struct conn *c, const struct fr_frame_head *h
 		on_ping(p, payload, len);
 	} else if (head->type == FR_FRAME_PONG) {
 		on_pong(p, payload, len);
+	} else if (head->type == FR_FRAME_RENEW) {
+		renew(p);
+	} else if (head->type == FR_FRAME_MOVED) {
+		if (renewal_on_moved(&p->renewal, c) < 0)
+			peer_reject(p, FR_ERROR_PROTOCOL, "MOVED out of turn");
 	} else if (p->peers->ops->frame(p->peers->cookie, p, head, payload, len, &why) < 0) {
 		snprintf(text, sizeof(text), "%s: %s", fr_frame_type_name(head->type), why);
 		peer_reject(p, FR_ERROR_PROTOCOL, text);
@@ -321,30 +336,120 @@ static const struct conn_ops conn_ops = {
 	.closed = on_closed,
 };
 
-static void dial(struct peer *p)
+/* A connection on its way; NULL, with the reason in @why. */
+static struct conn *connect_to(struct peer *p, size_t secret, const struct conn_ops *ops,
+			       void *cookie, char *why, size_t why_len)
 {
 	int fd = socket(p->address.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct conn *c;
 
-	set_state(p, PEER_CONNECTING);
 	if (fd < 0) {
-		end_session(p, strerror(errno));
-		return;
+		snprintf(why, why_len, "%s", strerror(errno));
+		return NULL;
 	}
 	if (connect(fd, (const struct sockaddr *)&p->address.sa, p->address.sa_len) < 0 &&
 	    errno != EINPROGRESS) {
-		char text[128];
-
-		snprintf(text, sizeof(text), "cannot connect to %s: %s", p->address_text,
+		snprintf(why, why_len, "cannot connect to %s: %s", p->address_text,
 			 strerror(errno));
 		close(fd);
-		end_session(p, text);
-		return;
+		return NULL;
 	}
-	p->conn = conn_new(p->peers->event, p->peers->keys, fd, p->expected, NULL, &conn_ops, p);
-	if (p->conn)
-		conn_offer(p->conn, p->secret);
+	c = conn_new(p->peers->event, p->peers->keys, fd, p->expected, NULL, ops, cookie);
+	if (c)
+		conn_offer(c, secret);
 	else
-		end_session(p, "out of memory");
+		snprintf(why, why_len, "out of memory");
+	return c;
+}
+
+static void dial(struct peer *p)
+{
+	char why[128];
+
+	set_state(p, PEER_CONNECTING);
+	p->conn = connect_to(p, p->secret, &conn_ops, p, why, sizeof(why));
+	if (!p->conn)
+		end_session(p, why);
+}
+
+/* --- new keys for a session --- */
+
+static struct conn *on_renewal_dial(void *cookie, size_t secret, const struct conn_ops *ops,
+				    void *ops_cookie)
+{
+	struct peer *p = cookie;
+	char why[128];
+
+	return connect_to(p, secret, ops, ops_cookie, why, sizeof(why));
+}
+
+static void on_renewal_frame(void *cookie, struct conn *c, const struct fr_frame_head *head,
+			     const uint8_t *payload, size_t len)
+{
+	on_frame(cookie, c, head, payload, len);
+}
+
+static void on_renewed(void *cookie)
+{
+	struct peer *p = cookie;
+
+	p->n_renewals++;
+	p->renewal_trouble[0] = '\0';
+	p->next_renewal_ns = 0;
+	fr_info("replication: peer %s: the session has fresh keys", peer_id(p));
+}
+
+static void on_renewal_failed(void *cookie, const char *why)
+{
+	struct peer *p = cookie;
+
+	if (strcmp(p->renewal_trouble, why))
+		fr_warn("replication: peer %s: the keys were not replaced: %s", peer_id(p), why);
+	snprintf(p->renewal_trouble, sizeof(p->renewal_trouble), "%s", why);
+	p->next_renewal_ns = monotonic_ns() + RENEW_AGAIN_MS * 1000000ull;
+}
+
+static void on_renewal_lost(void *cookie, const char *why)
+{
+	end_session(cookie, why);
+}
+
+static const struct renewal_ops renewal_ops = {
+	.dial = on_renewal_dial,
+	.frame = on_renewal_frame,
+	.done = on_renewed,
+	.failed = on_renewal_failed,
+	.lost = on_renewal_lost,
+};
+
+/* -errno: it could not be begun */
+static int renew(struct peer *p)
+{
+	/* Whichever end wants it, the one that dialled dials again. */
+	p->next_renewal_ns = monotonic_ns() + RENEW_AGAIN_MS * 1000000ull;
+	if (!p->is_dialled)
+		return conn_send_message(p->conn, FR_FRAME_RENEW, 0, NULL, 0, NULL);
+	renewal_start(&p->renewal, p->conn, tls_keys_n_secrets(p->peers->keys));
+	return 0;
+}
+
+int peer_renew(struct peer *p)
+{
+	if (p->state != PEER_UP)
+		return -ENOTCONN;
+	p->renewal_trouble[0] = '\0';
+	return renew(p);
+}
+
+/* Are the keys old enough? */
+static void tend_keys(struct peer *p, uint64_t now)
+{
+	uint64_t rotation_ms = p->peers->config->auth.key_rotation_ms;
+
+	renewal_tend(&p->renewal, now);
+	if (p->state == PEER_UP && rotation_ms && conn_age_ms(p->conn) >= rotation_ms &&
+	    now >= p->next_renewal_ns)
+		renew(p);
 }
 
 /* --- those who dial us --- */
@@ -393,9 +498,7 @@ static void on_guest_ready(void *cookie, struct conn *c)
 	if (!ps->ops->may_greet(ps->cookie)) {
 		send_error(c, FR_ERROR_INTERNAL, "not ready yet");
 		dismiss(g);
-		return;
 	}
-	send_hello(ps, find(ps, conn_peer_id(c)), c);
 }
 
 static void on_guest_drained(void *cookie, struct conn *c)
@@ -411,6 +514,28 @@ static const struct conn_ops guest_ops = {
 	.closed = on_guest_closed,
 };
 
+static void refuse(struct guest *g, enum fr_error_code code, const char *text)
+{
+	send_error(g->conn, code, text);
+	dismiss(g);
+}
+
+/* A second connection for a session that there is. */
+static void on_move(struct guest *g, struct peer *p, const uint8_t *payload, size_t len)
+{
+	const char *why = "there is no session to move";
+	int rc = -ENOENT;
+
+	if (p->state == PEER_UP && !p->is_dialled)
+		rc = renewal_accept(&p->renewal, p->conn, g->conn, payload, len, &why);
+	if (!rc) {
+		g->conn = NULL;
+		return;
+	}
+	fr_warn("replication: peer %s: a second connection was refused: %s", peer_id(p), why);
+	refuse(g, rc == -EACCES ? FR_ERROR_IDENTITY : FR_ERROR_INTERNAL, why);
+}
+
 static void on_guest_frame(void *cookie, struct conn *c, const struct fr_frame_head *head,
 			   const uint8_t *payload, size_t len)
 {
@@ -421,10 +546,13 @@ static void on_guest_frame(void *cookie, struct conn *c, const struct fr_frame_h
 		dismiss(g);
 		return;
 	}
+	if (head->type == FR_FRAME_MOVE) {
+		on_move(g, p, payload, len);
+		return;
+	}
 	if (p->conn && p->state == PEER_UP && conn_idle_ms(p->conn) < ALIVE_MS) {
 		fr_warn("replication: peer %s: a second node uses this id, refused", peer_id(p));
-		send_error(c, FR_ERROR_IDENTITY, "a node with this id is connected already");
-		dismiss(g);
+		refuse(g, FR_ERROR_IDENTITY, "a node with this id is connected already");
 		return;
 	}
 	if (p->conn)
@@ -433,6 +561,7 @@ static void on_guest_frame(void *cookie, struct conn *c, const struct fr_frame_h
 	p->conn = c;
 	conn_set_owner(c, &conn_ops, p);
 	set_state(p, PEER_GREETING);
+	send_hello(p->peers, p, c);
 	on_frame(p, c, head, payload, len);
 }
 
@@ -503,7 +632,10 @@ static void tend(struct peer *p, uint64_t now)
 			end_session(p, "no answer in time");
 		break;
 	case PEER_UP:
-		if (conn_idle_ms(p->conn) > SILENT_MS)
+		tend_keys(p, now);
+		if (p->state != PEER_UP)
+			break;
+		if (!renewal_is_closing(&p->renewal) && conn_idle_ms(p->conn) > SILENT_MS)
 			end_session(p, "silent for 10 s");
 		else if (now >= p->next_ping_ns)
 			send_ping(p);
@@ -560,11 +692,13 @@ int peers_reload(struct peers *ps)
 
 		if (p->state == PEER_UP && conn_secret(p->conn) < 0)
 			peer_reject(p, FR_ERROR_SHUTDOWN, "the secret of this session is no more");
+		else if (peer_has_old_secret(p))
+			peer_renew(p);
 	}
 	return rc;
 }
 
-static void add_peer(struct peers *ps, const char *id, const struct fr_address *a, bool dialled)
+static int add_peer(struct peers *ps, const char *id, const struct fr_address *a, bool dialled)
 {
 	struct peer *p = &ps->peer[ps->n++];
 
@@ -576,6 +710,7 @@ static void add_peer(struct peers *ps, const char *id, const struct fr_address *
 		fr_address_format(a, p->address_text);
 	snprintf(p->expected, sizeof(p->expected), "%s", id);
 	set_state(p, PEER_DOWN);
+	return renewal_init(&p->renewal, ps->event, &renewal_ops, p);
 }
 
 int peers_new(struct peers **out, sd_event *event, const struct fr_config *config,
@@ -598,17 +733,17 @@ int peers_new(struct peers **out, sd_event *event, const struct fr_config *confi
 	rc = ps->peer ? 0 : -ENOMEM;
 	if (rc)
 		goto err;
-	for (i = 0; i < config->peers.n; i++) {
+	for (i = 0; i < config->peers.n && rc >= 0; i++) {
 		const struct fr_config_peer *c = &config->peers.v[i];
 		bool dialled = config->primary_addr.sa_len &&
 			       fr_address_equal(&c->address, &config->primary_addr);
 
 		has_primary |= dialled;
-		add_peer(ps, c->id, &c->address, dialled);
+		rc = add_peer(ps, c->id, &c->address, dialled);
 	}
-	if (config->primary_addr.sa_len && !has_primary)
-		add_peer(ps, "*", &config->primary_addr, true);
-	if (config->listen_addr.sa_len)
+	if (rc >= 0 && config->primary_addr.sa_len && !has_primary)
+		rc = add_peer(ps, "*", &config->primary_addr, true);
+	if (rc >= 0 && config->listen_addr.sa_len)
 		rc = open_listener(ps);
 	if (rc >= 0)
 		rc = sd_event_add_time_relative(event, &ps->tick, CLOCK_MONOTONIC, 0, 10000,
@@ -631,6 +766,7 @@ void peers_free(struct peers *ps)
 	for (i = 0; i < ps->n; i++) {
 		if (ps->peer[i].state == PEER_UP)
 			send_error(ps->peer[i].conn, FR_ERROR_SHUTDOWN, "shutting down");
+		renewal_exit(&ps->peer[i].renewal);
 		conn_free(ps->peer[i].conn);
 	}
 	for (i = 0; i < GUESTS_MAX; i++)
@@ -733,6 +869,21 @@ const struct fr_hello *peer_hello(const struct peer *p)
 bool peer_has_old_secret(const struct peer *p)
 {
 	return p->state == PEER_UP && conn_secret(p->conn) > 0;
+}
+
+uint64_t peer_key_age_ms(const struct peer *p)
+{
+	return p->state == PEER_UP ? conn_age_ms(p->conn) : 0;
+}
+
+uint64_t peer_n_renewals(const struct peer *p)
+{
+	return p->n_renewals;
+}
+
+const char *peer_renewal_trouble(const struct peer *p)
+{
+	return p->renewal_trouble;
 }
 
 struct conn *peer_conn(const struct peer *p)

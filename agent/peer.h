@@ -81,6 +81,14 @@ uint64_t peer_tx_bytes(const struct peer *p);
 const struct fr_hello *peer_hello(const struct peer *p);	/* theirs, of the last session */
 /* Up, but under a secret that is being replaced. */
 bool peer_has_old_secret(const struct peer *p);
+/*
+ * Move the session to fresh keys, without a pause; also done when they are as old as auth.key_rotation.
+ * Return: 0: begun, -ENOTCONN
+ */
+int peer_renew(struct peer *p);
+uint64_t peer_key_age_ms(const struct peer *p);	/* of the session, 0 unless up */
+uint64_t peer_n_renewals(const struct peer *p);
+const char *peer_renewal_trouble(const struct peer *p);	/* of the last one, "" for none */
 /* NULL unless up. */
 struct conn *peer_conn(const struct peer *p);
 /* End the session with ERROR @code and this text. */

@@ -610,6 +610,17 @@ const char *tls_peer_id(const struct tls *t)
 	return t->peer_id;
 }
 
+int tls_export(const struct tls *t, const char *label, uint8_t *out, size_t len)
+{
+	if (!t->is_ready || t->failed)
+		return -ENOTCONN;
+	if (SSL_export_keying_material(t->ssl, out, len, label, strlen(label),
+				       NULL, 0, 0) == 1)
+		return 0;
+	ERR_clear_error();
+	return -EIO;
+}
+
 int tls_secret(const struct tls *t)
 {
 	return find_secret(t->keys, &t->id);

@@ -78,6 +78,8 @@ uint32_t tls_events(const struct tls *t);		/* EPOLLIN, EPOLLOUT */
 size_t tls_pending(const struct tls *t);
 /* Authenticated node id of the other side, once the handshake is done; "*" if that was dialled. */
 const char *tls_peer_id(const struct tls *t);
+/* Bytes that only the two ends of this very session can make (RFC 8446, 7.5). -ENOTCONN, -EIO */
+int tls_export(const struct tls *t, const char *label, uint8_t *out, size_t len);
 /* Which secret, of those there are now: 0 the present one; -ENOKEY: one that is no longer. */
 int tls_secret(const struct tls *t);
 const char *tls_error(const struct tls *t);

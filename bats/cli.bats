@@ -66,7 +66,7 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 @test "help names every verb, and each has its own" {
 	run "$flyrep" --help
 	assert_success
-	for verb in status lag ready role validate config kernel completion help; do
+	for verb in status lag ready role key validate config kernel completion help; do
 		assert_line --regexp "^  $verb"
 		run "$flyrep" "$verb" --help
 		assert_success
@@ -202,7 +202,7 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	run "$flyrep"
 	assert_success
 	assert_line 'fw-a  primary  in sync  epoch 3  module 7'
-	assert_line --regexp '^peer +role +state +lag +backlog +rtt +sent / received +last audit +address$'
+	assert_line --regexp '^peer +role +state +lag +backlog +rtt +sent / received +last audit +keys +address$'
 	assert_line --regexp '^fw-b +replica +in sync +12 ms +4 321 +0\.4 ms +1\.2 MB / 999 B +- +192\.0\.2\.2:9001$'
 	assert_line 'conntrack  184 220'
 	assert_line 'warning: w one'

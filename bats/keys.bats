@@ -12,6 +12,7 @@ new=of-today---and-of-thirty-two-bytes
 
 setup_file() {
 	pair_up 65536
+	load_answer
 }
 
 teardown_file() {
@@ -70,10 +71,9 @@ is_silent() {
 	# Now the standby; it dials with the new one.
 	with b $new "previous_secret_keys = [\"$old\"]"
 	reload b
-	agent_kill b TERM
-	agent_launch b
-	wait_until 60 in_step
 	wait_until 30 is_silent a
+	is_silent b
+	refute log_says b 'refuses us: (shutting|the secret)'
 
 	# The old one is struck off.
 	with a $new
@@ -145,4 +145,83 @@ is_silent() {
 	wait_until 20 log_says b 'ring changed: that needs a restart'
 	load_send -n 100
 	wait_until 30 in_step
+}
+
+# renewals NODE: of its first peer
+renewals() {
+	api_get "$1" status | tr -d ' \n' | sed -n 's/.*"key_renewals":\([0-9]*\).*/\1/p'
+}
+
+renewed() {
+	[ "$(renewals "$1")" -ge "$2" ]
+}
+
+# connections: TCP connections of the agents that are up
+connections() {
+	on a ss -Htn state established 'sport = :9001' | wc -l
+}
+
+is_single() {
+	[ "$(connections)" = 1 ]
+}
+
+@test "keys are replaced by their age, while flows arrive: no pause, no loss, no end of a session" {
+	local n
+	with a $old 'auth { key_rotation = "2s" }'
+	with b $old
+	pair_start
+	n=$(grep -c 'session established' "$topo_dir/a.log")
+	load_send -n 2000 -r 300 &
+	wait_until 60 renewed a 3
+	wait
+	wait_until 30 in_step
+	wait_until 20 renewed b 3
+	assert_equal "$(grep -c 'session established' "$topo_dir/a.log")" "$n"
+	wait_until 10 is_single
+	pair_same -p udp
+}
+
+@test "flyrep key rotate does it now, from either end" {
+	with a $old
+	with b $old
+	pair_start
+	assert_equal "$(renewals a)" 0
+	run fr a key rotate
+	assert_success
+	assert_output --regexp '^b  fresh keys, .* old$'
+	assert_equal "$(renewals a)" 1
+	run fr b --json key rotate
+	assert_success
+	run jq -e '.peers[0] | .id == "a" and .rotated' <<<"$output"
+	assert_success
+	wait_until 10 renewed a 2
+	run fr a key rotate nobody
+	assert_failure 1
+	assert_output --partial 'none of ours'
+	run fr a key
+	assert_failure 2
+	run status a .peers[0].key_age_ms
+	assert [ "$output" -lt 60000 ]
+	load_send -n 100
+	wait_until 30 in_step
+}
+
+@test "keys that cannot be replaced: the session goes on, and status says why" {
+	with a $old
+	with b $old
+	pair_start
+	on a nft add table inet shut
+	on a nft add chain inet shut in '{ type filter hook input priority 0; }'
+	on a nft add rule inet shut in tcp dport 9001 tcp flags syn / syn,ack reject with tcp reset
+	run fr b key rotate
+	assert_failure 1
+	assert_output --partial 'keys not replaced'
+	warns b 'the keys were not replaced'
+	load_send -n 100
+	wait_until 30 in_step
+	on a nft delete table inet shut
+	run fr b key rotate
+	assert_success
+	on b nft list ruleset >/dev/null
+	! warns b 'the keys were not replaced'
 }

@@ -31,6 +31,8 @@
 #define FR_CONFIG_SECRET_MAX 4096
 #define FR_CONFIG_PREVIOUS_MAX 7 /* secrets that are accepted besides the present one */
 
+#define FR_CONFIG_KEY_ROTATION_MIN_MS 1000 /* unless it is 0 */
+
 #define FR_CONFIG_ZONES_MAX 64 /* the module's limits on its filter */
 #define FR_CONFIG_NETWORKS_MAX 256
 #define FR_CONFIG_SETS_MAX 256
@@ -124,7 +126,7 @@ struct fr_config {
 		char *secret_key;
 		char *secret_key_file;
 		struct fr_config_secrets previous_secret_keys;
-		uint64_t key_rotation_ms; /* 0 = off, the only one implemented */
+		uint64_t key_rotation_ms; /* 0 = off */
 	} auth;
 
 	struct {

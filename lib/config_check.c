@@ -138,6 +138,15 @@ static void check_topology(const struct check *c)
 			      "primary_addr is this node's own listen_addr");
 }
 
+static void check_keys(const struct check *c)
+{
+	uint64_t rotation_ms = c->config->auth.key_rotation_ms;
+
+	if (rotation_ms && rotation_ms < FR_CONFIG_KEY_ROTATION_MIN_MS)
+		fr_diag_error(c->diag, at(c, "auth.key_rotation"),
+			      "auth.key_rotation: at least 1s, or 0 for never");
+}
+
 static void check_sync(const struct check *c)
 {
 	if (c->config->sync.interval_ms > c->config->sync.max_lag_ms)
@@ -192,6 +201,7 @@ void fr_config_check(const struct fr_config *config,
 	struct check c = { config, section, diag };
 
 	check_topology(&c);
+	check_keys(&c);
 	check_sync(&c);
 	check_data(&c);
 	check_mark(&c);

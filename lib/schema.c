@@ -118,9 +118,10 @@ static const struct fr_schema rows[] = {
 	  AT(auth.previous_secret_keys), RANGE(0, FR_CONFIG_PREVIOUS_MAX),
 	  .dflt = "[]",
 	  .help = "As previous_secret_keys at the top; only one of them may be set." },
-	{ "auth.key_rotation", FR_SCHEMA_DURATION, AT(auth.key_rotation_ms),
-	  RANGE(0, D(365)), .dflt = "\"0s\"", .only = "0s",
-	  .help = "Age at which every traffic key is replaced. 0: never." },
+	{ "auth.key_rotation", FR_SCHEMA_DURATION, RELOADABLE,
+	  AT(auth.key_rotation_ms), RANGE(0, D(365)), .dflt = "\"24h\"",
+	  .help = "Age at which every traffic key is replaced, by a new key exchange and without a "
+		  "pause; at least 1s. 0: never." },
 
 	{ "transport", FR_SCHEMA_SECTION, UNBOUND,
 	  .help = "The connections between peers." },

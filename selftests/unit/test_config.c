@@ -486,8 +486,12 @@ static const struct {
 	{ "mode = \"replica\"\nrecovery { auto_resync = false }",
 	  "f:3:26: recovery.auto_resync: false is not supported yet\n" },
 	{ "mode = \"replica\"\nauth {\n method = \"mtls\"\n key_rotation = 86400\n}",
-	  "f:4:11: auth.method: \"mtls\" is not supported yet\n"
-	  "f:5:17: auth.key_rotation: anything but 0 is not supported yet\n" },
+	  "f:4:11: auth.method: \"mtls\" is not supported yet\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\nauth {\n key_rotation = \"999ms\"\n}",
+	  "f:6:17: auth.key_rotation: at least 1s, or 0 for never\n" },
+	{ "mode = \"replica\"\nauth {\n key_rotation = \"366d\"\n}",
+	  "f:4:17: auth.key_rotation: out of range: 0s to 365d\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nprevious_secret_keys = [\"" SECRET "\"]",
 	  "f:1:13: no secret: set secret_key_file or secret_key, or give the agent the systemd credential psk\n"
 	  "f:4:24: previous_secret_keys: without a present one\n" },

@@ -37,6 +37,9 @@ static const struct fr_frame_head good_heads[] = {
 	{ .type = FR_FRAME_CHECKED, .len = 32, .table = 2 },
 	{ .type = FR_FRAME_RECALL, .len = 7, .table = 7 },
 	{ .type = FR_FRAME_RECALLED, .table = 7 },
+	{ .type = FR_FRAME_MOVE, .len = 32 },
+	{ .type = FR_FRAME_MOVED },
+	{ .type = FR_FRAME_RENEW },
 };
 
 static void heads_round_trip(void **state)
@@ -82,6 +85,8 @@ static void strange_heads_are_refused(void **state)
 		{ { .type = FR_FRAME_CHECKED }, -EBADMSG },
 		{ { .type = FR_FRAME_RECALL }, -EBADMSG },
 		{ { .type = FR_FRAME_RECALLED }, -EBADMSG },
+		{ { .type = FR_FRAME_MOVE, .table = 1 }, -EBADMSG },
+		{ { .type = FR_FRAME_MOVED, .seq = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH, .seq = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH, .table = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH,

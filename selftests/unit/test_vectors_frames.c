@@ -336,6 +336,24 @@ static int say_recall(FILE *out, const void *buf, size_t len)
 	return err;
 }
 
+static void put_move(struct fr_writer *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < 32; i++)
+		fr_put_u8(w, (uint8_t)(0xd0 + i));
+}
+
+static int say_move(FILE *out, const void *buf, size_t len)
+{
+	const uint8_t *token = buf;
+
+	if (len < 32)
+		return -EBADMSG;
+	fprintf(out, "token %02x..%02x", token[0], token[31]);
+	return 0;
+}
+
 /* A row for every type of frame: write its payload; say what a payload means. */
 static const struct message {
 	void (*put)(struct fr_writer *w);
@@ -357,6 +375,9 @@ static const struct message {
 	[FR_FRAME_CHECKED] = { put_checked, say_checked },
 	[FR_FRAME_RECALL] = { put_recall, say_recall },
 	[FR_FRAME_RECALLED] = { put_nothing, say_nothing },
+	[FR_FRAME_MOVE] = { put_move, say_move },
+	[FR_FRAME_MOVED] = { put_nothing, say_nothing },
+	[FR_FRAME_RENEW] = { put_nothing, say_nothing },
 };
 
 #define PAYLOAD_MAX (FLYREP_BUCKETS_LEN + 1024)
