@@ -433,6 +433,11 @@ const char *conn_peer_id(const struct conn *c)
 	return tls_peer_id(c->tls);
 }
 
+bool conn_is_peer(const struct conn *c, const char *id)
+{
+	return tls_is_peer(c->tls, id);
+}
+
 int conn_secret(const struct conn *c)
 {
 	return tls_secret(c->tls);

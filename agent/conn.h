@@ -65,6 +65,7 @@ int conn_send_message(struct conn *c, uint8_t type, uint8_t table, const void *p
 /* Bytes queued and not yet taken by the kernel. */
 size_t conn_queued(const struct conn *c);
 const char *conn_peer_id(const struct conn *c);
+bool conn_is_peer(const struct conn *c, const char *id);	/* see tls_is_peer() */
 /* Which secret authenticated it, see tls_secret(). */
 int conn_secret(const struct conn *c);
 /* The other side refused this secret, but may have another one. */

@@ -13,6 +13,7 @@
 
 #define SALT "flyrep/1"
 #define PSK_LABEL "flyrep psk"
+#define PROOF_LABEL "flyrep proof"
 #define TAG_LABEL "flyrep tag"
 
 struct hkdf {
@@ -134,6 +135,11 @@ int keys_tag(const struct keys *k, const char *dialler, const char *listener,
 	     uint8_t tag[KEYS_TAG_LEN])
 {
 	return expand_for(k, TAG_LABEL, dialler, listener, tag, KEYS_TAG_LEN);
+}
+
+int keys_proof(const struct keys *k, uint8_t key[KEYS_PSK_LEN])
+{
+	return expand(k, PROOF_LABEL, strlen(PROOF_LABEL), key, KEYS_PSK_LEN);
 }
 
 int keys_identity_format(char text[KEYS_IDENTITY_SIZE],

@@ -41,6 +41,9 @@ int keys_psk(const struct keys *k, const char *dialler, const char *listener,
 int keys_tag(const struct keys *k, const char *dialler, const char *listener,
 	     uint8_t tag[KEYS_TAG_LEN]);
 
+/* Key of agent/proof.h. Return: 0, -EIO. */
+int keys_proof(const struct keys *k, uint8_t key[KEYS_PSK_LEN]);
+
 /* Stands for the listener's id where the dialler was not told it; no node's own. */
 #define KEYS_ANYONE "*"
 

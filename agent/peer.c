@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "certs.h"
 #include "log.h"
 #include "monotonic.h"
 #include "renewal.h"
@@ -201,6 +202,12 @@ static void on_hello(struct peer *p, const uint8_t *payload, size_t len)
 	if (strcmp(p->expected, "*") != 0 && strcmp(p->hello.node_id, p->expected) != 0) {
 		snprintf(text, sizeof(text), "calls itself %s, expected %s", p->hello.node_id,
 			 p->expected);
+		peer_reject(p, FR_ERROR_IDENTITY, text);
+		return;
+	}
+	if (!conn_is_peer(p->conn, p->hello.node_id)) {
+		snprintf(text, sizeof(text), "calls itself %s, but its certificate does not",
+			 p->hello.node_id);
 		peer_reject(p, FR_ERROR_IDENTITY, text);
 		return;
 	}
@@ -667,26 +674,39 @@ static size_t secrets_of(const struct fr_config *c, struct tls_secret s[TLS_SECR
 {
 	size_t n = 0, i;
 
+	if (c->auth.method != FR_CONFIG_PSK)
+		return 0;
 	s[n++] = (struct tls_secret){ c->secret.bytes, c->secret.len };
 	for (i = 0; i < c->previous.n; i++)
 		s[n++] = (struct tls_secret){ c->previous.v[i].bytes, c->previous.v[i].len };
 	return n;
 }
 
+static struct certs_files files_of(const struct fr_config *c)
+{
+	return (struct certs_files){ c->transport.tls.cert_file, c->transport.tls.key_file,
+				     c->transport.tls.ca_file };
+}
+
 struct tls_keys *peers_keys(const struct fr_config *config)
 {
 	struct tls_secret secrets[TLS_SECRETS_MAX];
+	struct certs_files files = files_of(config);
 
-	return tls_keys_new(config->node_id, secrets, secrets_of(config, secrets));
+	return tls_keys_new(config->node_id, secrets, secrets_of(config, secrets),
+			    files.cert_file ? &files : NULL);
 }
 
 int peers_reload(struct peers *ps)
 {
+	struct certs_files files = files_of(ps->config);
 	struct tls_secret secrets[TLS_SECRETS_MAX];
 	size_t i;
 	int rc;
 
 	rc = tls_keys_set_secrets(ps->keys, secrets, secrets_of(ps->config, secrets));
+	if (!rc && files.cert_file)
+		rc = tls_keys_set_files(ps->keys, &files);
 	for (i = 0; i < ps->n && !rc; i++) {
 		struct peer *p = &ps->peer[i];
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What authenticates is the PSK and nothing else: no certificate is ever
+ * Without certificates, what authenticates is the PSK and nothing else: no certificate is ever
  * accepted (the dialler verifies and knows no authority), none is ever shown, no ticket is
  * given out, and a handshake that did not use a PSK is not believed.
  *
  * The key belongs to an ordered pair of node ids, so a connection that someone
  * reflects back to its dialler finds no key there (RFC 9257, Selfie).
+ *
+ * With certificates both sides show one, and there are no PSKs in the handshake: OpenSSL cannot have
+ * both authenticate one (RFC 8773). So the secret is proven after it, see proof.h.
  */
 #include "tls.h"
 
@@ -20,14 +23,17 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "certs.h"
 #include "keys.h"
 #include "log.h"
 #include "monotonic.h"
+#include "proof.h"
 #include "tls_bio.h"
 
 #define CIPHER "TLS_AES_256_GCM_SHA384"
 #define GROUP "X25519"
 #define RECORD_LEN 16384
+#define TLS_PATH_SIZE 4096
 #define READ_BUFFER_LEN (64u << 10)
 
 /* AES-GCM is good for 2^24.5 records under one key (RFC 8446, 5.5). */
@@ -40,6 +46,11 @@ struct tls_keys {
 	size_t n_secrets;
 	SSL_CTX *dialler;
 	SSL_CTX *listener;
+	bool has_certs;
+	char paths[3][TLS_PATH_SIZE];
+	struct certs_files files; /* which point there */
+	struct certs_stamp stamp;
+	char trouble[512];
 	BIO_METHOD *bio_method;
 	uint32_t rekey_records;
 	uint64_t rekey_ns;
@@ -63,6 +74,12 @@ struct tls {
 	char peer_id[FR_NODE_ID_MAX_LEN + 1];
 	bool has_key; /* listener: a key was found for what was offered */
 	bool was_offered;
+	struct certs_names names; /* of the certificate of the other side */
+
+	/* of the proof of a secret: what goes out, then what comes in, or the reverse */
+	bool is_shaken; /* the handshake itself is done */
+	int tx_len, tx_done, rx_len, rx_done;
+	uint8_t tx[PROOF_OFFER_MAX], rx[PROOF_OFFER_MAX];
 
 	uint64_t n_records; /* written under the present key */
 	uint64_t key_since_ns; /* first of them */
@@ -257,12 +274,141 @@ static SSL_CTX *context_new(const SSL_METHOD *method)
 	return NULL;
 }
 
+/* --- certificates ------------------------------------------------------------ */
+
+/* Of the names of a certificate, the one peer that it stands for. */
+static bool find_peer(struct tls *t)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < t->names.n; i++) {
+		const char *name = t->names.name[i];
+
+		if (!strcmp(name, t->keys->node_id)) {
+			note(t, "a node dialled whose certificate names %s, as ours does",
+			     name);
+			return false;
+		}
+		if (!t->is_allowed(t->cookie, name) || !strcmp(name, t->peer_id))
+			continue;
+		if (n++) {
+			note(t, "the certificate of the other side names more than one of our peers: %s, %s",
+			     t->peer_id, name);
+			return false;
+		}
+		strcpy(t->peer_id, name);
+	}
+	if (!n)
+		note(t, "unknown identity: the certificate of the other side, \"%s\", names none of our peers",
+		     t->names.n ? t->names.name[0] : "");
+	return n;
+}
+
+/* Called for each certificate of the chain, ours being the last one. */
+static int on_verify(int is_good, X509_STORE_CTX *store)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(
+		store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls *t = SSL_get_app_data(ssl);
+	int code = X509_STORE_CTX_get_error(store);
+
+	if (!is_good) {
+		note(t, "the certificate of the other side is refused: %s",
+		     X509_verify_cert_error_string(code));
+		return 0;
+	}
+	if (X509_STORE_CTX_get_error_depth(store))
+		return 1;
+	certs_names(X509_STORE_CTX_get_current_cert(store), &t->names);
+	if (!t->is_dialler) {
+		is_good = find_peer(t);
+	} else if (strcmp(t->peer_id, KEYS_ANYONE) &&
+		   !certs_has_name(&t->names, t->peer_id)) {
+		note(t, "the certificate at its address is of \"%s\", not of node %s",
+		     t->names.n ? t->names.name[0] : "", t->peer_id);
+		is_good = 0;
+	}
+	if (!is_good)
+		X509_STORE_CTX_set_error(store,
+					 X509_V_ERR_APPLICATION_VERIFICATION);
+	return is_good;
+}
+
+/* Both contexts from the files; those there are stay if that fails. */
+static int read_files(struct tls_keys *k)
+{
+	SSL_CTX *dialler = context_new(TLS_client_method());
+	SSL_CTX *listener = context_new(TLS_server_method());
+	char why[sizeof(k->trouble)] = "out of memory";
+	int rc = dialler && listener ? 0 : -ENOMEM;
+
+	certs_stamp(&k->files, &k->stamp);
+	if (!rc)
+		rc = certs_use(dialler, &k->files, why, sizeof(why));
+	if (!rc)
+		rc = certs_use(listener, &k->files, why, sizeof(why));
+	if (rc) {
+		SSL_CTX_free(dialler);
+		SSL_CTX_free(listener);
+		if (strcmp(k->trouble, why))
+			fr_err("tls: %s", why);
+		strcpy(k->trouble, why);
+		return rc;
+	}
+	SSL_CTX_set_verify(dialler, SSL_VERIFY_PEER, on_verify);
+	SSL_CTX_set_verify(listener,
+			   SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+			   on_verify);
+	/* Sessions hold what they were made of. */
+	SSL_CTX_free(k->dialler);
+	SSL_CTX_free(k->listener);
+	k->dialler = dialler;
+	k->listener = listener;
+	k->trouble[0] = '\0';
+	return 0;
+}
+
+/* Once for each session, so a certificate that was renewed is noticed. */
+static void look_at_files(struct tls_keys *k)
+{
+	struct certs_stamp now;
+
+	certs_stamp(&k->files, &now);
+	/* One that is wrong may get right by the clock alone. */
+	if (k->trouble[0] || memcmp(&now, &k->stamp, sizeof(now)))
+		read_files(k);
+}
+
+int tls_keys_set_files(struct tls_keys *k, const struct certs_files *files)
+{
+	const char *const paths[] = { files->cert_file, files->key_file,
+				      files->ca_file };
+	size_t i;
+
+	if (!k->has_certs)
+		return 0;
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		snprintf(k->paths[i], sizeof(k->paths[i]), "%s", paths[i]);
+	k->files = (struct certs_files){ k->paths[0], k->paths[1],
+					 k->paths[2] };
+	return read_files(k);
+}
+
+const char *tls_keys_trouble(const struct tls_keys *k)
+{
+	return k->trouble;
+}
+
+/* --- keys of a node ------------------------------------------------------------ */
+
 int tls_keys_set_secrets(struct tls_keys *k, const struct tls_secret *secrets,
 			 size_t n_secrets)
 {
 	struct keys made[TLS_SECRETS_MAX];
 	size_t i;
-	int rc = n_secrets && n_secrets <= TLS_SECRETS_MAX ? 0 : -EINVAL;
+	int rc = (n_secrets || k->has_certs) && n_secrets <= TLS_SECRETS_MAX ?
+			 0 :
+			 -EINVAL;
 
 	for (i = 0; i < n_secrets && !rc; i++)
 		rc = keys_init(&made[i], secrets[i].bytes, secrets[i].len);
@@ -281,9 +427,29 @@ size_t tls_keys_n_secrets(const struct tls_keys *k)
 	return k->n_secrets;
 }
 
+static int use_psk(struct tls_keys *k)
+{
+	k->dialler = context_new(TLS_client_method());
+	k->listener = context_new(TLS_server_method());
+	if (!k->dialler || !k->listener) {
+		fr_err("tls: OpenSSL refused: %s",
+		       ERR_reason_error_string(ERR_peek_last_error()) ?:
+			       "out of memory");
+		return -EIO;
+	}
+	/*
+	 * The listener has no certificate to show, so nothing but a PSK gets
+	 * in. The dialler must say that no certificate pleases it.
+	 */
+	SSL_CTX_set_verify(k->dialler, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_psk_use_session_callback(k->dialler, on_offer);
+	SSL_CTX_set_psk_find_session_callback(k->listener, on_identity);
+	return 0;
+}
+
 struct tls_keys *tls_keys_new(const char *node_id,
 			      const struct tls_secret *secrets,
-			      size_t n_secrets)
+			      size_t n_secrets, const struct certs_files *files)
 {
 	struct tls_keys *k;
 
@@ -299,25 +465,15 @@ struct tls_keys *tls_keys_new(const char *node_id,
 	strcpy(k->node_id, node_id);
 	k->rekey_records = REKEY_RECORDS;
 	k->rekey_ns = REKEY_NS;
+	k->has_certs = files;
 	if (tls_keys_set_secrets(k, secrets, n_secrets))
 		goto err;
-	k->dialler = context_new(TLS_client_method());
-	k->listener = context_new(TLS_server_method());
 	k->bio_method = tls_bio_method();
-	if (!k->dialler || !k->listener || !k->bio_method) {
-		fr_err("tls: OpenSSL refused: %s",
-		       ERR_reason_error_string(ERR_peek_last_error()) ?:
-			       "out of memory");
+	if (files ? tls_keys_set_files(k, files) : use_psk(k))
 		goto err;
-	}
-	/*
-	 * The listener has no certificate to show, so nothing but a PSK gets
-	 * in. The dialler must say that no certificate pleases it.
-	 */
-	SSL_CTX_set_verify(k->dialler, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_psk_use_session_callback(k->dialler, on_offer);
-	SSL_CTX_set_psk_find_session_callback(k->listener, on_identity);
-	return k;
+	if (k->bio_method)
+		return k;
+	fr_err("tls: out of memory");
 err:
 	ERR_clear_error();
 	tls_keys_free(k);
@@ -360,6 +516,8 @@ struct tls *tls_new(struct tls_keys *k, int fd, const char *peer_id,
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return NULL;
+	if (k->has_certs)
+		look_at_files(k);
 	t->keys = k;
 	t->bio.fd = fd;
 	t->is_allowed = is_allowed;
@@ -422,6 +580,20 @@ static const struct meaning {
 	{ SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, -EACCES,
 	  "refused by %s: it is another node, or we are none of its peers" },
 	{ SSL_R_TLSV1_ALERT_ACCESS_DENIED, -EACCES, "refused by %s" },
+	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, -EACCES,
+	  "%s showed no certificate" },
+	{ SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, -EACCES,
+	  "%s asks for a certificate" },
+	{ SSL_R_TLSV1_ALERT_UNKNOWN_CA, -EACCES,
+	  "refused by %s: it does not believe who signed our certificate" },
+	{ SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, -EACCES,
+	  "refused by %s: our certificate has expired" },
+	{ SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, -EACCES,
+	  "refused by %s: it does not take our certificate" },
+	{ SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, -EACCES,
+	  "refused by %s: it does not take our certificate" },
+	{ SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE, -EACCES,
+	  "refused by %s: our certificate is not for this use" },
 	/* Not us at all. */
 	{ SSL_R_UNSUPPORTED_PROTOCOL, -EPROTO, "%s does not speak TLS 1.3" },
 	{ SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, -EPROTO,
@@ -452,7 +624,9 @@ static int explain(struct tls *t)
 		return fail(t, -EACCES, "%s refused", who);
 	if (ERR_GET_LIB(code) == ERR_LIB_SSL) {
 		for (i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++) {
-			if (ERR_GET_REASON(code) != meanings[i].reason)
+			if (ERR_GET_REASON(code) != meanings[i].reason ||
+			    (meanings[i].error == -EKEYREJECTED &&
+			     t->keys->has_certs))
 				continue;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -488,26 +662,184 @@ static int result(struct tls *t, int rc)
 	}
 }
 
-int tls_handshake(struct tls *t)
+/* --- a secret besides certificates --- */
+
+static int proof_failed(struct tls *t, int error)
+{
+	const char *who = keys_is_node_id(t->peer_id) ? t->peer_id :
+							"the other side";
+
+	if (error == -EKEYREJECTED)
+		return fail(t, -EACCES,
+			    "PSK mismatch with %s: its secret_key is not ours",
+			    who);
+	return fail(t, -EACCES, "%s does not prove that it has our secret",
+		    who);
+}
+
+static int binding_of(const struct tls *t, uint8_t binding[PROOF_BINDING_LEN])
+{
+	static const char label[] = "EXPORTER-flyrep-proof";
+
+	return SSL_export_keying_material(t->ssl, binding, PROOF_BINDING_LEN,
+					  label, strlen(label), NULL, 0,
+					  0) == 1 ?
+		       0 :
+		       -EIO;
+}
+
+/* Dialler: what to send; the listener first waits for it. */
+static int proof_begin(struct tls *t)
+{
+	uint8_t binding[PROOF_BINDING_LEN];
+	int n;
+
+	if (!t->is_dialler) {
+		t->rx_len = 1;
+		return 0;
+	}
+	t->rx_len = PROOF_ANSWER_LEN;
+	if (binding_of(t, binding))
+		return proof_failed(t, -EIO);
+	n = proof_offer(t->keys->secrets, t->keys->n_secrets, binding, t->tx);
+	if (n < 0)
+		return proof_failed(t, n);
+	t->tx_len = n;
+	return 0;
+}
+
+/* Which secret it was, for tls_secret(). */
+static void remember_secret(struct tls *t, size_t secret)
+{
+	t->secret = secret;
+	strcpy(t->id.dialler, t->is_dialler ? t->keys->node_id : t->peer_id);
+	strcpy(t->id.listener, t->is_dialler ? t->peer_id : t->keys->node_id);
+	if (keys_tag(&t->keys->secrets[secret], t->id.dialler, t->id.listener,
+		     t->id.tag))
+		memset(t->id.tag, 0, sizeof(t->id.tag));
+}
+
+/* All that was awaited is there. Return: 0, or what it says of the other side. */
+static int proof_take(struct tls *t)
+{
+	uint8_t binding[PROOF_BINDING_LEN];
+	int rc;
+
+	if (!t->is_dialler && t->rx_len == 1) {
+		t->rx_len = proof_offer_len(t->rx[0]);
+		return t->rx_len < 0 ? t->rx_len : 0;
+	}
+	if (binding_of(t, binding))
+		return -EIO;
+	if (t->is_dialler) {
+		rc = proof_check(t->keys->secrets, t->keys->n_secrets, binding,
+				 t->rx);
+	} else {
+		rc = proof_answer(t->keys->secrets, t->keys->n_secrets, binding,
+				  t->rx, t->tx);
+		t->tx_len = PROOF_ANSWER_LEN;
+	}
+	if (rc >= 0)
+		remember_secret(t, rc);
+	return rc < 0 ? rc : 0;
+}
+
+static int proof_send(struct tls *t)
+{
+	size_t n;
+	int rc;
+
+	while (t->tx_done < t->tx_len) {
+		rc = SSL_write_ex(t->ssl, t->tx + t->tx_done,
+				  t->tx_len - t->tx_done, &n);
+		if (rc != 1)
+			return result(t, rc) ?: fail(t, -ECONNRESET, "closed");
+		t->tx_done += n;
+	}
+	return 0;
+}
+
+/* 0: both have the secret. */
+static int proof_go_on(struct tls *t)
+{
+	size_t n;
+	int rc;
+
+	ERR_clear_error();
+	while (t->rx_done < t->rx_len) {
+		rc = proof_send(t);
+		if (rc)
+			return rc;
+		rc = SSL_read_ex(t->ssl, t->rx + t->rx_done,
+				 t->rx_len - t->rx_done, &n);
+		if (rc != 1)
+			return result(t, rc) ?:
+				       fail(t, -ECONNRESET,
+					    "closed before the secret was proven");
+		t->rx_done += n;
+		if (t->rx_done < t->rx_len)
+			continue;
+		rc = proof_take(t);
+		if (rc) {
+			proof_send(t); /* so that it knows, too */
+			return proof_failed(t, rc);
+		}
+	}
+	return proof_send(t);
+}
+
+/* The handshake has ended well: was it by what we ask for? */
+static int check_handshake(struct tls *t)
+{
+	bool has_cert = SSL_get0_peer_certificate(t->ssl);
+
+	if (t->keys->has_certs) {
+		if (SSL_session_reused(t->ssl) || !has_cert ||
+		    SSL_get_verify_result(t->ssl) != X509_V_OK)
+			return fail(t, -EACCES,
+				    "handshake without a certificate");
+		return 0;
+	}
+	/* OpenSSL calls the use of an external PSK a resumption. */
+	if (!SSL_session_reused(t->ssl) || has_cert ||
+	    !(t->is_dialler || t->has_key))
+		return fail(t, -EACCES, "handshake without our PSK");
+	return 0;
+}
+
+static int shake(struct tls *t)
 {
 	int rc;
 
-	if (t->failed)
-		return t->failed;
-	if (t->is_ready)
-		return 0;
 	ERR_clear_error();
 	rc = SSL_do_handshake(t->ssl);
 	if (rc != 1)
 		return result(t, rc) ?:
 				       fail(t, -ECONNRESET,
 					    "closed during the handshake");
-	/* OpenSSL calls the use of an external PSK a resumption. */
-	if (!SSL_session_reused(t->ssl) || SSL_get0_peer_certificate(t->ssl) ||
-	    !(t->is_dialler || t->has_key))
-		return fail(t, -EACCES, "handshake without our PSK");
-	t->is_ready = true;
+	rc = check_handshake(t);
+	if (rc)
+		return rc;
+	t->is_shaken = true;
 	t->error[0] = '\0';
+	return t->keys->has_certs && t->keys->n_secrets ? proof_begin(t) : 0;
+}
+
+int tls_handshake(struct tls *t)
+{
+	int rc = 0;
+
+	if (t->failed)
+		return t->failed;
+	if (t->is_ready)
+		return 0;
+	if (!t->is_shaken)
+		rc = shake(t);
+	if (!rc)
+		rc = proof_go_on(t);
+	if (rc)
+		return rc;
+	t->is_ready = true;
 	t->events = EPOLLIN;
 	return 0;
 }
@@ -621,8 +953,17 @@ int tls_export(const struct tls *t, const char *label, uint8_t *out, size_t len)
 	return -EIO;
 }
 
+bool tls_is_peer(const struct tls *t, const char *id)
+{
+	if (t->keys->has_certs)
+		return certs_has_name(&t->names, id);
+	return !strcmp(t->peer_id, KEYS_ANYONE) || !strcmp(t->peer_id, id);
+}
+
 int tls_secret(const struct tls *t)
 {
+	if (t->keys->has_certs && !t->id.dialler[0])
+		return 0; /* there is none */
 	return find_secret(t->keys, &t->id);
 }
 

@@ -3,11 +3,14 @@
  * TLS: an authenticated, encrypted byte channel over a non-blocking socket, TLS 1.3
  * with an external PSK (docs/protocol.md, Session 1; RFC 8446, RFC 9257). Keys
  * are derived for each pair of nodes and direction of dialling; the secret itself is never a key.
+ * With certificates it is they that authenticate, the only name that counts being a node id, and
+ * a secret besides them is proven inside the channel, before anything else is said there.
  * A node may have several secrets, while a new one is rolled out: it answers to all of them.
  */
 #ifndef TLS_H
 #define TLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -22,19 +25,29 @@ struct tls_secret {
 	size_t len;
 };
 
+struct certs_files;
+
 /**
  * tls_keys_new - keys of this node
  * @node_id: ours
  * @secrets: shared ones, the present one first, then previous ones; wiped once keys are derived
  *	of them
- * @n_secrets: 1 .. TLS_SECRETS_MAX
- * NULL: no memory or the crypto library refused (logged).
+ * @n_secrets: at most TLS_SECRETS_MAX; 0 only with @files
+ * @files: certificates, read now, and again at each new session when they have changed; NULL: none
+ * NULL: no memory, the crypto library refused, or a file does (logged).
  */
 struct tls_keys *tls_keys_new(const char *node_id, const struct tls_secret *secrets,
-			      size_t n_secrets);
+			      size_t n_secrets, const struct certs_files *files);
 void tls_keys_free(struct tls_keys *k);
 /* Other secrets, for sessions from now on. -errno (logged), and the old ones stay. */
 int tls_keys_set_secrets(struct tls_keys *k, const struct tls_secret *secrets, size_t n_secrets);
+/*
+ * Read the certificates again, from these files. -EINVAL: why is logged and in tls_keys_trouble(), and
+ * those read before stay. Nothing where there are none.
+ */
+int tls_keys_set_files(struct tls_keys *k, const struct certs_files *files);
+/* What is wrong with the files now; "" for nothing. */
+const char *tls_keys_trouble(const struct tls_keys *k);
 size_t tls_keys_n_secrets(const struct tls_keys *k);
 
 /**
@@ -78,6 +91,8 @@ uint32_t tls_events(const struct tls *t);		/* EPOLLIN, EPOLLOUT */
 size_t tls_pending(const struct tls *t);
 /* Authenticated node id of the other side, once the handshake is done; "*" if that was dialled. */
 const char *tls_peer_id(const struct tls *t);
+/* Whether the other side may call itself so: by its certificate, or else its PSK. */
+bool tls_is_peer(const struct tls *t, const char *id);
 /* Bytes that only the two ends of this very session can make (RFC 8446, 7.5). -ENOTCONN, -EIO */
 int tls_export(const struct tls *t, const char *label, uint8_t *out, size_t len);
 /* Which secret, of those there are now: 0 the present one; -ENOKEY: one that is no longer. */

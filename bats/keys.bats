@@ -225,3 +225,71 @@ is_single() {
 	on b nft list ruleset >/dev/null
 	! warns b 'the keys were not replaced'
 }
+
+# certify NODE NAME [DAYS]: its certificate, for this name
+certify() {
+	local dir=$topo_dir
+	[ -e "$dir/ca.key" ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-keyout "$dir/ca.key" -out "$dir/ca.crt" -subj /CN=ca -days 2
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/$1.key" \
+		-out "$dir/$1.csr" -subj "/CN=$2"
+	openssl x509 -req -in "$dir/$1.csr" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" \
+		-CAcreateserial -out "$dir/$1.crt" -days "${3:-1}"
+} 2>/dev/null
+
+# tls_of NODE: the section that names them
+tls_of() {
+	echo "transport { tls {
+		cert_file = \"$topo_dir/$1.crt\"
+		key_file = \"$topo_dir/$1.key\"
+		ca_file = \"$topo_dir/ca.crt\"
+	} }"
+}
+
+@test "certificates and a secret: both must hold" {
+	certify a a
+	certify b b
+	with a $old "$(tls_of a)"
+	with b $old "$(tls_of b)"
+	pair_start
+	load_send -n 100
+	wait_until 30 in_step
+	run fr a key rotate
+	assert_success
+	agent_kill b
+	with b $new "$(tls_of b)"
+	agent_start b
+	wait_until 20 log_says b 'PSK mismatch with .*: its secret_key is not ours'
+	wait_until 20 log_says a 'PSK mismatch with b: its secret_key is not ours'
+	run status a .connected
+	assert_output false
+}
+
+@test "certificates alone, of the right name, and read again" {
+	certify a a
+	certify b b
+	sed_secret() { sed -i '/secret_key/d' "$topo_dir/$1.hcl"; }
+	with a $old "$(tls_of a)" 'auth { method = "mtls" }' && sed_secret a
+	with b $old "$(tls_of b)" 'auth { method = "mtls" }' && sed_secret b
+	pair_start
+	load_send -n 100
+	wait_until 30 in_step
+
+	# One of another name is not b.
+	certify b c
+	run fr b key rotate
+	assert_failure 1
+	wait_until 20 log_says a 'the certificate of the other side, "c", names none of our peers'
+	assert_equal "$(status a .connected)" true
+
+	# A file that is no certificate: the last good one still works.
+	certify b b
+	run fr b key rotate
+	assert_success
+	echo nonsense >"$topo_dir/b.crt"
+	run fr b key rotate
+	assert_success
+	warns b 'certificate: cert_file .*b.crt'
+	load_send -n 100
+	wait_until 30 in_step
+}

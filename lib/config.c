@@ -142,7 +142,7 @@ static void take_credential(const struct load *load)
 		if (!read_secret(load, pos, path, true))
 			return;
 	}
-	if (!has_peers)
+	if (!has_peers || config->auth.method != FR_CONFIG_PSK)
 		return;
 	fr_diag_add(
 		load->diag,

@@ -54,6 +54,11 @@ enum fr_config_role {
 	FR_CONFIG_ROLE_PEER,
 };
 
+enum fr_config_method {
+	FR_CONFIG_PSK,
+	FR_CONFIG_MTLS,
+};
+
 enum fr_config_min_state {
 	FR_CONFIG_MIN_STATE_ASSURED, /* ship a flow once it has seen both directions */
 	FR_CONFIG_MIN_STATE_ALL,
@@ -122,7 +127,7 @@ struct fr_config {
 	char *secret_key_file;
 	struct fr_config_secrets previous_secret_keys;
 	struct {
-		int method; /* psk is 0, the only one implemented */
+		int method; /* enum fr_config_method */
 		char *secret_key;
 		char *secret_key_file;
 		struct fr_config_secrets previous_secret_keys;
@@ -131,6 +136,11 @@ struct fr_config {
 
 	struct {
 		bool compression; /* zstd per batch, where it helps */
+		struct {
+			char *cert_file; /* NULL: no certificates, then the others are, too */
+			char *key_file;
+			char *ca_file;
+		} tls;
 	} transport;
 	struct {
 		uint64_t interval_ms; /* longest wait of a captured change for its batch */

@@ -147,6 +147,32 @@ static void check_keys(const struct check *c)
 			      "auth.key_rotation: at least 1s, or 0 for never");
 }
 
+/* All three files or none; certificates need some. */
+static void check_tls(const struct check *c)
+{
+	const struct fr_config *config = c->config;
+	const char *const files[] = { config->transport.tls.cert_file,
+				      config->transport.tls.key_file,
+				      config->transport.tls.ca_file };
+	static const char *const names[] = { "cert_file", "key_file",
+					     "ca_file" };
+	bool is_any = files[0] || files[1] || files[2];
+	size_t i;
+
+	for (i = 0; is_any && i < 3; i++)
+		if (!files[i])
+			fr_diag_error(c->diag, at(c, "transport.tls"),
+				      "transport.tls: %s is missing", names[i]);
+	if (config->auth.method != FR_CONFIG_MTLS)
+		return;
+	if (!is_any)
+		fr_diag_error(c->diag, at(c, "auth.method"),
+			      "auth.method: mtls needs transport.tls");
+	if (config->secret.len)
+		fr_diag_warning(c->diag, at(c, "auth.method"),
+				"auth.method: with mtls no peer is asked for the secret");
+}
+
 static void check_sync(const struct check *c)
 {
 	if (c->config->sync.interval_ms > c->config->sync.max_lag_ms)
@@ -202,6 +228,7 @@ void fr_config_check(const struct fr_config *config,
 
 	check_topology(&c);
 	check_keys(&c);
+	check_tls(&c);
 	check_sync(&c);
 	check_data(&c);
 	check_mark(&c);

@@ -325,5 +325,9 @@ int fr_config_reload_check(const struct fr_config *running,
 		free(before);
 		free(after);
 	}
+	/* Which files is a matter of a reload, whether any is not. */
+	if (!running->transport.tls.cert_file != !next->transport.tls.cert_file)
+		fr_diag_error(diag, nowhere,
+			      "transport.tls changed: that needs a restart");
 	return diag->n[FR_DIAG_ERROR] == n_before ? 0 : -EINVAL;
 }

@@ -68,7 +68,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	fd = dial(argv[1], argv[2]);
 	secret = (struct tls_secret){ argv[5], strlen(argv[5]) };
-	keys = tls_keys_new(argv[3], &secret, 1);
+	keys = tls_keys_new(argv[3], &secret, 1, NULL);
 	t = keys ? tls_new(keys, fd, argv[4], NULL, NULL) : NULL;
 	if (!t)
 		return 2;

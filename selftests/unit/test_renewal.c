@@ -208,7 +208,7 @@ static void node_init(struct pair *p, struct node *n, const char *id,
 {
 	n->id = id;
 	n->pair = p;
-	n->keys = tls_keys_new(id, secrets, n_secrets);
+	n->keys = tls_keys_new(id, secrets, n_secrets, NULL);
 	assert_non_null(n->keys);
 	assert_true(renewal_init(&n->renewal, p->event, &renewal_ops, n) >= 0);
 }

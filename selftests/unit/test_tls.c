@@ -23,10 +23,14 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
+#include "certs.h"
 #include "keys.h"
+#include "proof.h"
 #include "tls.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"
@@ -182,7 +186,7 @@ static struct tls_keys *keys_of(const char *node_id, const char *secret)
 {
 	const struct tls_secret s = { secret, strlen(secret) };
 
-	return tls_keys_new(node_id, &s, 1);
+	return tls_keys_new(node_id, &s, 1, NULL);
 }
 
 struct pair {
@@ -452,9 +456,9 @@ static void test_a_new_secret_rolls_out(void **state)
 		struct pair p = { .allowed = "fw1" };
 
 		p.dialler_keys = tls_keys_new("fw1", s,
-					      roll_secrets(r->dialler, s));
+					      roll_secrets(r->dialler, s), NULL);
 		p.listener_keys = tls_keys_new("fw2", s,
-					       roll_secrets(r->listener, s));
+					       roll_secrets(r->listener, s), NULL);
 		assert_int_equal(dial_through(&p), r->secret);
 		if (r->secret < 0) {
 			tls_keys_free(p.dialler_keys);
@@ -1166,6 +1170,437 @@ static void test_altered_record_ends_the_session(void **state)
 	pair_close(&p);
 }
 
+/* --- certificates -------------------------------------------------------------- */
+
+static char cert_dir[64];
+
+struct authority {
+	EVP_PKEY *key;
+	X509 *cert;
+};
+
+static char *cert_path(const char *name)
+{
+	static char paths[8][160];
+	static unsigned int n;
+	char *path = paths[n++ % 8];
+
+	snprintf(path, sizeof(paths[0]), "%s/%s", cert_dir, name);
+	return path;
+}
+
+static void set_extension(X509 *cert, int nid, const char *value)
+{
+	X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
+
+	assert_non_null(e);
+	assert_int_equal(X509_add_ext(cert, e, -1), 1);
+	X509_EXTENSION_free(e);
+}
+
+/* Valid from now on for @valid_s, or for the hour before. */
+static X509 *make_cert(EVP_PKEY *key, const char *cn, const char *san, const struct authority *by,
+		       int valid_s)
+{
+	static long serial = 1;
+	X509 *cert = X509_new();
+
+	assert_non_null(cert);
+	X509_set_version(cert, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(cert), ++serial);
+	X509_gmtime_adj(X509_getm_notBefore(cert), -7200);
+	X509_gmtime_adj(X509_getm_notAfter(cert), valid_s);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
+				   (const void *)cn, -1, -1, 0);
+	X509_set_issuer_name(cert, X509_get_subject_name(by->cert ? by->cert : cert));
+	X509_set_pubkey(cert, key);
+	if (!by->cert)
+		set_extension(cert, NID_basic_constraints, "critical,CA:TRUE");
+	if (san)
+		set_extension(cert, NID_subject_alt_name, san);
+	assert_true(X509_sign(cert, by->key, EVP_sha256()) > 0);
+	return cert;
+}
+
+static void write_cert(const char *name, X509 *cert)
+{
+	FILE *f = fopen(cert_path(name), "we");
+
+	assert_non_null(f);
+	assert_int_equal(PEM_write_X509(f, cert), 1);
+	fclose(f);
+}
+
+static void write_key(const char *name, EVP_PKEY *key)
+{
+	FILE *f = fopen(cert_path(name), "we");
+
+	assert_non_null(f);
+	assert_int_equal(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL), 1);
+	fclose(f);
+}
+
+static struct authority make_authority(const char *file)
+{
+	struct authority a = { .key = EVP_EC_gen("P-256") };
+
+	a.cert = make_cert(a.key, file, NULL, &a, 3600);
+	write_cert(file, a.cert);
+	return a;
+}
+
+static void free_authority(struct authority *a)
+{
+	X509_free(a->cert);
+	EVP_PKEY_free(a->key);
+}
+
+/* NAME.crt and NAME.key */
+static void issue(const struct authority *by, const char *name, const char *cn, const char *san,
+		  int valid_s)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = make_cert(key, cn, san, by, valid_s);
+	char file[80];
+
+	snprintf(file, sizeof(file), "%s.crt", name);
+	write_cert(file, cert);
+	snprintf(file, sizeof(file), "%s.key", name);
+	write_key(file, key);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+}
+
+static struct authority ours, theirs;
+
+static int certs_setup(void **state)
+{
+	(void)state;
+	strcpy(cert_dir, "/tmp/test_tls.XXXXXX");
+	assert_non_null(mkdtemp(cert_dir));
+	ours = make_authority("ca.crt");
+	theirs = make_authority("other.crt");
+	issue(&ours, "fw1", "fw1", NULL, 3600);
+	issue(&ours, "fw2", "anything", "DNS:www.example.org,DNS:fw2", 3600);
+	issue(&ours, "fw9", "fw9", NULL, 3600);
+	issue(&ours, "cn-hidden", "fw1", "DNS:elsewhere", 3600);
+	issue(&ours, "wild", "*", "DNS:*", 3600);
+	issue(&ours, "two", "x", "DNS:fw1,DNS:fw3", 3600);
+	issue(&ours, "expired", "fw1", NULL, -60);
+	issue(&theirs, "foreign", "fw1", NULL, 3600);
+	return 0;
+}
+
+static int certs_teardown(void **state)
+{
+	char command[100];
+
+	(void)state;
+	free_authority(&ours);
+	free_authority(&theirs);
+	snprintf(command, sizeof(command), "rm -r %s", cert_dir);
+	assert_int_equal(system(command), 0);
+	return 0;
+}
+
+static struct tls_keys *cert_keys(const char *node_id, const char *name, const char *ca,
+				  const char *const secrets[3])
+{
+	struct tls_secret s[3];
+	char cert[80], key[80];
+	struct certs_files f;
+
+	snprintf(cert, sizeof(cert), "%s.crt", name);
+	snprintf(key, sizeof(key), "%s.key", name);
+	f = (struct certs_files){ cert_path(cert), cert_path(key), cert_path(ca) };
+	return tls_keys_new(node_id, s, secrets ? roll_secrets(secrets, s) : 0, &f);
+}
+
+static int is_fw1_or_fw3(void *cookie, const char *id)
+{
+	(void)cookie;
+	return !strcmp(id, "fw1") || !strcmp(id, "fw3");
+}
+
+static void certs_open(struct pair *p, const char *dialled)
+{
+	assert_non_null(p->dialler_keys);
+	assert_non_null(p->listener_keys);
+	sockets(p->fd);
+	p->dialler = tls_new(p->dialler_keys, p->fd[0], dialled, NULL, NULL);
+	p->listener = tls_new(p->listener_keys, p->fd[1], NULL, is_fw1_or_fw3, NULL);
+	assert_non_null(p->dialler);
+	assert_non_null(p->listener);
+}
+
+/* Both ends; the dialler may think it is done before the listener has refused it: so it reads. */
+static void certs_shake(struct pair *p, int *d, int *l)
+{
+	char buf[8];
+
+	shake(p->dialler, p->listener, d, l);
+	if (!*d && *l)
+		*d = tls_read(p->dialler, buf, sizeof(buf));
+}
+
+static void test_certificates_authenticate(void **state)
+{
+	static const char *const dialled[] = { "fw2", KEYS_ANYONE };
+	struct pair p;
+	size_t i;
+	int d, l;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		p.dialler_keys = cert_keys("fw1", "fw1", "ca.crt", NULL);
+		p.listener_keys = cert_keys("fw2", "fw2", "ca.crt", NULL);
+		certs_open(&p, dialled[i]);
+		certs_shake(&p, &d, &l);
+		assert_string_equal(tls_error(p.dialler), "");
+		assert_int_equal(d, 0);
+		assert_int_equal(l, 0);
+		assert_string_equal(tls_peer_id(p.listener), "fw1");
+		assert_string_equal(tls_peer_id(p.dialler), dialled[i]);
+		assert_true(tls_is_peer(p.dialler, "fw2"));
+		assert_false(tls_is_peer(p.dialler, "fw1"));
+		assert_false(tls_is_peer(p.dialler, KEYS_ANYONE));
+		assert_false(tls_is_peer(p.dialler, "anything")); /* the CN beside a SAN */
+		assert_true(tls_is_peer(p.listener, "fw1"));
+		assert_int_equal(tls_secret(p.dialler), 0);
+		transfer(p.dialler, p.listener, 300000, 20000, 7000);
+		transfer(p.listener, p.dialler, 300000, 20000, 7000);
+		pair_close(&p);
+	}
+}
+
+static void test_certificates_are_refused_in_words(void **state)
+{
+	static const struct {
+		const char *dialler, *dialler_ca, *dialled, *dialler_says, *listener_says;
+	} rows[] = {
+		{ "foreign", "ca.crt", "fw2", "refused by node fw2: it does not believe who signed",
+		  "the certificate of the other side is refused: unable to get local issuer" },
+		{ "fw1", "other.crt", "fw2",
+		  "the certificate of the other side is refused: unable to get local issuer",
+		  "refused by the other side: it does not believe who signed" },
+		{ "fw1", "ca.crt", "fw3",
+		  "the certificate at its address is of \"www.example.org\", not of node fw3", "" },
+		{ "fw9", "ca.crt", "fw2", "refused by node fw2",
+		  "unknown identity: the certificate of the other side, \"fw9\", names none" },
+		{ "cn-hidden", "ca.crt", "fw2", "refused by node fw2", "unknown identity: " },
+		{ "wild", "ca.crt", "fw2", "refused by node fw2", "unknown identity: " },
+		{ "two", "ca.crt", "fw2", "refused by node fw2",
+		  "the certificate of the other side names more than one of our peers: fw1, fw3" },
+		{ "fw2", "ca.crt", "fw2", "refused by node fw2",
+		  "a node dialled whose certificate names fw2, as ours does" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pair p;
+		int d, l;
+
+		p.dialler_keys = cert_keys("fw1", rows[i].dialler, rows[i].dialler_ca, NULL);
+		p.listener_keys = cert_keys("fw2", "fw2", "ca.crt", NULL);
+		certs_open(&p, rows[i].dialled);
+		certs_shake(&p, &d, &l);
+		print_message("%s | %s\n", tls_error(p.dialler), tls_error(p.listener));
+		assert_true(d < 0 && d != -EAGAIN);
+		assert_true(l < 0 && l != -EAGAIN);
+		assert_ptr_equal(strstr(tls_error(p.dialler), rows[i].dialler_says),
+				 tls_error(p.dialler));
+		assert_ptr_equal(strstr(tls_error(p.listener), rows[i].listener_says),
+				 tls_error(p.listener));
+		pair_close(&p);
+	}
+}
+
+/* With a PSK at one end only, nobody gets in. */
+static void test_certificates_and_psk_do_not_mix(void **state)
+{
+	struct pair p;
+	int d, l;
+
+	(void)state;
+	p.dialler_keys = cert_keys("fw1", "fw1", "ca.crt", NULL);
+	p.listener_keys = keys_of("fw2", SECRET);
+	certs_open(&p, "fw2");
+	certs_shake(&p, &d, &l);
+	assert_int_equal(l, -EACCES);
+	assert_true(d < 0);
+	pair_close(&p);
+
+	p.dialler_keys = keys_of("fw1", SECRET);
+	p.listener_keys = cert_keys("fw2", "fw2", "ca.crt", NULL);
+	certs_open(&p, "fw2");
+	certs_shake(&p, &d, &l);
+	assert_true(l < 0);
+	assert_int_equal(d, -EACCES);
+	pair_close(&p);
+}
+
+static void test_certificate_and_secret_must_both_hold(void **state)
+{
+	static const struct roll rows[] = {
+		{ { SECRET }, { SECRET }, 0, 0 },
+		{ { NEW_SECRET, OLD_SECRET }, { OLD_SECRET }, 1, 0 },
+		{ { OLD_SECRET }, { ODD_SECRET, NEW_SECRET, OLD_SECRET }, 0, 2 },
+		{ { OLD_SECRET }, { NEW_SECRET }, -1, 0 },
+	};
+	size_t i;
+	int d, l;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct roll *r = &rows[i];
+		struct pair p;
+
+		p.dialler_keys = cert_keys("fw1", "fw1", "ca.crt", r->dialler);
+		p.listener_keys = cert_keys("fw2", "fw2", "ca.crt", r->listener);
+		certs_open(&p, "fw2");
+		certs_shake(&p, &d, &l);
+		if (r->secret < 0) {
+			assert_int_equal(d, -EACCES);
+			assert_int_equal(l, -EACCES);
+			assert_string_equal(tls_error(p.dialler),
+					    "PSK mismatch with fw2: its secret_key is not ours");
+			assert_string_equal(tls_error(p.listener),
+					    "PSK mismatch with fw1: its secret_key is not ours");
+		} else {
+			assert_int_equal(d, 0);
+			assert_int_equal(l, 0);
+			assert_int_equal(tls_secret(p.dialler), r->secret);
+			assert_int_equal(tls_secret(p.listener), r->listener_secret);
+			transfer(p.dialler, p.listener, 100000, 5000, 3000);
+			transfer(p.listener, p.dialler, 100000, 5000, 3000);
+		}
+		pair_close(&p);
+	}
+}
+
+/* One end asks for the secret, the other one knows of none: what it takes for frames is none. */
+static void test_a_missing_proof_is_refused(void **state)
+{
+	static const char *const secrets[3] = { SECRET };
+	char buf[600] = { 0 };
+	struct pair p;
+	int d, l;
+
+	(void)state;
+	p.dialler_keys = cert_keys("fw1", "fw1", "ca.crt", NULL);
+	p.listener_keys = cert_keys("fw2", "fw2", "ca.crt", secrets);
+	certs_open(&p, "fw2");
+	shake(p.dialler, p.listener, &d, &l);
+	assert_int_equal(d, 0);
+	assert_int_equal(l, -EAGAIN);
+	buf[0] = 1; /* one MAC, of zeros */
+	assert_int_equal(tls_write(p.dialler, buf, sizeof(buf)), sizeof(buf));
+	assert_int_equal(tls_handshake(p.listener), -EACCES);
+	assert_string_equal(tls_error(p.listener),
+			    "PSK mismatch with fw1: its secret_key is not ours");
+	pair_close(&p);
+}
+
+static void test_proof_is_bound_to_its_channel_and_side(void **state)
+{
+	uint8_t binding[PROOF_BINDING_LEN] = "one channel", other[PROOF_BINDING_LEN] = "another";
+	uint8_t offer[PROOF_OFFER_MAX], answer[PROOF_ANSWER_LEN];
+	struct keys k[3];
+	int i;
+
+	(void)state;
+	assert_int_equal(keys_init(&k[0], NEW_SECRET, strlen(NEW_SECRET)), 0);
+	assert_int_equal(keys_init(&k[1], OLD_SECRET, strlen(OLD_SECRET)), 0);
+	assert_int_equal(keys_init(&k[2], ODD_SECRET, strlen(ODD_SECRET)), 0);
+	assert_int_equal(proof_offer(k, 2, binding, offer), 1 + 2 * PROOF_MAC_LEN);
+	assert_int_equal(proof_offer_len(offer[0]), 1 + 2 * PROOF_MAC_LEN);
+	assert_int_equal(proof_offer_len(0), -EBADMSG);
+	assert_int_equal(proof_offer_len(9), -EBADMSG);
+	assert_int_equal(proof_answer(&k[1], 2, binding, offer, answer), 0);
+	assert_int_equal(proof_check(k, 2, binding, answer), 1);
+	/* Of another channel. */
+	assert_int_equal(proof_check(k, 2, other, answer), -EACCES);
+	assert_int_equal(proof_answer(&k[1], 2, other, offer, answer), -EKEYREJECTED);
+	assert_int_equal(answer[0], PROOF_NONE);
+	assert_int_equal(proof_check(k, 2, binding, answer), -EKEYREJECTED);
+	/* What was offered, given back. */
+	answer[0] = 0;
+	memcpy(answer + 1, offer + 1, PROOF_MAC_LEN);
+	assert_int_equal(proof_check(k, 2, binding, answer), -EACCES);
+	/* A secret that was not offered, a bit turned over. */
+	assert_int_equal(proof_answer(k, 2, binding, offer, answer), 0);
+	answer[0] = 2;
+	assert_int_equal(proof_check(k, 2, binding, answer), -EACCES);
+	answer[0] = 0;
+	for (i = 1; i < PROOF_ANSWER_LEN; i++) {
+		answer[i] ^= 1;
+		assert_int_equal(proof_check(k, 2, binding, answer), -EACCES);
+		answer[i] ^= 1;
+	}
+	assert_int_equal(proof_check(k, 2, binding, answer), 0);
+}
+
+static bool shakes(struct tls_keys *dialler, struct tls_keys *listener)
+{
+	struct pair p = { .dialler_keys = dialler, .listener_keys = listener };
+	int d, l;
+
+	certs_open(&p, "fw2");
+	certs_shake(&p, &d, &l);
+	tls_free(p.dialler);
+	tls_free(p.listener);
+	close(p.fd[0]);
+	close(p.fd[1]);
+	return !d && !l;
+}
+
+/* Without a word from anybody, and what is bad is not taken for good. */
+static void test_certificates_are_read_again(void **state)
+{
+	struct tls_keys *dialler, *listener;
+	struct certs_files f;
+
+	(void)state;
+	issue(&ours, "new", "fw1", NULL, 3600);
+	dialler = cert_keys("fw1", "new", "ca.crt", NULL);
+	listener = cert_keys("fw2", "fw2", "ca.crt", NULL);
+	assert_true(shakes(dialler, listener));
+
+	/* Expired, of another key, gone: the old one still works. */
+	issue(&ours, "new", "fw1", NULL, -60);
+	assert_true(shakes(dialler, listener));
+	assert_non_null(strstr(tls_keys_trouble(dialler), "new.crt: the certificate has expired"));
+	issue(&ours, "new2", "fw1", NULL, 3600);
+	assert_int_equal(rename(cert_path("new2.crt"), cert_path("new.crt")), 0);
+	assert_true(shakes(dialler, listener));
+	assert_non_null(strstr(tls_keys_trouble(dialler), "new.key: key values mismatch"));
+	unlink(cert_path("new.crt"));
+	assert_true(shakes(dialler, listener));
+	assert_non_null(strstr(tls_keys_trouble(dialler), "new.crt: No such file or directory"));
+
+	/* A good one is taken, and that it is another one is seen. */
+	issue(&ours, "new", "fw9", NULL, 3600);
+	assert_false(shakes(dialler, listener));
+	assert_string_equal(tls_keys_trouble(dialler), "");
+	issue(&ours, "new", "fw1", NULL, 3600);
+	assert_true(shakes(dialler, listener));
+
+	/* At a reload the paths may be others. */
+	f = (struct certs_files){ cert_path("fw9.crt"), cert_path("fw9.key"), cert_path("ca.crt") };
+	assert_int_equal(tls_keys_set_files(dialler, &f), 0);
+	assert_false(shakes(dialler, listener));
+	f.ca_file = cert_path("nowhere.crt");
+	assert_int_equal(tls_keys_set_files(dialler, &f), -EINVAL);
+	tls_keys_free(dialler);
+	tls_keys_free(listener);
+
+	/* At the start there is no old one. */
+	assert_null(cert_keys("fw1", "expired", "ca.crt", NULL));
+	assert_null(cert_keys("fw1", "nowhere", "ca.crt", NULL));
+	assert_null(cert_keys("fw1", "fw1", "fw1.key", NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1193,5 +1628,16 @@ int main(void)
 		cmocka_unit_test(test_altered_record_ends_the_session),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	const struct CMUnitTest cert_tests[] = {
+		cmocka_unit_test(test_certificates_authenticate),
+		cmocka_unit_test(test_certificates_are_refused_in_words),
+		cmocka_unit_test(test_certificates_and_psk_do_not_mix),
+		cmocka_unit_test(test_certificate_and_secret_must_both_hold),
+		cmocka_unit_test(test_a_missing_proof_is_refused),
+		cmocka_unit_test(test_proof_is_bound_to_its_channel_and_side),
+		cmocka_unit_test(test_certificates_are_read_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL) +
+	       cmocka_run_group_tests(cert_tests, certs_setup, certs_teardown);
 }
