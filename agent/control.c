@@ -345,6 +345,8 @@ static json_t *warnings_json(struct flow *f)
 		json_array_append_new(a, json_string(drain_trouble(f->drain)));
 	for (i = 0; i < f->n_tables; i++)
 		warn_of_table(a, &f->tables[i]);
+	if (!f->config->transport.encryption)
+		json_array_append_new(a, json_string("NOT ENCRYPTED: transport.encryption = false"));
 	if (tls_keys_trouble(f->keys)[0])
 		json_array_append_new(a, json_sprintf("certificate: %s", tls_keys_trouble(f->keys)));
 	for (i = 0; i < f->n_links; i++) {

@@ -14,6 +14,7 @@
 #define SALT "flyrep/1"
 #define PSK_LABEL "flyrep psk"
 #define PROOF_LABEL "flyrep proof"
+#define CLEAR_LABEL "flyrep clear"
 #define TAG_LABEL "flyrep tag"
 
 struct hkdf {
@@ -140,6 +141,33 @@ int keys_tag(const struct keys *k, const char *dialler, const char *listener,
 int keys_proof(const struct keys *k, uint8_t key[KEYS_PSK_LEN])
 {
 	return expand(k, PROOF_LABEL, strlen(PROOF_LABEL), key, KEYS_PSK_LEN);
+}
+
+int keys_clear(const struct keys *k, const struct keys_identity *id,
+	       const void *salt, size_t salt_len, struct keys *session)
+{
+	uint8_t key[KEYS_PSK_LEN];
+	const struct hkdf h = {
+		.mode = EVP_KDF_HKDF_MODE_EXTRACT_ONLY,
+		.key = key,
+		.key_len = sizeof(key),
+		.param = OSSL_KDF_PARAM_SALT,
+		.bytes = salt,
+		.bytes_len = salt_len,
+	};
+	int rc = expand_for(k, CLEAR_LABEL, id->dialler, id->listener, key,
+			    sizeof(key));
+
+	if (!rc)
+		rc = derive(&h, session->prk, sizeof(session->prk));
+	OPENSSL_cleanse(key, sizeof(key));
+	return rc;
+}
+
+int keys_label(const struct keys *session, const char *label,
+	       uint8_t key[KEYS_PSK_LEN])
+{
+	return expand(session, label, strlen(label), key, KEYS_PSK_LEN);
 }
 
 int keys_identity_format(char text[KEYS_IDENTITY_SIZE],

@@ -57,6 +57,17 @@ struct keys_identity {
 	uint8_t tag[KEYS_TAG_LEN];
 };
 
+/**
+ * keys_clear - keys of one session that is not encrypted, see agent/clear.h
+ * @id: whose, its tag does not matter
+ * @salt: what both ends have said, with a nonce of each
+ * @session: what keys_label() makes its keys of
+ * Return: 0, -EINVAL, -EIO
+ */
+int keys_clear(const struct keys *k, const struct keys_identity *id, const void *salt,
+	       size_t salt_len, struct keys *session);
+int keys_label(const struct keys *session, const char *label, uint8_t key[KEYS_PSK_LEN]);
+
 /* A string in @text. -EINVAL on a bad node id. */
 int keys_identity_format(char text[KEYS_IDENTITY_SIZE], const struct keys_identity *id);
 /**

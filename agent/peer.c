@@ -692,9 +692,15 @@ struct tls_keys *peers_keys(const struct fr_config *config)
 {
 	struct tls_secret secrets[TLS_SECRETS_MAX];
 	struct certs_files files = files_of(config);
+	struct tls_keys *k = tls_keys_new(config->node_id, secrets, secrets_of(config, secrets),
+					  files.cert_file ? &files : NULL);
 
-	return tls_keys_new(config->node_id, secrets, secrets_of(config, secrets),
-			    files.cert_file ? &files : NULL);
+	if (k && !config->transport.encryption) {
+		tls_keys_go_clear(k);
+		fr_warn("replication: NOT ENCRYPTED, as transport.encryption = false says: whoever sees the "
+			"traffic between the nodes can read all of it");
+	}
+	return k;
 }
 
 int peers_reload(struct peers *ps)

@@ -19,11 +19,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include "certs.h"
+#include "clear.h"
 #include "keys.h"
 #include "log.h"
 #include "monotonic.h"
@@ -47,6 +49,7 @@ struct tls_keys {
 	SSL_CTX *dialler;
 	SSL_CTX *listener;
 	bool has_certs;
+	bool is_clear;
 	char paths[3][TLS_PATH_SIZE];
 	struct certs_files files; /* which point there */
 	struct certs_stamp stamp;
@@ -59,6 +62,7 @@ struct tls_keys {
 struct tls {
 	struct tls_keys *keys;
 	SSL *ssl;
+	struct clear *clear; /* in place of that */
 	struct tls_bio bio;
 	int (*is_allowed)(void *cookie, const char *peer_id);
 	void *cookie;
@@ -141,17 +145,14 @@ static SSL_SESSION *session_new(const struct tls *t)
 }
 
 /* What we offer; -EINVAL, -EIO. */
-static int identity_make(struct tls *t)
+static int id_make(struct tls *t)
 {
-	int rc;
-
 	if (t->secret >= t->keys->n_secrets)
 		return -EINVAL;
 	strcpy(t->id.dialler, t->keys->node_id);
 	strcpy(t->id.listener, t->peer_id);
-	rc = keys_tag(&t->keys->secrets[t->secret], t->id.dialler,
-		      t->id.listener, t->id.tag);
-	return rc ? rc : keys_identity_format(t->identity, &t->id);
+	return keys_tag(&t->keys->secrets[t->secret], t->id.dialler,
+			t->id.listener, t->id.tag);
 }
 
 static int on_offer(SSL *ssl, const EVP_MD *md, const unsigned char **id,
@@ -163,7 +164,7 @@ static int on_offer(SSL *ssl, const EVP_MD *md, const unsigned char **id,
 	/* After a retry the hash is settled, and only ours fits the key. */
 	if (md && !EVP_MD_is_a(md, "SHA384"))
 		return 1;
-	if (identity_make(t))
+	if (id_make(t) || keys_identity_format(t->identity, &t->id))
 		return 0;
 	*session = session_new(t);
 	*id = (const unsigned char *)t->identity;
@@ -191,16 +192,49 @@ static int find_secret(const struct tls_keys *k, const struct keys_identity *id)
 }
 
 /*
- * A stranger's bytes. Unknown: no session, and the handshake fails for want of
- * a certificate. One look-up for each connection, so a hello full of
- * identities costs one derivation.
+ * A stranger's bytes: whether that node may come in. Return: 0; -EKEYREJECTED: it may, but its
+ * secret is none of ours; -EACCES: why is noted
+ */
+static int admit(struct tls *t, const uint8_t *text, size_t len)
+{
+	struct keys_identity id;
+	int secret;
+
+	if (keys_identity_parse(text, len, &id)) {
+		note(t, "PSK identity is not one of flyrep");
+		return -EACCES;
+	}
+	if (!is_for_us(t, id.listener)) {
+		note(t, "node %s dialled node %s, but this is node %s",
+		     id.dialler, id.listener, t->keys->node_id);
+		return -EACCES;
+	}
+	if (!strcmp(id.dialler, t->keys->node_id)) {
+		note(t, "a node dialled that calls itself %s, as we do",
+		     id.dialler);
+		return -EACCES;
+	}
+	if (!t->is_allowed(t->cookie, id.dialler)) {
+		note(t, "unknown identity: node %s is none of our peers",
+		     id.dialler);
+		return -EACCES;
+	}
+	secret = find_secret(t->keys, &id);
+	t->secret = secret < 0 ? 0 : secret;
+	t->id = id;
+	strcpy(t->peer_id, id.dialler);
+	return secret < 0 ? -EKEYREJECTED : 0;
+}
+
+/*
+ * Unknown: no session, and the handshake fails for want of a certificate. One
+ * look-up for each connection, so a hello full of identities costs one derivation.
  */
 static int on_identity(SSL *ssl, const unsigned char *text, size_t len,
 		       SSL_SESSION **session)
 {
 	struct tls *t = SSL_get_app_data(ssl);
 	struct keys_identity id;
-	int secret;
 
 	*session = NULL;
 	if (t->was_offered) {
@@ -214,36 +248,15 @@ static int on_identity(SSL *ssl, const unsigned char *text, size_t len,
 		return *session ? 1 : 0;
 	}
 	t->was_offered = true;
-	if (keys_identity_parse(text, len, &id)) {
-		note(t, "PSK identity is not one of flyrep");
-		return 1;
-	}
-	if (!is_for_us(t, id.listener)) {
-		note(t, "node %s dialled node %s, but this is node %s",
-		     id.dialler, id.listener, t->keys->node_id);
-		return 1;
-	}
-	if (!strcmp(id.dialler, t->keys->node_id)) {
-		note(t, "a node dialled that calls itself %s, as we do",
-		     id.dialler);
-		return 1;
-	}
-	if (!t->is_allowed(t->cookie, id.dialler)) {
-		note(t, "unknown identity: node %s is none of our peers",
-		     id.dialler);
-		return 1;
-	}
 	/*
-	 * If it is none of ours, the present one: then the binder does not verify, which
+	 * If the secret is none of ours, the present one: then the binder does not verify, which
 	 * tells both ends what is wrong.
 	 */
-	secret = find_secret(t->keys, &id);
-	t->secret = secret < 0 ? 0 : secret;
-	t->id = id;
+	if (admit(t, text, len) == -EACCES)
+		return 1;
 	*session = session_new(t);
 	if (!*session)
 		return 0;
-	strcpy(t->peer_id, id.dialler);
 	t->has_key = true;
 	return 1;
 }
@@ -491,6 +504,11 @@ void tls_keys_free(struct tls_keys *k)
 	free(k);
 }
 
+void tls_keys_go_clear(struct tls_keys *k)
+{
+	k->is_clear = !k->has_certs;
+}
+
 void tls_keys_rekey_after(struct tls_keys *k, uint32_t n_records, uint64_t ms)
 {
 	k->rekey_records = n_records;
@@ -498,6 +516,17 @@ void tls_keys_rekey_after(struct tls_keys *k, uint32_t n_records, uint64_t ms)
 }
 
 /* --- a session --------------------------------------------------------------- */
+
+static int on_clear_hello(void *cookie, const uint8_t *identity, size_t len,
+			  struct keys_identity *id, const struct keys **secret)
+{
+	struct tls *t = cookie;
+	int rc = admit(t, identity, len);
+
+	*id = t->id;
+	*secret = &t->keys->secrets[t->secret];
+	return rc;
+}
 
 struct tls *tls_new(struct tls_keys *k, int fd, const char *peer_id,
 		    int (*is_allowed)(void *cookie, const char *peer_id),
@@ -524,6 +553,16 @@ struct tls *tls_new(struct tls_keys *k, int fd, const char *peer_id,
 	t->cookie = cookie;
 	t->is_dialler = peer_id;
 	t->events = peer_id ? EPOLLOUT : EPOLLIN;
+	if (peer_id)
+		strcpy(t->peer_id, peer_id);
+	if (k->is_clear) {
+		if (!peer_id)
+			t->clear = clear_listen(fd, on_clear_hello, t);
+		if (peer_id || t->clear) /* a dialler's follows, once the secret is known */
+			return t;
+		free(t);
+		return NULL;
+	}
 	t->ssl = SSL_new(peer_id ? k->dialler : k->listener);
 	bio = t->ssl ? tls_bio_new(k->bio_method, &t->bio) : NULL;
 	if (!bio) {
@@ -537,7 +576,6 @@ struct tls *tls_new(struct tls_keys *k, int fd, const char *peer_id,
 		SSL_set_accept_state(t->ssl);
 		return t;
 	}
-	strcpy(t->peer_id, peer_id);
 	SSL_set_connect_state(t->ssl);
 	return t;
 }
@@ -547,6 +585,7 @@ void tls_free(struct tls *t)
 	if (!t)
 		return;
 	SSL_free(t->ssl);
+	clear_free(t->clear);
 	free(t);
 }
 
@@ -604,21 +643,44 @@ static const struct meaning {
 	  "%s closed the connection without notice" },
 };
 
-static int explain(struct tls *t)
-{
-	char who[FR_NODE_ID_MAX_LEN + sizeof("node ")];
-	unsigned long code = ERR_peek_error();
-	const char *text = ERR_reason_error_string(code);
-	size_t i;
+#define WHO_SIZE (FR_NODE_ID_MAX_LEN + sizeof("node "))
 
+static void who_is(const struct tls *t, char who[WHO_SIZE])
+{
 	if (keys_is_node_id(t->peer_id))
-		snprintf(who, sizeof(who), "node %s", t->peer_id);
+		snprintf(who, WHO_SIZE, "node %s", t->peer_id);
 	else
 		strcpy(who, "the other side");
+}
+
+/* An alert, protocol_version, to one that speaks no TLS: it knows us by its first byte. */
+static void say_tls(struct tls *t)
+{
+	static const uint8_t alert[] = { 0x15, 3, 3, 0, 2, 2, 70 };
+
+	if (!t->is_dialler &&
+	    send(t->bio.fd, alert, sizeof(alert), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return; /* then it sees us hang up */
+}
+
+static int explain(struct tls *t)
+{
+	unsigned long code = ERR_peek_error();
+	const char *text = ERR_reason_error_string(code);
+	char who[WHO_SIZE];
+	size_t i;
+
+	who_is(t, who);
 	/* After an end of file it is the alert about it that fails to go. */
 	if (t->bio.error && !t->bio.is_eof)
 		return fail(t, -t->bio.error, "%s: %s", who,
 			    strerror(t->bio.error));
+	if (!t->is_ready && t->bio.has_first && t->bio.first == CLEAR_FIRST) {
+		say_tls(t);
+		return fail(t, -EACCES,
+			    "%s does not encrypt (transport.encryption = false), this node does",
+			    who);
+	}
 	/* Refused by a callback, whatever OpenSSL made of it. */
 	if (!t->is_ready && t->error[0])
 		return fail(t, -EACCES, "%s refused", who);
@@ -660,6 +722,54 @@ static int result(struct tls *t, int rc)
 		ERR_clear_error();
 		return error;
 	}
+}
+
+/* --- without encryption --- */
+
+/* What a failure of clear.h means; others are passed on. */
+static ssize_t clear_result(struct tls *t, ssize_t rc)
+{
+	char who[WHO_SIZE];
+
+	t->events = clear_events(t->clear);
+	if (rc >= 0 || rc == -EAGAIN)
+		return rc;
+	who_is(t, who);
+	switch (rc) {
+	case -EPROTONOSUPPORT:
+		return fail(t, -EACCES,
+			    "%s wants encryption, this node has transport.encryption = false",
+			    who);
+	case -EKEYREJECTED:
+		return fail(t, rc, "PSK mismatch with %s: its secret_key is not ours", who);
+	case -EACCES:
+		return fail(t, rc, "refused by %s: it is another node, or we are none of its peers",
+			    who);
+	case -EBADMSG:
+		return fail(t, -EPROTO, "%s: a frame was altered, replayed or left out", who);
+	case -EPROTO:
+		return fail(t, rc, "%s does not speak our protocol", who);
+	case -ECONNRESET:
+		return fail(t, rc, "%s closed the connection without notice", who);
+	default:
+		return fail(t, rc, "%s: %s", who, strerror(-rc));
+	}
+}
+
+static int clear_shake(struct tls *t)
+{
+	int rc;
+
+	if (!t->clear && !id_make(t))
+		t->clear = clear_dial(t->bio.fd, &t->id, &t->keys->secrets[t->secret]);
+	if (!t->clear)
+		return fail(t, -EIO, "no key can be made");
+	rc = clear_result(t, clear_handshake(t->clear));
+	if (rc)
+		return rc;
+	t->is_ready = true;
+	t->events = EPOLLIN;
+	return 0;
 }
 
 /* --- a secret besides certificates --- */
@@ -833,6 +943,8 @@ int tls_handshake(struct tls *t)
 		return t->failed;
 	if (t->is_ready)
 		return 0;
+	if (t->keys->is_clear)
+		return clear_shake(t);
 	if (!t->is_shaken)
 		rc = shake(t);
 	if (!rc)
@@ -853,6 +965,8 @@ ssize_t tls_read(struct tls *t, void *buf, size_t len)
 		return t->failed;
 	if (!t->is_ready)
 		return -ENOTCONN;
+	if (t->clear)
+		return clear_result(t, clear_read(t->clear, buf, len));
 	ERR_clear_error();
 	rc = SSL_read_ex(t->ssl, buf, len, &n);
 	return rc == 1 ? (ssize_t)n : result(t, rc);
@@ -898,6 +1012,8 @@ ssize_t tls_write(struct tls *t, const void *buf, size_t len)
 		return -ENOTCONN;
 	if (!len)
 		return 0;
+	if (t->clear)
+		return clear_result(t, clear_write(t->clear, buf, len));
 	ERR_clear_error();
 	if (!t->is_write_open) {
 		rc = rekey(t);
@@ -919,6 +1035,10 @@ void tls_shutdown(struct tls *t)
 {
 	if (t->failed || !t->is_ready)
 		return;
+	if (t->clear) {
+		clear_shutdown(t->clear);
+		return;
+	}
 	ERR_clear_error();
 	SSL_shutdown(t->ssl);
 	ERR_clear_error();
@@ -931,7 +1051,11 @@ uint32_t tls_events(const struct tls *t)
 
 size_t tls_pending(const struct tls *t)
 {
-	int n = SSL_pending(t->ssl);
+	int n;
+
+	if (t->clear)
+		return clear_pending(t->clear);
+	n = SSL_pending(t->ssl);
 
 	/* Read ahead, maybe not a whole record: then the next read says so. */
 	return n > 0 ? n : SSL_has_pending(t->ssl);
@@ -946,6 +1070,14 @@ int tls_export(const struct tls *t, const char *label, uint8_t *out, size_t len)
 {
 	if (!t->is_ready || t->failed)
 		return -ENOTCONN;
+	if (t->clear) {
+		uint8_t all[KEYS_PSK_LEN];
+		int rc = len <= sizeof(all) ? clear_export(t->clear, label, all) : -EIO;
+
+		if (!rc)
+			memcpy(out, all, len);
+		return rc;
+	}
 	if (SSL_export_keying_material(t->ssl, out, len, label, strlen(label),
 				       NULL, 0, 0) == 1)
 		return 0;

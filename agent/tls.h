@@ -39,6 +39,11 @@ struct certs_files;
 struct tls_keys *tls_keys_new(const char *node_id, const struct tls_secret *secrets,
 			      size_t n_secrets, const struct certs_files *files);
 void tls_keys_free(struct tls_keys *k);
+/*
+ * Sessions from now on are authenticated, and not encrypted: see clear.h. Not with certificates. Such
+ * a node never talks to one that encrypts.
+ */
+void tls_keys_go_clear(struct tls_keys *k);
 /* Other secrets, for sessions from now on. -errno (logged), and the old ones stay. */
 int tls_keys_set_secrets(struct tls_keys *k, const struct tls_secret *secrets, size_t n_secrets);
 /*

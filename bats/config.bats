@@ -40,14 +40,14 @@ good() {
 		  mode = "replica"
 		  secret_kye = "x"
 		  sync { interval = 24h }
-		  transport { encryption = false }
+		  transport { encryption = 1 }
 		}
 	END
 	run "$flyrep" config check "$conf"
 	assert_failure 1
 	assert_line --index 0 "$conf:3:3: unknown key \"secret_kye\" in replication: did you mean \"secret_key\"?"
 	assert_line --index 1 "$conf:4:21: 24h is not a number: quote durations, sizes and addresses: \"24h\""
-	assert_line --index 2 "$conf:5:28: transport.encryption: false is not supported yet"
+	assert_line --index 2 "$conf:5:28: transport.encryption: expected true or false, found a number"
 	assert_equal "${#lines[@]}" 3
 }
 

@@ -293,3 +293,34 @@ tls_of() {
 	load_send -n 100
 	wait_until 30 in_step
 }
+
+insecure='allow_insecure = true
+transport { encryption = false }'
+
+@test "without encryption only if both say so, loudly, and still with the right secret" {
+	with a $old "$insecure"
+	with b $old
+	agent_start a
+	agent_start b
+	wait_until 20 log_says a 'wants encryption, this node has transport.encryption = false'
+	wait_until 20 log_says b 'does not encrypt .*, this node does'
+	assert_equal "$(ask a status | jq .status.connected)" false
+	agent_kill b
+	with b $new "$insecure"
+	agent_start b
+	wait_until 20 log_says a 'PSK mismatch with node b'
+	agent_kill b
+	with b $old "$insecure"
+	agent_start b
+	wait_until 60 in_step
+	log_says a 'NOT ENCRYPTED'
+	warns a 'NOT ENCRYPTED'
+	warns b 'NOT ENCRYPTED'
+	load_send -n 500
+	wait_until 30 in_step
+	run fr b key rotate
+	assert_success
+	load_send -n 100
+	wait_until 30 in_step
+	pair_same -p udp
+}

@@ -118,6 +118,7 @@ struct fr_config {
 	struct fr_config_secret secret;
 	char *secret_origin; /* for messages: "line 5", a path; NULL without a secret */
 	struct fr_config_secrets previous; /* the newest first */
+	bool allow_insecure;
 	char *state_dir;
 	uint64_t backlog_len; /* bytes of batches kept for peers that are behind */
 	uint32_t ring_entries; /* of the module, per CPU; 0 = the module chooses */
@@ -136,6 +137,7 @@ struct fr_config {
 
 	struct {
 		bool compression; /* zstd per batch, where it helps */
+		bool encryption; /* false only with allow_insecure */
 		struct {
 			char *cert_file; /* NULL: no certificates, then the others are, too */
 			char *key_file;

@@ -173,6 +173,23 @@ static void check_tls(const struct check *c)
 				"auth.method: with mtls no peer is asked for the secret");
 }
 
+static void check_encryption(const struct check *c)
+{
+	const struct fr_config *config = c->config;
+	struct fr_diag_pos pos = at(c, "transport.encryption");
+
+	if (config->transport.encryption)
+		return;
+	if (!config->allow_insecure)
+		fr_diag_error(c->diag, pos,
+			      "transport.encryption: false needs allow_insecure = true, here and on the other nodes");
+	if (config->transport.tls.cert_file)
+		fr_diag_error(c->diag, pos,
+			      "transport.encryption: false, but certificates need TLS");
+	fr_diag_warning(c->diag, pos,
+			"transport.encryption: NOT ENCRYPTED: whoever sees the traffic can read all of it");
+}
+
 static void check_sync(const struct check *c)
 {
 	if (c->config->sync.interval_ms > c->config->sync.max_lag_ms)
@@ -229,6 +246,7 @@ void fr_config_check(const struct fr_config *config,
 	check_topology(&c);
 	check_keys(&c);
 	check_tls(&c);
+	check_encryption(&c);
 	check_sync(&c);
 	check_data(&c);
 	check_mark(&c);

@@ -69,8 +69,8 @@ static const struct fr_schema rows[] = {
 	  .dflt = "[]",
 	  .help = "Secrets still accepted while a new one is rolled out, the newest first. A node "
 		  "dials with secret_key, and with these where the other does not know that yet." },
-	{ "allow_insecure", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
-	  .only = "false", .help = "Allow transport.encryption = false." },
+	{ "allow_insecure", FR_SCHEMA_BOOL, AT(allow_insecure),
+	  .dflt = "false", .help = "Allow transport.encryption = false." },
 	{ "state_dir", FR_SCHEMA_PATH, AT(state_dir),
 	  .dflt = "\"/var/lib/flyrep\"",
 	  .help = "Directory of what must survive a restart." },
@@ -131,8 +131,11 @@ static const struct fr_schema rows[] = {
 	{ "transport.compression", FR_SCHEMA_BOOL, AT(transport.compression),
 	  .dflt = "true",
 	  .help = "Compress each batch that gets smaller by it." },
-	{ "transport.encryption", FR_SCHEMA_BOOL, UNBOUND, .dflt = "true",
-	  .only = "true", .help = "TLS 1.3." },
+	{ "transport.encryption", FR_SCHEMA_BOOL, AT(transport.encryption),
+	  .dflt = "true",
+	  .help = "TLS 1.3. false, on both ends and only with allow_insecure: whoever sees the traffic "
+		  "can read it; each frame is authenticated all the same. Ends that differ "
+		  "refuse each other." },
 	{ "transport.tls", FR_SCHEMA_SECTION, UNBOUND,
 	  .help = "Certificates, for both ends of a connection. Of a peer's, the name must be its "
 		  "node_id: a SAN of type DNS, or the CN where there is none. Read again when they "

@@ -473,15 +473,20 @@ static const struct {
 	  "f:3:1: conflict_resolution: not supported yet\n"
 	  "f:4:13: conflict_resolution.strategy: \"age\" is not one of timestamp, priority, manual\n"
 	  "f:5:21: conflict_resolution.priorities: expected a whole number, found a boolean\n" },
-	{ "mode = \"replica\"\ntransport { encryption = false }",
-	  "f:3:26: transport.encryption: false is not supported yet\n" },
 	{ "mode = \"replica\"\ndata { nft_sets = [\"inet/filter\", \"i*/a/b\", \"x/a/b\", \"ip/a/b/c\", 1] }",
 	  "f:3:20: data.nft_sets: \"inet/filter\" names no sets: \"inet/filter/*\" or \"dynamic\"\n"
 	  "f:3:45: data.nft_sets: \"x/a/b\" names no sets: \"inet/filter/*\" or \"dynamic\"\n"
 	  "f:3:54: data.nft_sets: \"ip/a/b/c\" names no sets: \"inet/filter/*\" or \"dynamic\"\n"
 	  "f:3:66: data.nft_sets: expected a string, found a number\n" },
-	{ "mode = \"replica\"\nallow_insecure = true",
-	  "f:3:18: allow_insecure: true is not supported yet\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\ntransport { encryption = false }",
+	  "f:5:26: transport.encryption: false needs allow_insecure = true, here and on the other nodes\n"
+	  "f:5:26: warning: transport.encryption: NOT ENCRYPTED: whoever sees the traffic can read all of it\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\nallow_insecure = true\ntransport {\n encryption = false\n"
+	  "tls {\n cert_file = \"/c\"\n key_file = \"/k\"\n ca_file = \"/a\"\n}\n}",
+	  "f:7:15: transport.encryption: false, but certificates need TLS\n"
+	  "f:7:15: warning: transport.encryption: NOT ENCRYPTED: whoever sees the traffic can read all of it\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
 	  "\"\ndata { conntrack = false\nnft_sets = [] }",
 	  "f:5:20: data: nothing is replicated\n" },

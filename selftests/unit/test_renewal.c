@@ -28,6 +28,8 @@
 #define DEADLINE_NS 20000000000ull
 #define FRAME_MAX 40000
 
+static bool is_clear;	/* all tests once with TLS, once without */
+
 struct node {
 	const char *id;
 	struct tls_keys *keys;
@@ -210,6 +212,8 @@ static void node_init(struct pair *p, struct node *n, const char *id,
 	n->pair = p;
 	n->keys = tls_keys_new(id, secrets, n_secrets, NULL);
 	assert_non_null(n->keys);
+	if (is_clear)
+		tls_keys_go_clear(n->keys);
 	assert_true(renewal_init(&n->renewal, p->event, &renewal_ops, n) >= 0);
 }
 
@@ -486,5 +490,8 @@ int main(void)
 		cmocka_unit_test(test_a_break_in_the_middle_ends_the_session),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int n_failed = cmocka_run_group_tests_name("TLS", tests, NULL, NULL);
+
+	is_clear = true;
+	return n_failed + cmocka_run_group_tests_name("clear", tests, NULL, NULL);
 }

@@ -1601,6 +1601,307 @@ static void test_certificates_are_read_again(void **state)
 	assert_null(cert_keys("fw1", "fw1", "fw1.key", NULL));
 }
 
+/* --- without encryption -------------------------------------------------------- */
+
+static void clear_open(struct pair *p, const char *dialled, const char *dialler_secret,
+		       const char *listener_secret)
+{
+	p->allowed = "fw1";
+	sockets(p->fd);
+	p->n_asked = 0;
+	p->dialler_keys = keys_of("fw1", dialler_secret);
+	p->listener_keys = keys_of("fw2", listener_secret);
+	tls_keys_go_clear(p->dialler_keys);
+	tls_keys_go_clear(p->listener_keys);
+	p->dialler = tls_new(p->dialler_keys, p->fd[0], dialled, NULL, NULL);
+	p->listener = tls_new(p->listener_keys, p->fd[1], NULL, is_allowed, p);
+}
+
+static void clear_ready(struct pair *p)
+{
+	int d, l;
+
+	clear_open(p, "fw2", SECRET, SECRET);
+	shake(p->dialler, p->listener, &d, &l);
+	assert_int_equal(d, 0);
+	assert_int_equal(l, 0);
+}
+
+static void test_clear_is_authenticated(void **state)
+{
+	uint8_t a[32], b[32];
+	struct pair p;
+	char raw[200];
+	int d, l;
+
+	(void)state;
+	clear_ready(&p);
+	assert_string_equal(tls_peer_id(p.listener), "fw1");
+	assert_int_equal(tls_secret(p.listener), 0);
+	assert_int_equal(tls_export(p.dialler, "x", a, sizeof(a)), 0);
+	assert_int_equal(tls_export(p.listener, "x", b, sizeof(b)), 0);
+	assert_memory_equal(a, b, sizeof(a));
+	assert_int_equal(tls_export(p.listener, "y", b, sizeof(b)), 0);
+	assert_memory_not_equal(a, b, sizeof(a));
+	assert_int_equal(tls_read(p.listener, raw, sizeof(raw)), -EAGAIN);
+	transfer(p.dialler, p.listener, 3 << 20, 100000, 50000);
+	transfer(p.listener, p.dialler, 300000, 16385, 7);
+	transfer(p.listener, p.dialler, 3000, 1, 1);
+	/* It is what it says: anybody can read it. */
+	assert_int_equal(tls_write(p.dialler, "open", 4), 4);
+	assert_in_range(read(p.fd[1], raw, sizeof(raw)), 30, 50);
+	assert_memory_equal(raw + 2, "open", 4);
+	pair_close(&p);
+
+	clear_open(&p, KEYS_ANYONE, SECRET, SECRET);
+	shake(p.dialler, p.listener, &d, &l);
+	assert_int_equal(d, 0);
+	assert_int_equal(l, 0);
+	pair_close(&p);
+}
+
+static void test_clear_refusals(void **state)
+{
+	static const struct {
+		const char *dialled, *secret, *allowed, *dialler_says, *listener_says;
+		int error;
+	} rows[] = {
+		{ "fw2", OTHER_SECRET, "fw1", "PSK mismatch with node fw2: its secret_key is not ours",
+		  "PSK mismatch with node fw1: its secret_key is not ours", -EKEYREJECTED },
+		{ "fw3", SECRET, "fw1",
+		  "refused by node fw3: it is another node, or we are none of its peers",
+		  "node fw1 dialled node fw3, but this is node fw2", -EACCES },
+		{ "fw2", SECRET, "fw9",
+		  "refused by node fw2: it is another node, or we are none of its peers",
+		  "unknown identity: node fw1 is none of our peers", -EACCES },
+	};
+	struct tls_keys *k;
+	struct pair p;
+	size_t i;
+	int d, l;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		clear_open(&p, rows[i].dialled, rows[i].secret, SECRET);
+		p.allowed = rows[i].allowed;
+		shake(p.dialler, p.listener, &d, &l);
+		assert_int_equal(d, rows[i].error);
+		assert_int_equal(l, rows[i].error);
+		assert_string_equal(tls_error(p.dialler), rows[i].dialler_says);
+		assert_string_equal(tls_error(p.listener), rows[i].listener_says);
+		assert_int_equal(tls_write(p.dialler, "x", 1), rows[i].error);
+		pair_close(&p);
+	}
+	/* What a node sends comes back to itself. */
+	k = keys_of("fw1", SECRET);
+	tls_keys_go_clear(k);
+	sockets(p.fd);
+	p.dialler = tls_new(k, p.fd[0], KEYS_ANYONE, NULL, NULL);
+	p.listener = tls_new(k, p.fd[1], NULL, is_allowed, &p);
+	shake(p.dialler, p.listener, &d, &l);
+	assert_int_equal(l, -EACCES);
+	assert_int_equal(d, -EACCES);
+	p.dialler_keys = k;
+	p.listener_keys = NULL;
+	pair_close(&p);
+}
+
+static void test_clear_rolls_secrets_out(void **state)
+{
+	const struct tls_secret s[] = { { NEW_SECRET, strlen(NEW_SECRET) },
+					{ OLD_SECRET, strlen(OLD_SECRET) } };
+	struct pair p = { .allowed = "fw1" };
+
+	(void)state;
+	p.dialler_keys = tls_keys_new("fw1", s, 2, NULL);
+	p.listener_keys = keys_of("fw2", OLD_SECRET);
+	tls_keys_go_clear(p.dialler_keys);
+	tls_keys_go_clear(p.listener_keys);
+	assert_int_equal(dial_through(&p), 1);
+	assert_int_equal(tls_secret(p.dialler), 1);
+	pair_close(&p);
+}
+
+/* One end wants encryption: both say so, whoever dials. */
+static void test_clear_and_tls_refuse_each_other(void **state)
+{
+	static const char wants[] = "%s wants encryption, this node has transport.encryption = false";
+	static const char lacks[] =
+		"%s does not encrypt (transport.encryption = false), this node does";
+	int clear_one, d, l;
+
+	(void)state;
+	for (clear_one = 0; clear_one < 2; clear_one++) {
+		struct pair p = { .allowed = "fw1" };
+		char dialler_says[100], listener_says[100];
+
+		sockets(p.fd);
+		p.dialler_keys = keys_of("fw1", SECRET);
+		p.listener_keys = keys_of("fw2", SECRET);
+		tls_keys_go_clear(clear_one ? p.listener_keys : p.dialler_keys);
+		p.dialler = tls_new(p.dialler_keys, p.fd[0], "fw2", NULL, NULL);
+		p.listener = tls_new(p.listener_keys, p.fd[1], NULL, is_allowed, &p);
+		shake(p.dialler, p.listener, &d, &l);
+		assert_int_equal(d, -EACCES);
+		assert_int_equal(l, -EACCES);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		snprintf(dialler_says, sizeof(dialler_says), clear_one ? lacks : wants,
+			 "node fw2");
+		snprintf(listener_says, sizeof(listener_says), clear_one ? wants : lacks,
+			 "the other side");
+#pragma GCC diagnostic pop
+		assert_string_equal(tls_error(p.dialler), dialler_says);
+		assert_string_equal(tls_error(p.listener), listener_says);
+		pair_close(&p);
+	}
+}
+
+/* Take what the dialler sent off the wire. */
+static size_t wiretap(struct pair *p, uint8_t *raw, size_t size, const char *text)
+{
+	ssize_t n;
+
+	assert_int_equal(tls_write(p->dialler, text, strlen(text)), strlen(text));
+	n = read(p->fd[1], raw, size);
+	assert_int_equal(n, 2 + strlen(text) + 32);
+	return n;
+}
+
+static void test_clear_frames_are_bound_to_their_place(void **state)
+{
+	uint8_t one[100], two[100], other[100];
+	size_t len, i;
+	struct pair p, q;
+	char buf[8];
+
+	(void)state;
+	for (i = 0; i < 2 + 3 + 32; i++) { /* any bit turned over */
+		clear_ready(&p);
+		len = wiretap(&p, one, sizeof(one), "one");
+		one[i] ^= 1;
+		assert_int_equal(write(p.fd[0], one, len), len);
+		if (i < 2) /* another length: what is missing must not be waited for */
+			shutdown(p.fd[0], SHUT_WR);
+		assert_true(tls_read(p.listener, buf, sizeof(buf)) < -1);
+		assert_true(tls_read(p.listener, buf, sizeof(buf)) != -EAGAIN);
+		pair_close(&p);
+	}
+	/* Twice. */
+	clear_ready(&p);
+	len = wiretap(&p, one, sizeof(one), "one");
+	assert_int_equal(write(p.fd[0], one, len), len);
+	assert_int_equal(write(p.fd[0], one, len), len);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), 3);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), -EPROTO);
+	assert_string_equal(tls_error(p.listener),
+			    "node fw1: a frame was altered, replayed or left out");
+	pair_close(&p);
+	/* In another order, which is also: the first one left out. */
+	clear_ready(&p);
+	wiretap(&p, one, sizeof(one), "one");
+	len = wiretap(&p, two, sizeof(two), "two");
+	assert_int_equal(write(p.fd[0], two, len), len);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), -EPROTO);
+	pair_close(&p);
+	/* Sent back to where it came from; of another session. */
+	clear_ready(&p);
+	clear_ready(&q);
+	len = wiretap(&p, one, sizeof(one), "one");
+	wiretap(&q, other, sizeof(other), "one");
+	assert_memory_not_equal(one, other, len);
+	assert_int_equal(write(p.fd[1], one, len), len);
+	assert_int_equal(tls_read(p.dialler, buf, sizeof(buf)), -EPROTO);
+	assert_int_equal(write(p.fd[0], other, len), len);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), -EPROTO);
+	pair_close(&p);
+	pair_close(&q);
+}
+
+static void test_clear_ends(void **state)
+{
+	struct pair p;
+	char buf[8];
+
+	(void)state;
+	clear_ready(&p);
+	assert_int_equal(tls_write(p.dialler, "last", 4), 4);
+	tls_shutdown(p.dialler);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), 4);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), 0);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), 0);
+	pair_close(&p);
+	/* Cut off is no orderly end. */
+	clear_ready(&p);
+	shutdown(p.fd[0], SHUT_RDWR);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), -ECONNRESET);
+	pair_close(&p);
+}
+
+/* Every byte of the handshake counts, in both directions. */
+static void test_clear_handshake_cannot_be_altered(void **state)
+{
+	size_t at;
+	int from, i;
+
+	(void)state;
+	for (from = 0; from < 2; from++) {
+		for (at = 0; at < 170; at++) {
+			struct pair p = { .allowed = "fw1" };
+			int to_dialler[2], to_listener[2], d = -EAGAIN, l = -EAGAIN;
+			size_t seen[2] = { 0 };
+
+			/* Through a man in the middle. */
+			sockets(to_dialler);
+			sockets(to_listener);
+			p.dialler_keys = keys_of("fw1", SECRET);
+			p.listener_keys = keys_of("fw2", SECRET);
+			tls_keys_go_clear(p.dialler_keys);
+			tls_keys_go_clear(p.listener_keys);
+			p.dialler = tls_new(p.dialler_keys, to_dialler[0], "fw2", NULL, NULL);
+			p.listener = tls_new(p.listener_keys, to_listener[0], NULL, is_allowed,
+					     &p);
+			for (i = 0; i < 12; i++) {
+				uint8_t raw[400];
+				int side;
+
+				if (d == -EAGAIN)
+					d = tls_handshake(p.dialler);
+				if (l == -EAGAIN)
+					l = tls_handshake(p.listener);
+				for (side = 0; side < 2; side++) {
+					int in = side ? to_listener[1] : to_dialler[1];
+					int out = side ? to_dialler[1] : to_listener[1];
+					ssize_t n = read(in, raw, sizeof(raw));
+
+					if (n <= 0)
+						continue;
+					if (side == from && at >= seen[side] &&
+					    at < seen[side] + n)
+						raw[at - seen[side]] ^= 0x20;
+					seen[side] += n;
+					assert_int_equal(write(out, raw, n), n);
+				}
+			}
+			if (at < seen[from]) {
+				if (!d && !l)
+					fail_msg("byte %zu of side %d", at, from);
+			} else {
+				if (d || l)
+					fail_msg("unaltered %zu/%d: %s | %s", at, from, tls_error(p.dialler), tls_error(p.listener));
+			}
+			tls_free(p.dialler);
+			tls_free(p.listener);
+			tls_keys_free(p.dialler_keys);
+			tls_keys_free(p.listener_keys);
+			for (i = 0; i < 2; i++) {
+				close(to_dialler[i]);
+				close(to_listener[i]);
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1628,6 +1929,15 @@ int main(void)
 		cmocka_unit_test(test_altered_record_ends_the_session),
 	};
 
+	const struct CMUnitTest clear_tests[] = {
+		cmocka_unit_test(test_clear_is_authenticated),
+		cmocka_unit_test(test_clear_refusals),
+		cmocka_unit_test(test_clear_rolls_secrets_out),
+		cmocka_unit_test(test_clear_and_tls_refuse_each_other),
+		cmocka_unit_test(test_clear_frames_are_bound_to_their_place),
+		cmocka_unit_test(test_clear_ends),
+		cmocka_unit_test(test_clear_handshake_cannot_be_altered),
+	};
 	const struct CMUnitTest cert_tests[] = {
 		cmocka_unit_test(test_certificates_authenticate),
 		cmocka_unit_test(test_certificates_are_refused_in_words),
@@ -1639,5 +1949,6 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) +
+	       cmocka_run_group_tests(clear_tests, NULL, NULL) +
 	       cmocka_run_group_tests(cert_tests, certs_setup, certs_teardown);
 }
