@@ -320,6 +320,15 @@ static size_t add_host(struct flyrep_prefix *p, const struct fr_address *a)
 	return 1;
 }
 
+static size_t add_peer(const struct fr_config_peer *peer, struct flyrep_prefix *p, size_t room)
+{
+	size_t n = 0, i;
+
+	for (i = 0; fr_config_peer_address(peer, i) && n < room; i++)
+		n += add_host(&p[n], fr_config_peer_address(peer, i));
+	return n;
+}
+
 static int configure(struct drain *d)
 {
 	const struct fr_config *c = d->config;
@@ -345,9 +354,10 @@ static int configure(struct drain *d)
 		.family = AF_INET6, .prefix_len = 128, .addr.byte = { [15] = 1 }
 	};
 	n += add_host(&ignore[n], &c->listen_addr);
-	n += add_host(&ignore[n], &c->primary_addr);
-	for (i = 0; i < c->peers.n && n < FLYREP_FILTER_IGNORE_MAX; i++)
-		n += add_host(&ignore[n], &c->peers.v[i].address);
+	for (i = 0; fr_config_primary_address(c, i); i++)
+		n += add_host(&ignore[n], fr_config_primary_address(c, i));
+	for (i = 0; i < c->peers.n; i++)
+		n += add_peer(&c->peers.v[i], ignore + n, FLYREP_FILTER_IGNORE_MAX - n);
 	if (!fr_config_has_table(c, FLYREP_TABLE_CONNTRACK) && n + 2 <= FLYREP_FILTER_IGNORE_MAX)
 		n += add_everything(&ignore[n]);
 	for (i = 0; i < c->conntrack.ignore_networks.n; i++) {

@@ -54,7 +54,10 @@ struct peer {
 	bool is_dialled;		/* by us */
 	char expected[FR_NODE_ID_MAX_LEN + 1];	/* "*": whoever answers there */
 	char id[FR_NODE_ID_MAX_LEN + 1];
-	struct fr_address address;
+	struct fr_address address[2 * FR_CONFIG_ADDRESSES_MAX];	/* as peer, and as primary */
+	size_t n_addresses;
+	size_t at;			/* the one in use, or next to be dialled */
+	unsigned int n_tried;		/* in vain, since there was a session */
 	char address_text[FR_ADDRESS_TEXT_LEN];
 	struct conn *conn;
 	struct renewal renewal;		/* of that connection, and its keys */
@@ -102,6 +105,16 @@ static uint32_t jitter(uint32_t ms)
 	return ms / 2 + r % (ms / 2 + 1);
 }
 
+/* What was used last, or tried, does not answer: the next one. */
+static void turn_to_next(struct peer *p)
+{
+	if (!p->is_dialled)
+		return;
+	p->n_tried++;
+	p->at = (p->at + 1) % p->n_addresses;
+	fr_address_format(&p->address[p->at], p->address_text);
+}
+
 /* Forget the session; @why NULL: nothing to say. */
 static void end_session(struct peer *p, const char *why)
 {
@@ -123,7 +136,12 @@ static void end_session(struct peer *p, const char *why)
 	if (was_up)
 		p->backoff_ms = BACKOFF_MIN_MS;
 	p->next_dial_ns = monotonic_ns() + jitter(p->backoff_ms) * 1000000ull;
-	p->backoff_ms = p->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : p->backoff_ms * 2;
+	turn_to_next(p);
+	if (p->n_tried % p->n_addresses)
+		p->next_dial_ns = 0; /* over another link at once */
+	else
+		p->backoff_ms = p->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS :
+								     p->backoff_ms * 2;
 	if (was_up)
 		p->peers->ops->down(p->peers->cookie, p);
 }
@@ -214,6 +232,7 @@ static void on_hello(struct peer *p, const uint8_t *payload, size_t len)
 	snprintf(p->id, sizeof(p->id), "%s", p->hello.node_id);
 	p->backoff_ms = BACKOFF_MIN_MS;
 	p->trouble[0] = '\0';
+	p->n_tried = 0;
 	p->next_renewal_ns = 0;
 	set_state(p, PEER_UP);
 	fr_info("replication: peer %s: session established, wire version %u, flyrep %s", p->id,
@@ -347,14 +366,15 @@ static const struct conn_ops conn_ops = {
 static struct conn *connect_to(struct peer *p, size_t secret, const struct conn_ops *ops,
 			       void *cookie, char *why, size_t why_len)
 {
-	int fd = socket(p->address.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const struct fr_address *a = &p->address[p->at];
+	int fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct conn *c;
 
 	if (fd < 0) {
 		snprintf(why, why_len, "%s", strerror(errno));
 		return NULL;
 	}
-	if (connect(fd, (const struct sockaddr *)&p->address.sa, p->address.sa_len) < 0 &&
+	if (connect(fd, (const struct sockaddr *)&a->sa, a->sa_len) < 0 &&
 	    errno != EINPROGRESS) {
 		snprintf(why, why_len, "cannot connect to %s: %s", p->address_text,
 			 strerror(errno));
@@ -724,27 +744,80 @@ int peers_reload(struct peers *ps)
 	return rc;
 }
 
-static int add_peer(struct peers *ps, const char *id, const struct fr_address *a, bool dialled)
+static struct peer *new_peer(struct peers *ps, const char *id, bool dialled)
 {
 	struct peer *p = &ps->peer[ps->n++];
 
 	p->peers = ps;
 	p->is_dialled = dialled;
 	p->backoff_ms = BACKOFF_MIN_MS;
-	p->address = *a;
-	if (a->sa_len)
-		fr_address_format(a, p->address_text);
 	snprintf(p->expected, sizeof(p->expected), "%s", id);
 	set_state(p, PEER_DOWN);
-	return renewal_init(&p->renewal, ps->event, &renewal_ops, p);
+	return p;
+}
+
+static void add_address(struct peer *p, const struct fr_address *a)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_addresses; i++)
+		if (fr_address_equal(&p->address[i], a))
+			return;
+	p->address[p->n_addresses++] = *a;
+	if (p->n_addresses == 1)
+		fr_address_format(a, p->address_text);
+}
+
+/* The peer that the primary's addresses, one of them at least, belong to. */
+static bool is_primary(const struct fr_config *config, const struct fr_config_peer *c)
+{
+	const struct fr_address *a, *b;
+	size_t i, j;
+
+	for (i = 0; (a = fr_config_primary_address(config, i)); i++)
+		for (j = 0; (b = fr_config_peer_address(c, j)); j++)
+			if (fr_address_equal(a, b))
+				return true;
+	return false;
+}
+
+static void add_primary(struct peer *p, const struct fr_config *config)
+{
+	size_t i;
+
+	for (i = 0; fr_config_primary_address(config, i); i++)
+		add_address(p, fr_config_primary_address(config, i));
+}
+
+/* Those of the configuration, and a primary that is none of them. */
+static int add_peers(struct peers *ps, const struct fr_config *config)
+{
+	bool has_primary = !fr_config_primary_address(config, 0);
+	size_t i, k;
+	int rc = 0;
+
+	for (i = 0; i < config->peers.n; i++) {
+		const struct fr_config_peer *c = &config->peers.v[i];
+		bool dialled = is_primary(config, c);
+		struct peer *p = new_peer(ps, c->id, dialled);
+
+		has_primary |= dialled;
+		if (dialled)
+			add_primary(p, config);
+		for (k = 0; fr_config_peer_address(c, k); k++)
+			add_address(p, fr_config_peer_address(c, k));
+	}
+	if (!has_primary)
+		add_primary(new_peer(ps, "*", true), config);
+	for (i = 0; i < ps->n && rc >= 0; i++)
+		rc = renewal_init(&ps->peer[i].renewal, ps->event, &renewal_ops, &ps->peer[i]);
+	return rc;
 }
 
 int peers_new(struct peers **out, sd_event *event, const struct fr_config *config,
 	      struct tls_keys *keys, const struct peer_ops *ops, void *cookie)
 {
 	struct peers *ps = calloc(1, sizeof(*ps));
-	bool has_primary = false;
-	size_t i;
 	int rc;
 
 	if (!ps)
@@ -759,16 +832,7 @@ int peers_new(struct peers **out, sd_event *event, const struct fr_config *confi
 	rc = ps->peer ? 0 : -ENOMEM;
 	if (rc)
 		goto err;
-	for (i = 0; i < config->peers.n && rc >= 0; i++) {
-		const struct fr_config_peer *c = &config->peers.v[i];
-		bool dialled = config->primary_addr.sa_len &&
-			       fr_address_equal(&c->address, &config->primary_addr);
-
-		has_primary |= dialled;
-		rc = add_peer(ps, c->id, &c->address, dialled);
-	}
-	if (rc >= 0 && config->primary_addr.sa_len && !has_primary)
-		rc = add_peer(ps, "*", &config->primary_addr, true);
+	rc = add_peers(ps, config);
 	if (rc >= 0 && config->listen_addr.sa_len)
 		rc = open_listener(ps);
 	if (rc >= 0)

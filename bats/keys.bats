@@ -324,3 +324,52 @@ transport { encryption = false }'
 	wait_until 30 in_step
 	pair_same -p udp
 }
+
+# edit NODE SCRIPT: its configuration by sed
+edit() {
+	sed -i "$2" "$topo_dir/$1.hcl"
+}
+
+# dials_over NODE ADDRESS: its session is at this one
+dials_over() {
+	local answer
+	answer=$(api_get "$1" status) || return 1
+	[[ $answer == *"\"address\": \"$2\""* && $answer =~ \"connected\":\ *true ]]
+}
+
+@test "over IPv6" {
+	ip -n "$(topo_ns a)" addr add fd09::1/64 dev sync0 nodad
+	ip -n "$(topo_ns b)" addr add fd09::2/64 dev sync0 nodad
+	with a $old
+	edit a 's/10.9.9.1:9001/[fd09::1]:9001/; s/10.9.9.2:9001/[fd09::2]:9001/'
+	with b $old
+	edit b 's/10.9.9.1:9001/[fd09::1]:9001/'
+	pair_start
+	dials_over b '[fd09::1]:9001'
+	load_send -n 200
+	wait_until 30 in_step
+	run fr b key rotate
+	assert_success
+}
+
+@test "a dead link: the session comes up over another one, and back over the first" {
+	ip -n "$(topo_ns a)" link add sync1 type veth peer name sync1 netns "$(topo_ns b)"
+	ip -n "$(topo_ns a)" addr add 10.9.8.1/24 dev sync1
+	ip -n "$(topo_ns b)" addr add 10.9.8.2/24 dev sync1
+	ip -n "$(topo_ns a)" link set sync1 up
+	ip -n "$(topo_ns b)" link set sync1 up
+	with a $old
+	edit a 's/10.9.9.1:9001/0.0.0.0:9001/; s/address = "10.9.9.2:9001"/&, addresses = [ "10.9.8.2" ]/'
+	with b $old 'primary_addrs = [ "10.9.8.1" ]'
+	pair_start
+	dials_over b 10.9.9.1:9001
+	ip -n "$(topo_ns b)" link set sync0 down
+	load_send -n 200
+	wait_until 40 dials_over b 10.9.8.1:9001
+	wait_until 40 in_step
+	ip -n "$(topo_ns b)" link set sync0 up
+	ip -n "$(topo_ns b)" link set sync1 down
+	load_send -n 200
+	wait_until 60 dials_over b 10.9.9.1:9001
+	wait_until 40 in_step
+}

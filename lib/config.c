@@ -133,7 +133,7 @@ static void take_credential(const struct load *load)
 	const struct fr_config *config = load->config;
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	bool has_peers = config->listen_addr.sa_len ||
-			 config->primary_addr.sa_len || config->peers.n;
+			 fr_config_primary_address(config, 0) || config->peers.n;
 	struct fr_diag_pos pos = load->section->pos;
 	char path[512];
 
@@ -324,6 +324,27 @@ const struct fr_config_peer *fr_config_peer_find(const struct fr_config *config,
 		if (!strcmp(config->peers.v[i].id, id))
 			return &config->peers.v[i];
 	return NULL;
+}
+
+static const struct fr_address *nth_address(const struct fr_address *first,
+					    const struct fr_config_addresses *more,
+					    size_t i)
+{
+	if (first->sa_len && !i--)
+		return first;
+	return i < more->n ? &more->v[i] : NULL;
+}
+
+const struct fr_address *fr_config_peer_address(const struct fr_config_peer *peer,
+						size_t i)
+{
+	return nth_address(&peer->address, &peer->addresses, i);
+}
+
+const struct fr_address *fr_config_primary_address(const struct fr_config *config,
+						   size_t i)
+{
+	return nth_address(&config->primary_addr, &config->primary_addrs, i);
 }
 
 bool fr_config_has_table(const struct fr_config *config, unsigned int table)

@@ -33,6 +33,8 @@
 
 #define FR_CONFIG_KEY_ROTATION_MIN_MS 1000 /* unless it is 0 */
 
+#define FR_CONFIG_ADDRESSES_MAX 8 /* of one node, that with a key of its own included */
+
 #define FR_CONFIG_ZONES_MAX 64 /* the module's limits on its filter */
 #define FR_CONFIG_NETWORKS_MAX 256
 #define FR_CONFIG_SETS_MAX 256
@@ -64,9 +66,15 @@ enum fr_config_min_state {
 	FR_CONFIG_MIN_STATE_ALL,
 };
 
+struct fr_config_addresses {
+	struct fr_address *v;
+	size_t n;
+};
+
 struct fr_config_peer {
 	char *id; /* the node_id expected there */
-	struct fr_address address;
+	struct fr_address address; /* sa_len 0: none, then there are others */
+	struct fr_config_addresses addresses; /* more, over other links */
 	int role; /* enum fr_config_role, of that node */
 };
 
@@ -113,7 +121,8 @@ struct fr_config {
 	int mode; /* enum fr_config_mode */
 	char *node_id; /* never NULL */
 	struct fr_address listen_addr; /* sa_len 0: do not listen */
-	struct fr_address primary_addr; /* sa_len 0: nobody to dial */
+	struct fr_address primary_addr; /* sa_len 0: nobody to dial, unless there are more */
+	struct fr_config_addresses primary_addrs; /* more, over other links */
 	struct fr_config_peers peers;
 	struct fr_config_secret secret;
 	char *secret_origin; /* for messages: "line 5", a path; NULL without a secret */
@@ -239,6 +248,20 @@ int fr_config_reload_check(const struct fr_config *running,
  */
 const struct fr_config_peer *fr_config_peer_find(const struct fr_config *config,
 						 const char *id);
+
+/**
+ * fr_config_peer_address() - the i-th address of a peer, in the order they are dialled
+ *
+ * Return: the address, or NULL when there are no more.
+ */
+const struct fr_address *fr_config_peer_address(const struct fr_config_peer *peer,
+						size_t i);
+
+/**
+ * fr_config_primary_address() - the i-th address of the primary, likewise
+ */
+const struct fr_address *fr_config_primary_address(const struct fr_config *config,
+						   size_t i);
 
 /**
  * fr_config_has_table() - whether a table, an enum flyrep_table, is replicated

@@ -62,6 +62,34 @@ static struct fr_diag_pos peer_pos(const struct check *c, size_t i)
 	return element ? element->pos : item->value.pos;
 }
 
+static bool have_common_address(const struct fr_config_peer *a,
+				const struct fr_config_peer *b)
+{
+	const struct fr_address *x, *y;
+	size_t i, j;
+
+	for (i = 0; (x = fr_config_peer_address(a, i)); i++)
+		for (j = 0; (y = fr_config_peer_address(b, j)); j++)
+			if (fr_address_equal(x, y))
+				return true;
+	return false;
+}
+
+/* One that can be dialled, and is not ours. */
+static void check_peer_address(const struct check *c, struct fr_diag_pos pos,
+			       const char *id, const struct fr_address *a)
+{
+	if (fr_address_is_any(a))
+		fr_diag_error(
+			c->diag, pos,
+			"peers: %s: an address that can be dialled is needed",
+			id);
+	if (c->config->listen_addr.sa_len &&
+	    fr_address_equal(a, &c->config->listen_addr))
+		fr_diag_error(c->diag, pos,
+			      "peers: %s has this node's own listen_addr", id);
+}
+
 static void check_peer(const struct check *c, size_t i)
 {
 	const struct fr_config *config = c->config;
@@ -73,16 +101,13 @@ static void check_peer(const struct check *c, size_t i)
 		fr_diag_error(c->diag, pos,
 			      "peers: \"%s\" is this node's own node_id",
 			      peer->id);
-	if (fr_address_is_any(&peer->address))
-		fr_diag_error(
-			c->diag, pos,
-			"peers: %s: an address that can be dialled is needed",
-			peer->id);
-	if (config->listen_addr.sa_len &&
-	    fr_address_equal(&peer->address, &config->listen_addr))
+	if (!fr_config_peer_address(peer, 0))
 		fr_diag_error(c->diag, pos,
-			      "peers: %s has this node's own listen_addr",
+			      "peers: %s: address or addresses is missing",
 			      peer->id);
+	for (j = 0; fr_config_peer_address(peer, j); j++)
+		check_peer_address(c, pos, peer->id,
+				   fr_config_peer_address(peer, j));
 	if (config->mode == FR_CONFIG_PRIMARY &&
 	    peer->role == FR_CONFIG_ROLE_PRIMARY)
 		fr_diag_error(c->diag, pos,
@@ -95,7 +120,7 @@ static void check_peer(const struct check *c, size_t i)
 			fr_diag_error(c->diag, pos,
 				      "peers: \"%s\" is listed twice",
 				      peer->id);
-		if (fr_address_equal(&peer->address, &other->address))
+		if (have_common_address(peer, other))
 			fr_diag_error(c->diag, pos,
 				      "peers: %s and %s have the same address",
 				      other->id, peer->id);
@@ -105,6 +130,22 @@ static void check_peer(const struct check *c, size_t i)
 				      "peers: %s and %s cannot both be primary",
 				      other->id, peer->id);
 	}
+}
+
+static void check_primary_address(const struct check *c,
+				  const struct fr_address *a)
+{
+	const char *key = a == &c->config->primary_addr ? "primary_addr" :
+							  "primary_addrs";
+
+	if (fr_address_is_any(a))
+		fr_diag_error(
+			c->diag, at(c, key),
+			"%s: an address that can be dialled is needed", key);
+	if (c->config->listen_addr.sa_len &&
+	    fr_address_equal(a, &c->config->listen_addr))
+		fr_diag_error(c->diag, at(c, key),
+			      "%s is this node's own listen_addr", key);
 }
 
 static void check_topology(const struct check *c)
@@ -122,20 +163,13 @@ static void check_topology(const struct check *c)
 		fr_diag_error(
 			c->diag, at(c, "mode"),
 			"a primary with peers needs listen_addr: they dial it");
-	if (config->mode == FR_CONFIG_REPLICA && !config->primary_addr.sa_len)
+	if (config->mode == FR_CONFIG_REPLICA &&
+	    !fr_config_primary_address(config, 0))
 		fr_diag_warning(
 			c->diag, at(c, "mode"),
 			"a replica without primary_addr receives nothing");
-	if (!config->primary_addr.sa_len)
-		return;
-	if (fr_address_is_any(&config->primary_addr))
-		fr_diag_error(
-			c->diag, at(c, "primary_addr"),
-			"primary_addr: an address that can be dialled is needed");
-	if (config->listen_addr.sa_len &&
-	    fr_address_equal(&config->primary_addr, &config->listen_addr))
-		fr_diag_error(c->diag, at(c, "primary_addr"),
-			      "primary_addr is this node's own listen_addr");
+	for (i = 0; fr_config_primary_address(config, i); i++)
+		check_primary_address(c, fr_config_primary_address(config, i));
 }
 
 static void check_keys(const struct check *c)

@@ -84,6 +84,20 @@ static void print_address(const struct fr_schema *row, const void *from,
 	fprintf(out, "\"%s\"", fr_address_format(from, text));
 }
 
+static void print_addresses(const struct fr_schema *row, const void *from,
+			    FILE *out)
+{
+	const struct fr_config_addresses *list = from;
+	size_t i;
+
+	fputc('[', out);
+	for (i = 0; i < list->n; i++) {
+		fputs(i ? ", " : "", out);
+		print_address(row, &list->v[i], out);
+	}
+	fputc(']', out);
+}
+
 static void print_protos(const struct fr_schema *row, const void *from,
 			 FILE *out)
 {
@@ -154,6 +168,7 @@ static print_fn *const printers[FR_SCHEMA_N_TYPES] = {
 	[FR_SCHEMA_NODE_ID] = print_string,
 	[FR_SCHEMA_PATH] = print_string,
 	[FR_SCHEMA_ADDRESS] = print_address,
+	[FR_SCHEMA_ADDRESSES] = print_addresses,
 	[FR_SCHEMA_PROTOS] = print_protos,
 	[FR_SCHEMA_NETWORKS] = print_networks,
 	[FR_SCHEMA_ZONES] = print_zones,

@@ -386,6 +386,27 @@ static bool bind_secrets(struct fr_config_binder *b,
 	return is_good;
 }
 
+static bool bind_addresses(struct fr_config_binder *b,
+			   const struct fr_schema *row,
+			   const struct fr_hcl_value *value, void *to)
+{
+	struct fr_config_addresses list = { 0 };
+	const struct fr_hcl_value *element;
+	bool is_good = true;
+
+	if (value->type != FR_HCL_LIST)
+		return fr_config_value_wrong_type(b, row, value, "a list");
+	if (value->list.n > row->max)
+		return out_of_range(b, row, value);
+	list.v = alloc_list(b, value, sizeof(*list.v));
+	for (element = value->list.first; element && list.v;
+	     element = element->next)
+		is_good &= bind_address(b, row, element, &list.v[list.n++]);
+	if (to && list.v)
+		*(struct fr_config_addresses *)to = list;
+	return is_good;
+}
+
 static bool bind_protos(struct fr_config_binder *b, const struct fr_schema *row,
 			const struct fr_hcl_value *value, void *to)
 {
@@ -564,6 +585,7 @@ static bind_fn *const binders[FR_SCHEMA_N_TYPES] = {
 	[FR_SCHEMA_PATH] = bind_path,
 	[FR_SCHEMA_SECRET] = bind_string,
 	[FR_SCHEMA_ADDRESS] = bind_address,
+	[FR_SCHEMA_ADDRESSES] = bind_addresses,
 	[FR_SCHEMA_STRINGS] = bind_strings,
 	[FR_SCHEMA_SECRETS] = bind_secrets,
 	[FR_SCHEMA_PROTOS] = bind_protos,

@@ -56,6 +56,10 @@ static const struct fr_schema rows[] = {
 	{ "primary_addr", FR_SCHEMA_ADDRESS, AT(primary_addr),
 	  PORT(FR_CONFIG_PORT),
 	  .help = "Address and port of the primary, which a replica dials." },
+	{ "primary_addrs", FR_SCHEMA_ADDRESSES, AT(primary_addrs),
+	  .min = FR_CONFIG_PORT, .max = FR_CONFIG_ADDRESSES_MAX - 1,
+	  .dflt = "[]",
+	  .help = "More of them, over other links: dialled in turn when there is no connection." },
 	{ "peer_addr", FR_SCHEMA_ADDRESS, NOT_YET, PORT(9002),
 	  .help = "Address and UDP port for heartbeats with the other node of a pair." },
 	{ "secret_key", FR_SCHEMA_SECRET, RELOADABLE, AT(secret_key),
@@ -87,8 +91,13 @@ static const struct fr_schema rows[] = {
 	  .help = "The other nodes. Nobody else may connect." },
 	{ "peers.id", FR_SCHEMA_NODE_ID, REQUIRED, IN_PEER(id),
 	  .help = "The node_id expected there; any other is refused." },
-	{ "peers.address", FR_SCHEMA_ADDRESS, REQUIRED, IN_PEER(address),
-	  PORT(FR_CONFIG_PORT), .help = "Its listen_addr." },
+	{ "peers.address", FR_SCHEMA_ADDRESS, IN_PEER(address),
+	  PORT(FR_CONFIG_PORT),
+	  .help = "Its listen_addr. This or addresses is required." },
+	{ "peers.addresses", FR_SCHEMA_ADDRESSES, IN_PEER(addresses),
+	  .min = FR_CONFIG_PORT, .max = FR_CONFIG_ADDRESSES_MAX - 1,
+	  .dflt = "[]",
+	  .help = "More addresses of it, over other links, in the order they are dialled." },
 	{ "peers.role", FR_SCHEMA_CHOICE, IN_PEER(role), .dflt = "\"replica\"",
 	  .only = "primary|replica", WORDS("primary", "replica", "peer"),
 	  .help = "What that node is when it starts." },
@@ -392,6 +401,7 @@ const char *fr_schema_type_name(enum fr_schema_type type)
 		[FR_SCHEMA_PATH] = "path",
 		[FR_SCHEMA_SECRET] = "secret",
 		[FR_SCHEMA_ADDRESS] = "address",
+		[FR_SCHEMA_ADDRESSES] = "list of addresses",
 		[FR_SCHEMA_STRINGS] = "list of strings",
 		[FR_SCHEMA_SECRETS] = "list of secrets",
 		[FR_SCHEMA_PROTOS] = "list of protocols",
@@ -432,6 +442,10 @@ char *fr_schema_range(const struct fr_schema *row, char *buf, size_t len)
 		snprintf(buf, len, "%s to %s",
 			 fr_units_format_bytes(row->min, low),
 			 fr_units_format_bytes(row->max, high));
+		break;
+	case FR_SCHEMA_ADDRESSES:
+		snprintf(buf, len, "at most %llu of them",
+			 (unsigned long long)row->max);
 		break;
 	case FR_SCHEMA_SECTIONS:
 	case FR_SCHEMA_SECRETS:

@@ -125,9 +125,11 @@ static const char everything[] =
 	"  node_id = \"fw-a.example_1\"\n"
 	"  listen_addr = \"[2001:db8::1]:9100\"\n"
 	"  primary_addr = \"192.0.2.9\"\n"
+	"  primary_addrs = [\"192.0.2.10\"]\n"
 	"  peers = [\n"
 	"    { id = \"b\", address = \"192.0.2.2\", role = \"replica\" },\n"
-	"    { id = \"c\", address = \"[2001:db8::3]\" },\n"
+	"    { id = \"c\", address = \"[2001:db8::3]\", addresses = [\"10.0.0.3:1\", \"[fd00::3]\"] },\n"
+	"    { id = \"d\", addresses = [\"10.0.0.4\"] },\n"
 	"  ]\n"
 	"  state_dir = \"/srv/state\"\n"
 	"  backlog = \"256M\"\n"
@@ -166,16 +168,22 @@ static void every_key_is_bound(void **state)
 	assert_string_equal(c->node_id, "fw-a.example_1");
 	assert_address(&c->listen_addr, "[2001:db8::1]:9100");
 	assert_address(&c->primary_addr, "192.0.2.9:9001");
-	assert_int_equal(c->peers.n, 2);
+	assert_address(fr_config_primary_address(c, 0), "192.0.2.9:9001");
+	assert_address(fr_config_primary_address(c, 1), "192.0.2.10:9001");
+	assert_null(fr_config_primary_address(c, 2));
+	assert_int_equal(c->peers.n, 3);
+	assert_address(fr_config_peer_address(&c->peers.v[1], 2), "[fd00::3]:9001");
+	assert_null(fr_config_peer_address(&c->peers.v[1], 3));
+	assert_address(fr_config_peer_address(&c->peers.v[2], 0), "10.0.0.4:9001");
 	assert_string_equal(c->peers.v[0].id, "b");
 	assert_address(&c->peers.v[0].address, "192.0.2.2:9001");
 	assert_address(&c->peers.v[1].address, "[2001:db8::3]:9001");
 	assert_int_equal(c->peers.v[1].role, FR_CONFIG_ROLE_REPLICA);
 	assert_ptr_equal(fr_config_peer_find(c, "c"), &c->peers.v[1]);
-	assert_null(fr_config_peer_find(c, "d"));
+	assert_null(fr_config_peer_find(c, "e"));
 	assert_int_equal(c->secret.len, 32);
 	assert_memory_equal(c->secret.bytes, SECRET, 32);
-	assert_string_equal(c->secret_origin, "line 16");
+	assert_string_equal(c->secret_origin, "line 18");
 	assert_int_equal(c->previous.n, 1);
 	assert_int_equal(c->previous.v[0].len, strlen(OLD));
 	assert_memory_equal(c->previous.v[0].bytes, OLD, strlen(OLD));
@@ -564,6 +572,19 @@ static const struct {
 	  "{ id = \"b\", address = \"10.0.0.1\", role = \"primary\" },\n"
 	  "{ id = \"c\", address = \"10.0.0.2\", role = \"primary\" },\n]",
 	  "f:7:1: peers: b and c cannot both be primary\n" },
+	{ "mode = \"replica\"\nsecret_key = \"" SECRET
+	  "\"\nlisten_addr = \"10.0.0.1\"\nprimary_addrs = [\"10.0.0.2\", \"0.0.0.0\"]\npeers = [\n"
+	  "{ id = \"b\" },\n"
+	  "{ id = \"c\", addresses = [\"10.0.0.3\", \"10.0.0.1\"] },\n"
+	  "{ id = \"d\", address = \"10.0.0.4\", addresses = [\"10.0.0.3\"] },\n]",
+	  "f:5:17: primary_addrs: an address that can be dialled is needed\n"
+	  "f:7:1: peers: b: address or addresses is missing\n"
+	  "f:8:1: peers: c has this node's own listen_addr\n"
+	  "f:9:1: peers: c and d have the same address\n" },
+	{ "mode = \"replica\"\nprimary_addrs = [\"10.0.0.2\", \"ten\"]",
+	  "f:3:30: primary_addrs: \"ten\" is not an address: \"192.0.2.1:9001\" or \"[2001:db8::1]:9001\"\n" },
+	{ "mode = \"replica\"\nprimary_addrs = [1, 2, 3, 4, 5, 6, 7, 8]",
+	  "f:3:17: primary_addrs: out of range: at most 7 of them\n" },
 	/* A faulty line does not hide the others, nor invent any. */
 	{ "mode = primary\nbogus = 24h\nlisten_addr = 10.0.0.1\nsync { interval = \"1x\" }",
 	  "f:2:8: \"primary\" is not a value: strings are quoted: \"primary\"\n"
