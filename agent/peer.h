@@ -48,9 +48,12 @@ struct peer_ops {
 	void (*down)(void *cookie, struct peer *p);
 };
 
-/* The keys that the configuration tells; TLS_SECRETS_MAX has room for its secrets. NULL (logged). */
+/* The keys that the configuration tells. NULL (logged). */
 struct tls_keys *peers_keys(const struct fr_config *config);
-/* Other secrets, for sessions from now on; those of one that is no more are ended. -errno (logged) */
+/*
+ * Other secrets and certificates, for sessions from now on. Sessions of a secret that is no more are
+ * ended. -errno (logged)
+ */
 int peers_reload(struct peers *ps);
 
 /* @config and @keys must outlive it. Listens and dials. -errno: cannot listen (logged). */
@@ -82,7 +85,8 @@ const struct fr_hello *peer_hello(const struct peer *p);	/* theirs, of the last 
 /* Up, but under a secret that is being replaced. */
 bool peer_has_old_secret(const struct peer *p);
 /*
- * Move the session to fresh keys, without a pause; also done when they are as old as auth.key_rotation.
+ * Move the session to fresh keys, without a pause; also done when they are as old as
+ * auth.key_rotation says.
  * Return: 0: begun, -ENOTCONN
  */
 int peer_renew(struct peer *p);

@@ -2,8 +2,8 @@
 /*
  * What is sent is split by MOVED, the last frame on the first connection: whoever has sent it
  * goes on with the second one, and whoever got it begins to read there. The listener does so
- * when it gets MOVE, the dialler when it gets the listener's MOVED. Until then the second connection
- * is held: what came on it is younger than what is still to come on the first.
+ * when it gets MOVE, the dialler when it gets the listener's MOVED. Until then the second
+ * connection is held: what came on it is younger than what is still to come on the first.
  */
 #include "renewal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Renewal: a session moves to a second connection, which has keys of its own, and the
- * first one is closed (docs/protocol.md, Renewal). Make before break: frames go on in both directions,
+ * first one is closed (docs/protocol.md, Renewal). Make before break: frames go on both ways,
  * none is lost, doubled or overtaken by a later one. If the second connection does not come
  * about, the session goes on as it was.
  *
@@ -77,7 +77,10 @@ void renewal_start(struct renewal *r, struct conn *conn, size_t n_secrets);
  */
 int renewal_accept(struct renewal *r, struct conn *conn, struct conn *second,
 		   const uint8_t *payload, size_t len, const char **why);
-/* MOVED came on this connection: of the session, or the one given to ops->frame. -EBADMSG: unexpected */
+/*
+ * MOVED came on this connection: that of the session, or the one given to ops->frame.
+ * -EBADMSG: unexpected
+ */
 int renewal_on_moved(struct renewal *r, struct conn *c);
 /* The clock: give up what takes too long. */
 void renewal_tend(struct renewal *r, uint64_t now_ns);

@@ -7,8 +7,8 @@
  * The key belongs to an ordered pair of node ids, so a connection that someone
  * reflects back to its dialler finds no key there (RFC 9257, Selfie).
  *
- * With certificates both sides show one, and there are no PSKs in the handshake: OpenSSL cannot have
- * both authenticate one (RFC 8773). So the secret is proven after it, see proof.h.
+ * With certificates both sides show one, and there are no PSKs in the handshake: OpenSSL cannot
+ * have both authenticate one (RFC 8773). So the secret is proven after it, see proof.h.
  */
 #include "tls.h"
 
@@ -305,14 +305,16 @@ static bool find_peer(struct tls *t)
 		if (!t->is_allowed(t->cookie, name) || !strcmp(name, t->peer_id))
 			continue;
 		if (n++) {
-			note(t, "the certificate of the other side names more than one of our peers: %s, %s",
+			note(t, "the certificate of the other side names more than one of "
+			     "our peers: %s, %s",
 			     t->peer_id, name);
 			return false;
 		}
 		strcpy(t->peer_id, name);
 	}
 	if (!n)
-		note(t, "unknown identity: the certificate of the other side, \"%s\", names none of our peers",
+		note(t, "unknown identity: the certificate of the other side, "
+		     "\"%s\", names none of our peers",
 		     t->names.n ? t->names.name[0] : "");
 	return n;
 }

@@ -40,15 +40,15 @@ struct tls_keys *tls_keys_new(const char *node_id, const struct tls_secret *secr
 			      size_t n_secrets, const struct certs_files *files);
 void tls_keys_free(struct tls_keys *k);
 /*
- * Sessions from now on are authenticated, and not encrypted: see clear.h. Not with certificates. Such
- * a node never talks to one that encrypts.
+ * Sessions from now on are authenticated, and not encrypted: see clear.h. Not with certificates.
+ * Such a node never talks to one that encrypts.
  */
 void tls_keys_go_clear(struct tls_keys *k);
 /* Other secrets, for sessions from now on. -errno (logged), and the old ones stay. */
 int tls_keys_set_secrets(struct tls_keys *k, const struct tls_secret *secrets, size_t n_secrets);
 /*
- * Read the certificates again, from these files. -EINVAL: why is logged and in tls_keys_trouble(), and
- * those read before stay. Nothing where there are none.
+ * Read the certificates again, from these files. -EINVAL: why is logged and in
+ * tls_keys_trouble(), and those read before stay. Nothing where there are none.
  */
 int tls_keys_set_files(struct tls_keys *k, const struct certs_files *files);
 /* What is wrong with the files now; "" for nothing. */
@@ -81,8 +81,8 @@ void tls_offer(struct tls *t, size_t secret);
 /*
  * All return -EAGAIN with the wanted poll events in tls_events(), or -errno with a
  * sentence for the log in tls_error(): -EKEYREJECTED the other side has not this secret, but may
- * have another one, -EACCES authentication failed otherwise, -EPROTO not TLS or not what we speak, -ECONNRESET, the socket's own. A failure sticks. After -EAGAIN a
- * write is repeated with the same bytes first (the buffer may move and grow). Reading and
+ * have another one, -EACCES authentication failed otherwise, -EPROTO not TLS or not what we
+ * speak, -ECONNRESET, the socket's own. A failure sticks. After -EAGAIN a write is repeated with the same bytes first (the buffer may move and grow). Reading and
  * writing need tls_handshake() to have returned 0, else -ENOTCONN.
  */
 int tls_handshake(struct tls *t);			/* 0: done */
