@@ -36,7 +36,7 @@
 
 enum status { STATUS_OK, STATUS_KEY, STATUS_REFUSED, STATUS_NO_TLS };
 
-/* What is awaited, in this order; a listener does not wait for ANSWER, nor a dialler for the others. */
+/* What is awaited, in this order: by a listener the first three, by a dialler the next two. */
 enum stage { HELLO_HEAD, HELLO, CONFIRM, ANSWER, ANSWER_MAC, READY };
 
 struct direction {

@@ -51,8 +51,8 @@ struct peer_ops {
 /* The keys that the configuration tells. NULL (logged). */
 struct tls_keys *peers_keys(const struct fr_config *config);
 /*
- * Other secrets and certificates, for sessions from now on. Sessions of a secret that is no more are
- * ended. -errno (logged)
+ * Other secrets and certificates, for sessions from now on. Sessions of a secret that is no more
+ * are ended. -errno (logged)
  */
 int peers_reload(struct peers *ps);
 

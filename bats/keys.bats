@@ -335,7 +335,8 @@ edit() {
 dials_over() {
 	local answer
 	answer=$(api_get "$1" status) || return 1
-	[[ $answer == *"\"address\": \"$2\""* && $answer =~ \"connected\":\ *true ]]
+	answer=${answer//\": /\":}
+	[[ $answer == *"\"address\":\"$2\""* && $answer =~ \"connected\":\ *true ]]
 }
 
 @test "over IPv6" {
