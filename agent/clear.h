@@ -3,8 +3,8 @@
  * Clear: in place of TLS, where both operators insist: an authenticated byte channel over a
  * non-blocking socket that is not encrypted (docs/protocol.md, Without encryption). Each record has
  * a MAC under keys made of the secret and nonces of both sides, and counts: what is altered,
- * replayed, left out or put in another order ends the session. It hides nothing, and recorded traffic is
- * as open as it was.
+ * replayed, left out or put in another order ends the session. It hides nothing, and recorded
+ * traffic is as open as it was.
  */
 #ifndef CLEAR_H
 #define CLEAR_H

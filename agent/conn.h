@@ -51,7 +51,10 @@ void conn_offer(struct conn *c, size_t secret);
 
 /* Another owner from here on: an accepted connection has shown whose it is. */
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *cookie);
-/* They change places: what carried the one carries the other. Not from inside a callback of either. */
+/*
+ * They change places: what carried the one carries the other. Not from inside a callback of
+ * either.
+ */
 void conn_swap(struct conn *a, struct conn *b);
 /* Take nothing in, from the next frame on; or go on. */
 void conn_hold(struct conn *c, bool hold);

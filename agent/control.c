@@ -346,9 +346,11 @@ static json_t *warnings_json(struct flow *f)
 	for (i = 0; i < f->n_tables; i++)
 		warn_of_table(a, &f->tables[i]);
 	if (!f->config->transport.encryption)
-		json_array_append_new(a, json_string("NOT ENCRYPTED: transport.encryption = false"));
+		json_array_append_new(a, json_string("NOT ENCRYPTED: "
+						     "transport.encryption = false"));
 	if (tls_keys_trouble(f->keys)[0])
-		json_array_append_new(a, json_sprintf("certificate: %s", tls_keys_trouble(f->keys)));
+		json_array_append_new(a, json_sprintf("certificate: %s",
+						      tls_keys_trouble(f->keys)));
 	for (i = 0; i < f->n_links; i++) {
 		warn_of_tables(a, &f->links[i]);
 		warn_of_keys(a, &f->links[i]);

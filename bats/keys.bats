@@ -28,6 +28,7 @@ teardown() {
 # with NODE SECRET [LINE...]: its configuration under this secret
 with() {
 	local node=$1
+	# shellcheck disable=SC2034 # agent_config takes it
 	agent_secret=$2
 	shift 2
 	agent_config "$node" "$@"

@@ -142,8 +142,8 @@ static const struct fr_schema rows[] = {
 	  .help = "Compress each batch that gets smaller by it." },
 	{ "transport.encryption", FR_SCHEMA_BOOL, AT(transport.encryption),
 	  .dflt = "true",
-	  .help = "TLS 1.3. false, on both ends and only with allow_insecure: whoever sees the traffic "
-		  "can read it; each frame is authenticated all the same. Ends that differ "
+	  .help = "TLS 1.3. false, on both ends and only with allow_insecure: whoever sees the "
+		  "traffic can read it; each frame is authenticated all the same. Ends that differ "
 		  "refuse each other." },
 	{ "transport.tls", FR_SCHEMA_SECTION, UNBOUND,
 	  .help = "Certificates, for both ends of a connection. Of a peer's, the name must be its "
