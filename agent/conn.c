@@ -18,10 +18,16 @@
 #define TX_START_LEN	(64u << 10)
 #define READS_MAX	32	/* TLS records taken in one go, before others get the loop */
 
-struct conn {
-	sd_event *event;
+/* Who hears of it: stays when connections change places. */
+struct owner {
 	const struct conn_ops *ops;
 	void *cookie;
+	bool *is_freed;			/* set while a callback may free us */
+};
+
+struct conn {
+	sd_event *event;
+	struct owner owner;
 	int fd;
 	struct tls *tls;
 	struct fr_squeeze *squeeze;
@@ -30,7 +36,8 @@ struct conn {
 	bool is_connected;
 	bool is_ready;
 	bool is_closed;
-	bool *is_freed;			/* set while a callback may free us */
+	bool is_rejected;
+	bool is_held;			/* nothing is taken in */
 
 	uint8_t *rx;
 	size_t rx_len;
@@ -39,6 +46,7 @@ struct conn {
 	size_t tx_start;
 	size_t tx_len;
 	size_t tx_size;
+	uint64_t ready_ns;
 	uint64_t last_rx_ns;
 	uint64_t rx_bytes;
 	uint64_t tx_bytes;
@@ -46,26 +54,30 @@ struct conn {
 
 static void fail(struct conn *c, const char *why)
 {
+	char text[256];
+
 	if (c->is_closed)
 		return;
+	/* The owner may free us, and what the text is part of. */
+	snprintf(text, sizeof(text), "%s", why);
 	c->is_closed = true;
 	sd_event_source_set_enabled(c->io, SD_EVENT_OFF);
 	sd_event_source_set_enabled(c->again, SD_EVENT_OFF);
-	c->ops->closed(c->cookie, c, why);
+	c->owner.ops->closed(c->owner.cookie, c, text);
 }
 
 /* Call out; false: the callee freed us. */
-#define CALL(owner, call) ({			\
-	struct conn *conn_ = (owner);		\
+#define CALL(whose, call) ({			\
+	struct conn *conn_ = (whose);		\
 	bool freed_ = false;			\
-	bool *outer_ = conn_->is_freed;		\
-	conn_->is_freed = &freed_;		\
+	bool *outer_ = conn_->owner.is_freed;		\
+	conn_->owner.is_freed = &freed_;		\
 	call;					\
 	if (freed_) {				\
 		if (outer_)			\
 			*outer_ = true;		\
 	} else {				\
-		conn_->is_freed = outer_;	\
+		conn_->owner.is_freed = outer_;	\
 	}					\
 	!freed_;				\
 })
@@ -77,6 +89,16 @@ static void want(struct conn *c, uint32_t events)
 	sd_event_source_get_io_events(c->io, &now);
 	if (now != events)
 		sd_event_source_set_io_events(c->io, events);
+}
+
+/* One that is held and has nothing to send would be told again and again that its end is near. */
+static void want_more(struct conn *c)
+{
+	uint32_t events = (c->is_held ? 0 : EPOLLIN) | (c->tx_len ? EPOLLOUT : 0);
+
+	if (events)
+		want(c, events);
+	sd_event_source_set_enabled(c->io, events ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
 static int grow(uint8_t **buf, size_t *size, size_t need)
@@ -121,7 +143,7 @@ static bool take_frames(struct conn *c)
 {
 	size_t pos = 0;
 
-	while (c->rx_len - pos >= FR_FRAME_HEAD_LEN) {
+	while (!c->is_held && c->rx_len - pos >= FR_FRAME_HEAD_LEN) {
 		struct fr_frame_head head;
 		const uint8_t *payload;
 		size_t len;
@@ -145,7 +167,7 @@ static bool take_frames(struct conn *c)
 			fail(c, "a frame does not decompress");
 			return false;
 		}
-		if (!CALL(c, c->ops->frame(c->cookie, c, &head, payload, len)))
+		if (!CALL(c, c->owner.ops->frame(c->owner.cookie, c, &head, payload, len)))
 			return false;
 		if (c->is_closed)
 			return false;
@@ -160,7 +182,10 @@ static void read_some(struct conn *c)
 {
 	int i;
 
-	for (i = 0; i < READS_MAX; i++) {
+	/* What came before it was held. */
+	if (c->rx_len && !take_frames(c))
+		return;
+	for (i = 0; i < READS_MAX && !c->is_held; i++) {
 		ssize_t n;
 
 		if (c->rx_size == c->rx_len && grow(&c->rx, &c->rx_size, c->rx_size + 1)) {
@@ -180,7 +205,7 @@ static void read_some(struct conn *c)
 		if (!take_frames(c))
 			return;
 	}
-	if (tls_pending(c->tls))
+	if (!c->is_held && tls_pending(c->tls))
 		sd_event_source_set_enabled(c->again, SD_EVENT_ONESHOT);
 }
 
@@ -204,13 +229,14 @@ static int shake_hands(struct conn *c)
 		return rc;
 	}
 	if (rc < 0) {
+		c->is_rejected = rc == -EKEYREJECTED;
 		fail(c, tls_error(c->tls));
 		return rc;
 	}
 	c->is_ready = true;
-	c->last_rx_ns = monotonic_ns();
+	c->ready_ns = c->last_rx_ns = monotonic_ns();
 	want(c, EPOLLIN);
-	return CALL(c, c->ops->ready(c->cookie, c)) && !c->is_closed ? 0 : -ECONNRESET;
+	return CALL(c, c->owner.ops->ready(c->owner.cookie, c)) && !c->is_closed ? 0 : -ECONNRESET;
 }
 
 static void work(struct conn *c)
@@ -226,10 +252,10 @@ static void work(struct conn *c)
 		fail(c, tls_error(c->tls));
 		return;
 	}
-	if (had_tx && !c->tx_len && !CALL(c, c->ops->drained(c->cookie, c)))
+	if (had_tx && !c->tx_len && !CALL(c, c->owner.ops->drained(c->owner.cookie, c)))
 		return;
 	if (!c->is_closed)
-		want(c, EPOLLIN | (c->tx_len ? EPOLLOUT : 0));
+		want_more(c);
 }
 
 static int on_io(sd_event_source *s, int fd, uint32_t revents, void *cookie)
@@ -261,8 +287,8 @@ struct conn *conn_new(sd_event *event, struct tls_keys *keys, int fd, const char
 	}
 	c->event = sd_event_ref(event);
 	c->fd = fd;
-	c->ops = ops;
-	c->cookie = cookie;
+	c->owner.ops = ops;
+	c->owner.cookie = cookie;
 	c->last_rx_ns = monotonic_ns();
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
@@ -286,8 +312,8 @@ void conn_free(struct conn *c)
 {
 	if (!c)
 		return;
-	if (c->is_freed)
-		*c->is_freed = true;
+	if (c->owner.is_freed)
+		*c->owner.is_freed = true;
 	sd_event_source_disable_unref(c->io);
 	sd_event_source_disable_unref(c->again);
 	tls_free(c->tls);
@@ -299,10 +325,45 @@ void conn_free(struct conn *c)
 	free(c);
 }
 
+void conn_offer(struct conn *c, size_t secret)
+{
+	tls_offer(c->tls, secret);
+}
+
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *cookie)
 {
-	c->ops = ops;
-	c->cookie = cookie;
+	c->owner.ops = ops;
+	c->owner.cookie = cookie;
+}
+
+void conn_swap(struct conn *a, struct conn *b)
+{
+	const struct owner owner_a = a->owner, owner_b = b->owner;
+	const struct conn was_a = *a;
+
+	*a = *b;
+	*b = was_a;
+	a->owner = owner_a;
+	b->owner = owner_b;
+	sd_event_source_set_userdata(a->io, a);
+	sd_event_source_set_userdata(a->again, a);
+	sd_event_source_set_userdata(b->io, b);
+	sd_event_source_set_userdata(b->again, b);
+}
+
+void conn_hold(struct conn *c, bool hold)
+{
+	c->is_held = hold;
+	if (c->is_closed)
+		return;
+	want_more(c);
+	if (!hold)
+		sd_event_source_set_enabled(c->again, SD_EVENT_ONESHOT);
+}
+
+int conn_token(const struct conn *c, uint8_t token[CONN_TOKEN_LEN])
+{
+	return tls_export(c->tls, "EXPORTER-flyrep-session", token, CONN_TOKEN_LEN);
 }
 
 static int queue(struct conn *c, const void *buf, size_t len)
@@ -332,7 +393,7 @@ int conn_send(struct conn *c, const void *frame, size_t len)
 	/* An idle link sends at once; an error shows at the next event. */
 	if (c->tx_len == len && flush(c) < 0)
 		c->tx_len = c->tx_start = 0;
-	want(c, EPOLLIN | (c->tx_len ? EPOLLOUT : 0));
+	want_more(c);
 	return 0;
 }
 
@@ -372,9 +433,29 @@ const char *conn_peer_id(const struct conn *c)
 	return tls_peer_id(c->tls);
 }
 
+bool conn_is_peer(const struct conn *c, const char *id)
+{
+	return tls_is_peer(c->tls, id);
+}
+
+int conn_secret(const struct conn *c)
+{
+	return tls_secret(c->tls);
+}
+
+bool conn_is_rejected(const struct conn *c)
+{
+	return c->is_rejected;
+}
+
 uint64_t conn_idle_ms(const struct conn *c)
 {
 	return (monotonic_ns() - c->last_rx_ns) / 1000000;
+}
+
+uint64_t conn_age_ms(const struct conn *c)
+{
+	return c->is_ready ? (monotonic_ns() - c->ready_ns) / 1000000 : 0;
 }
 
 uint64_t conn_rx_bytes(const struct conn *c)

@@ -17,6 +17,8 @@
 
 #define CONN_TX_MAX (8u << 20)	/* bytes waiting to be sent before conn_send() refuses */
 
+#define CONN_TOKEN_LEN 32
+
 struct conn;
 
 /**
@@ -44,9 +46,20 @@ struct conn *conn_new(sd_event *event, struct tls_keys *keys, int fd, const char
 		      int (*is_allowed)(void *cookie, const char *peer_id),
 		      const struct conn_ops *ops, void *cookie);
 void conn_free(struct conn *c);
+/* Dialled, before the loop runs again: offer this secret, see tls_offer(). */
+void conn_offer(struct conn *c, size_t secret);
 
 /* Another owner from here on: an accepted connection has shown whose it is. */
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *cookie);
+/*
+ * They change places: what carried the one carries the other. Not from inside a callback of
+ * either.
+ */
+void conn_swap(struct conn *a, struct conn *b);
+/* Take nothing in, from the next frame on; or go on. */
+void conn_hold(struct conn *c, bool hold);
+/* What only the two ends of this connection know. -ENOTCONN, -EIO */
+int conn_token(const struct conn *c, uint8_t token[CONN_TOKEN_LEN]);
 /* Queue a frame made by someone else. -ENOBUFS: CONN_TX_MAX, -ENOMEM, -ENOTCONN. */
 int conn_send(struct conn *c, const void *frame, size_t len);
 /* Queue a frame of a control message; compressed if @squeeze is given. */
@@ -55,8 +68,15 @@ int conn_send_message(struct conn *c, uint8_t type, uint8_t table, const void *p
 /* Bytes queued and not yet taken by the kernel. */
 size_t conn_queued(const struct conn *c);
 const char *conn_peer_id(const struct conn *c);
+bool conn_is_peer(const struct conn *c, const char *id);	/* see tls_is_peer() */
+/* Which secret authenticated it, see tls_secret(). */
+int conn_secret(const struct conn *c);
+/* The other side refused this secret, but may have another one. */
+bool conn_is_rejected(const struct conn *c);
 /* Milliseconds since the last byte came in. */
 uint64_t conn_idle_ms(const struct conn *c);
+/* Milliseconds since it was ready: the age of its keys. */
+uint64_t conn_age_ms(const struct conn *c);
 uint64_t conn_rx_bytes(const struct conn *c);
 uint64_t conn_tx_bytes(const struct conn *c);
 /* Try to send what is queued, then shut TLS down; for a last ERROR before conn_free(). */

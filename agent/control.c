@@ -188,6 +188,12 @@ static json_t *peer_json(const struct flow_link *l)
 	json_object_set_new(o, "refused", json_integer(reads ? r->refused : s->refused));
 	if (l->relation == ROLE_SHARE)
 		json_object_set_new(o, "held", held_json(l));
+	json_object_set_new(o, "key_age_ms",
+			    peer_state(l->peer) == PEER_UP ?
+				    json_integer(peer_key_age_ms(l->peer)) :
+				    json_null());
+	json_object_set_new(o, "key_renewals", json_integer(peer_n_renewals(l->peer)));
+	json_object_set_new(o, "key_trouble", json_string(peer_renewal_trouble(l->peer)));
 	json_object_set_new(o, "error", json_string(peer_trouble(l->peer)));
 	return o;
 }
@@ -357,6 +363,19 @@ static void warn_of_tables(json_t *warnings, const struct flow_link *l)
 								    sizeof(names))));
 }
 
+static void warn_of_keys(json_t *warnings, const struct flow_link *l)
+{
+	if (peer_has_old_secret(l->peer))
+		json_array_append_new(warnings,
+				      json_sprintf("peer %s: the session uses a previous secret",
+						   peer_id(l->peer)));
+	if (peer_renewal_trouble(l->peer)[0])
+		json_array_append_new(warnings,
+				      json_sprintf("peer %s: the keys were not replaced: %s",
+						   peer_id(l->peer),
+						   peer_renewal_trouble(l->peer)));
+}
+
 static void warn_of_sets(json_t *warnings, const struct sets *sets)
 {
 	char text[SET_TEXT_LEN];
@@ -384,8 +403,16 @@ static json_t *warnings_json(struct flow *f)
 		json_array_append_new(a, json_string(drain_trouble(f->drain)));
 	for (i = 0; i < f->n_tables; i++)
 		warn_of_table(a, &f->tables[i]);
-	for (i = 0; i < f->n_links; i++)
+	if (!f->config->transport.encryption)
+		json_array_append_new(a, json_string("NOT ENCRYPTED: "
+						     "transport.encryption = false"));
+	if (tls_keys_trouble(f->keys)[0])
+		json_array_append_new(a, json_sprintf("certificate: %s",
+						      tls_keys_trouble(f->keys)));
+	for (i = 0; i < f->n_links; i++) {
 		warn_of_tables(a, &f->links[i]);
+		warn_of_keys(a, &f->links[i]);
+	}
 	if (f->elements)
 		warn_of_sets(a, elements_sets(f->elements));
 	if (ic->full)
@@ -541,6 +568,37 @@ static void on_role(void *cookie, struct api_call *call, const json_t *body)
 				  "took_ms", monotonic_ms(monotonic_ns() - begin)));
 }
 
+/* Begins it; how it goes is told by the status. */
+static void on_key_rotate(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct flow *f = ((struct control *)cookie)->flow;
+	const json_t *wanted = json_object_get(body, "peer");
+	json_t *peers = json_array();
+	bool is_known = !wanted;
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++) {
+		struct peer *p = f->links[i].peer;
+
+		if (wanted && strcmp(peer_id(p), json_string_value(wanted) ?: "") != 0)
+			continue;
+		is_known = true;
+		if (!peer_renew(p))
+			json_array_append_new(peers, json_pack("{s:s, s:I}", "id", peer_id(p),
+							       "renewals",
+							       (json_int_t)peer_n_renewals(p)));
+	}
+	if (is_known && json_array_size(peers)) {
+		api_reply(call, json_pack("{s:o}", "peers", peers));
+		return;
+	}
+	json_decref(peers);
+	if (is_known)
+		api_fail(call, 409, "no session", "there are no keys: no peer is connected");
+	else
+		api_fail(call, 404, "unknown peer", "peer: none of ours");
+}
+
 static void on_validate(void *cookie, struct api_call *call, const json_t *body)
 {
 	struct control *c = cookie;
@@ -554,6 +612,7 @@ static const struct api_route routes[] = {
 	{ "GET", "/api/replication/ready", on_ready },
 	{ "POST", "/api/replication/role", on_role },
 	{ "POST", "/api/replication/validate", on_validate },
+	{ "POST", "/api/replication/key/rotate", on_key_rotate },
 	{},
 };
 

@@ -34,6 +34,7 @@ struct drain {
 	bool is_snapping;
 	bool has_end;		/* END was seen; without it the snapshot is void */
 	bool is_held;
+	bool wants_config;	/* the module is to be told what has changed */
 	bool wants_watch;	/* the module is to be told of these: */
 	struct flyrep_set sets[FLYREP_SETS_MAX];
 	size_t n_sets;
@@ -117,11 +118,31 @@ static int tell_sets(struct drain *d)
 	return rc;
 }
 
-/* No request goes beside a dump. */
-static void watch_next(struct drain *d)
+static int configure(struct drain *d);
+
+/* No request goes beside a dump. -errno: the module does not take its configuration. */
+static int tell_next(struct drain *d)
 {
-	if (d->wants_watch && !fr_genl_is_dumping(d->reader))
+	int rc = 0;
+
+	if (fr_genl_is_dumping(d->reader))
+		return 0;
+	if (d->wants_config) {
+		rc = configure(d);
+		d->is_woken = true; /* one may have been taken in with the answer */
+	}
+	if (d->wants_watch)
 		d->ops->watched(d->cookie, tell_sets(d));
+	return rc;
+}
+
+/* Now, if that can be; else at the end of the dump, or with the rest at the attachment. */
+static void tell_soon(struct drain *d)
+{
+	if (!d->reader || fr_genl_is_dumping(d->reader))
+		return;
+	if (tell_next(d) < 0 || (d->reader && fr_genl_drain_start(d->reader) < 0))
+		detach(d, fr_genl_error(d->reader));
 }
 
 void drain_watch(struct drain *d, const struct flyrep_set *sets, size_t n)
@@ -129,11 +150,19 @@ void drain_watch(struct drain *d, const struct flyrep_set *sets, size_t n)
 	memcpy(d->sets, sets, n * sizeof(*sets));
 	d->n_sets = n;
 	d->wants_watch = true;
-	if (!d->reader || fr_genl_is_dumping(d->reader))
-		return; /* at its end, or with the rest */
-	watch_next(d);
-	if (d->reader && fr_genl_drain_start(d->reader) < 0)
-		detach(d, fr_genl_error(d->reader));
+	tell_soon(d);
+}
+
+void drain_reconfigure(struct drain *d)
+{
+	d->wants_config = true;
+	tell_soon(d);
+}
+
+void drain_rekey(struct drain *d, const struct fr_siphash_key *hash_key)
+{
+	d->hash_key = *hash_key;
+	drain_reconfigure(d);
 }
 
 static int on_reader(sd_event_source *s, int fd, uint32_t revents, void *cookie)
@@ -153,7 +182,7 @@ static int on_reader(sd_event_source *s, int fd, uint32_t revents, void *cookie)
 			rc = 0;
 		}
 		if (rc >= 0)
-			watch_next(d);
+			rc = tell_next(d);
 		if (rc >= 0 && d->is_woken && !fr_genl_is_dumping(d->reader)) {
 			d->is_woken = false;
 			rc = fr_genl_drain_start(d->reader);
@@ -291,6 +320,15 @@ static size_t add_host(struct flyrep_prefix *p, const struct fr_address *a)
 	return 1;
 }
 
+static size_t add_peer(const struct fr_config_peer *peer, struct flyrep_prefix *p, size_t room)
+{
+	size_t n = 0, i;
+
+	for (i = 0; fr_config_peer_address(peer, i) && n < room; i++)
+		n += add_host(&p[n], fr_config_peer_address(peer, i));
+	return n;
+}
+
 static int configure(struct drain *d)
 {
 	const struct fr_config *c = d->config;
@@ -308,6 +346,7 @@ static int configure(struct drain *d)
 	struct fr_genl_config g = FR_GENL_CONFIG_KEEP;
 	size_t i, n = 0;
 
+	d->wants_config = false;
 	ignore[n++] = (struct flyrep_prefix){
 		.family = AF_INET, .prefix_len = 8, .addr.byte = { 127 }
 	};
@@ -315,9 +354,10 @@ static int configure(struct drain *d)
 		.family = AF_INET6, .prefix_len = 128, .addr.byte = { [15] = 1 }
 	};
 	n += add_host(&ignore[n], &c->listen_addr);
-	n += add_host(&ignore[n], &c->primary_addr);
-	for (i = 0; i < c->peers.n && n < FLYREP_FILTER_IGNORE_MAX; i++)
-		n += add_host(&ignore[n], &c->peers.v[i].address);
+	for (i = 0; fr_config_primary_address(c, i); i++)
+		n += add_host(&ignore[n], fr_config_primary_address(c, i));
+	for (i = 0; i < c->peers.n; i++)
+		n += add_peer(&c->peers.v[i], ignore + n, FLYREP_FILTER_IGNORE_MAX - n);
 	if (!fr_config_has_table(c, FLYREP_TABLE_CONNTRACK) && n + 2 <= FLYREP_FILTER_IGNORE_MAX)
 		n += add_everything(&ignore[n]);
 	for (i = 0; i < c->conntrack.ignore_networks.n; i++) {

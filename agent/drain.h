@@ -64,6 +64,13 @@ void drain_set_standby(struct drain *d, bool standby);
 int drain_promote(struct drain *d, uint32_t *n);
 int drain_demote(struct drain *d, uint32_t *n);
 
+/*
+ * Have the module go by another hash key, or by what the configuration now says; it then calls
+ * all buckets dirty. Done as soon as no drain is under way, or at the next attachment.
+ */
+void drain_rekey(struct drain *d, const struct fr_siphash_key *hash_key);
+void drain_reconfigure(struct drain *d);
+
 /* Have hints of these sets and no others; copied. The answer comes through ops, in its turn. */
 void drain_watch(struct drain *d, const struct flyrep_set *sets, size_t n);
 

@@ -859,6 +859,61 @@ static void send_role(struct flow *f, struct flow_link *l)
 
 static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed);
 
+static void learn_anew(struct flow *f);
+
+/* Where all write: what is held for peers stays in the kernel, and is told again. */
+static void rekey_held(struct flow_link *l, const struct fr_siphash_key *key)
+{
+	struct flow *f = l->flow;
+	size_t id;
+
+	for (id = 0; id < FR_TABLES_MAX && flow_is_shared(f); id++)
+		if (l->truths[id])
+			truth_rekey(l->truths[id], key);
+	f->has_strangers = flow_is_shared(f) && f->n_links > 1;
+}
+
+static bool has_our_hash_key(const struct flow *f, const struct fr_hello *theirs)
+{
+	return !memcmp(theirs->hash_key, f->role.hash_key.b, sizeof(theirs->hash_key));
+}
+
+/* A standby takes its writer's. Where all write the least of all keys becomes that of all. */
+static bool must_adopt_hash_key(const struct flow *f, const struct fr_hello *theirs,
+				enum role_relation relation)
+{
+	int order = memcmp(theirs->hash_key, f->role.hash_key.b, sizeof(theirs->hash_key));
+
+	return relation == ROLE_READ ? order != 0 : relation == ROLE_SHARE && order < 0;
+}
+
+/*
+ * Buckets and digests are compared with those of the writer, so its hash key is to be
+ * ours. What was indexed under another one is learnt anew, and the sessions with it.
+ */
+static void adopt_hash_key(struct flow *f, struct flow_link *l)
+{
+	struct fr_siphash_key key;
+	size_t i;
+
+	memcpy(key.b, peer_hello(l->peer)->hash_key, sizeof(key.b));
+	if (role_adopt(&f->role, &key) < 0) {
+		peer_reject(l->peer, FR_ERROR_INTERNAL, "cannot save your hash key");
+		return;
+	}
+	fr_notice("replication: takes over the hash key of peer %s", peer_id(l->peer));
+	learn_anew(f);
+	for (i = 0; i < f->n_tables; i++)
+		truth_rekey(f->tables[i].truth, &key);
+	for (i = 0; i < f->n_links; i++) {
+		rekey_held(&f->links[i], &key);
+		receive_forget(f->links[i].receive);
+	}
+	drain_rekey(f->drain, &key);
+	job_schedule(f);
+	peers_restart(f->peers, "takes over a hash key");
+}
+
 /* Begin, end or turn round the session, as the roles now are. */
 static void relate(struct flow *f, struct flow_link *l)
 {
@@ -898,13 +953,19 @@ static void relate(struct flow *f, struct flow_link *l)
 	}
 	if (relation == ROLE_READ)
 		role_observe(&f->role, l->epoch);
+	if (must_adopt_hash_key(f, &theirs, relation)) {
+		adopt_hash_key(f, l);
+		return; /* which ended the session */
+	}
 	l->relation = relation;
 	if (!flow_link_reads(l))
 		receive_stop(l->receive);
-	else if (!receive_is_started(l->receive))
+	else if (!receive_is_started(l->receive) && has_our_hash_key(f, &theirs))
 		receive_start(l->receive, peer_conn(l->peer), tables,
 			      relation == ROLE_READ ? f->role.epoch : 0);
-	if (!flow_link_writes(l) || !f->is_known || !theirs.ct_max || !tables)
+	/* A standby with another hash key takes over ours and comes back. */
+	if (!flow_link_writes(l) || !f->is_known || !theirs.ct_max || !tables ||
+	    !has_our_hash_key(f, &theirs))
 		ship_stop(l->ship);
 	else if (!ship_is_started(l->ship) &&
 		 ship_start(l->ship, peer_conn(l->peer), &theirs) < 0)
@@ -1017,6 +1078,7 @@ static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 	h->epoch = f->role.epoch;
 	h->tables = f->stream.tables;
 	memcpy(h->history, f->stream.history, sizeof(h->history));
+	memcpy(h->hash_key, f->role.hash_key.b, sizeof(h->hash_key));
 	h->seq = backlog_next_seq(f->backlog) - 1;
 	if (p)
 		receive_position(link_of(p)->receive, h->have_history, &h->have_seq);
@@ -1269,7 +1331,7 @@ static bool is_own(void *cookie, const uint8_t *key, size_t key_len)
 }
 
 /* What the peer of a link writes: of a pair what this node writes when it is its turn. */
-static int open_truths(struct flow_link *l, const struct fr_siphash_key *hash_key)
+static int open_truths(struct flow_link *l)
 {
 	struct flow *f = l->flow;
 	size_t i;
@@ -1277,7 +1339,7 @@ static int open_truths(struct flow_link *l, const struct fr_siphash_key *hash_ke
 	memcpy(l->truths, f->truths, sizeof(l->truths));
 	for (i = 0; i < f->n_tables && flow_is_shared(f); i++) {
 		const struct fr_table *row = f->tables[i].row;
-		struct truth *t = truth_new(row, hash_key);
+		struct truth *t = truth_new(row, &f->role.hash_key);
 
 		l->truths[row->id] = t;
 		if (!t)
@@ -1299,10 +1361,7 @@ static void close_truths(struct flow_link *l)
 
 static int new_links(struct flow *f)
 {
-	struct fr_siphash_key hash_key;
 	size_t i;
-
-	tls_keys_hash_key(f->keys, &hash_key);
 
 	f->n_links = peers_count(f->peers);
 	f->links = calloc(f->n_links ? f->n_links : 1, sizeof(*f->links));
@@ -1318,22 +1377,25 @@ static int new_links(struct flow *f)
 		l->ship = ship_new(&f->stream, &ship_ops, l);
 		l->receive = receive_new(f->event, l->truths, &receive_ops, l);
 		peer_set_cookie(l->peer, l);
-		if (!l->ship || !l->receive || open_truths(l, &hash_key) < 0)
+		if (!l->ship || !l->receive || open_truths(l) < 0)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static int open_table(struct flow *f, const struct fr_table *row,
-		      const struct fr_siphash_key *hash_key)
+static uint32_t batch_max(const struct fr_config *c)
 {
-	uint32_t batch_max = f->config->sync.batch_size;
+	return c->sync.batch_size < BATCH_MAX ? c->sync.batch_size : BATCH_MAX;
+}
+
+static int open_table(struct flow *f, const struct fr_table *row)
+{
 	struct flow_table *t = &f->tables[f->n_tables++];
 
 	t->flow = f;
 	t->row = row;
-	t->truth = truth_new(row, hash_key);
-	t->batch = batch_new(row, batch_max < BATCH_MAX ? batch_max : BATCH_MAX);
+	t->truth = truth_new(row, &f->role.hash_key);
+	t->batch = batch_new(row, batch_max(f->config));
 	t->repair = batch_new(row, REPAIR_BATCH);
 	f->by_id[row->id] = t;
 	f->truths[row->id] = t->truth;
@@ -1345,7 +1407,7 @@ static bool is_wanted(const struct flow *f, unsigned int table)
 	return fr_table_by_id(table) && fr_config_has_table(f->config, table);
 }
 
-static int open_tables(struct flow *f, const struct fr_siphash_key *hash_key)
+static int open_tables(struct flow *f)
 {
 	unsigned int id;
 	size_t n = 0;
@@ -1358,7 +1420,7 @@ static int open_tables(struct flow *f, const struct fr_siphash_key *hash_key)
 		return -ENOMEM;
 	for (id = 0; id < FR_TABLES_MAX && !rc; id++)
 		if (is_wanted(f, id))
-			rc = open_table(f, fr_table_by_id(id), hash_key);
+			rc = open_table(f, fr_table_by_id(id));
 	f->stream.tables = tables_here(f);
 	return rc;
 }
@@ -1366,7 +1428,6 @@ static int open_tables(struct flow *f, const struct fr_siphash_key *hash_key)
 static int open_all(struct flow *f)
 {
 	const struct fr_config *c = f->config;
-	struct fr_siphash_key hash_key;
 	int rc;
 
 	rc = role_load(&f->role, c->state_dir,
@@ -1375,15 +1436,14 @@ static int open_all(struct flow *f)
 						      FR_ROLE_BACKUP);
 	if (rc < 0)
 		return rc;
-	f->keys = tls_keys_new(c->node_id, c->secret.bytes, c->secret.len);
+	f->keys = peers_keys(c);
 	if (!f->keys)
-		return -ENOMEM;
-	tls_keys_hash_key(f->keys, &hash_key);
+		return -EINVAL;
 	rc = life_read(f->life);
 	if (rc < 0)
 		fr_warn("replication: peers will not know a reboot of this node: %s",
 			strerror(-rc));
-	rc = open_tables(f, &hash_key);
+	rc = open_tables(f);
 	if (rc < 0)
 		return rc;
 	f->inject = inject_new(flow_is_shared(f));
@@ -1395,7 +1455,8 @@ static int open_all(struct flow *f)
 	f->stream.truths = f->truths;
 	f->stream.auto_resync = c->recovery.auto_resync;
 	new_stream(f);
-	rc = drain_new(&f->drain, f->event, c, &hash_key, !flow_is_writer(f), &drain_ops, f);
+	rc = drain_new(&f->drain, f->event, c, &f->role.hash_key, !flow_is_writer(f), &drain_ops,
+		       f);
 	if (rc >= 0 && f->by_id[FLYREP_TABLE_NFT_SET])
 		rc = elements_new(&f->elements, f->event, c, flow_is_writer(f),
 				  f->truths[FLYREP_TABLE_NFT_SET], &elements_ops, f);
@@ -1435,6 +1496,32 @@ int flow_new(struct flow **out, sd_event *event, const struct fr_config *config)
 	}
 	*out = f;
 	return 0;
+}
+
+/* Batches of the length that is wanted now; without memory for them, those there are. */
+static void reload_batches(struct flow *f)
+{
+	size_t i;
+
+	flush_all(f);
+	for (i = 0; i < f->n_tables; i++) {
+		struct flow_table *t = &f->tables[i];
+		struct batch *b = batch_new(t->row, batch_max(f->config));
+
+		if (!b)
+			continue;
+		batch_free(t->batch);
+		t->batch = b;
+	}
+	flow_kick(f);
+}
+
+int flow_reload(struct flow *f)
+{
+	f->role.dir = f->config->state_dir;
+	reload_batches(f);
+	drain_reconfigure(f->drain);
+	return peers_reload(f->peers);
 }
 
 void flow_free(struct flow *f)

@@ -142,6 +142,8 @@ struct flow {
 /* @config must outlive it. -errno (logged). */
 int flow_new(struct flow **f, sd_event *event, const struct fr_config *config);
 void flow_free(struct flow *f);
+/* *@config is another one, as fr_config_reload_check() allows: go by it. -errno (logged) */
+int flow_reload(struct flow *f);
 
 /**
  * flow_set_role - an operator or a failover manager decides

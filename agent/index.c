@@ -289,6 +289,12 @@ void index_clear(struct index *ix)
 	memset(ix->digests, 0, sizeof(ix->digests));
 }
 
+void index_rekey(struct index *ix, const struct fr_siphash_key *hash_key)
+{
+	index_clear(ix);
+	ix->hash_key = *hash_key;
+}
+
 unsigned int index_bucket(const struct index *ix, const void *key,
 			  size_t key_len)
 {

@@ -61,6 +61,8 @@ int index_set(struct index *ix, const void *key, size_t key_len, uint64_t stamp,
 /* Return: 0 or -ENOENT. */
 int index_remove(struct index *ix, const void *key, size_t key_len, unsigned int *bucket);
 void index_clear(struct index *ix);
+/* Empty, and under another key from here on. */
+void index_rekey(struct index *ix, const struct fr_siphash_key *hash_key);
 /* Set every entry's stamp to 0: the kernel that numbered them is gone. */
 void index_forget_stamps(struct index *ix);
 

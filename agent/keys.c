@@ -13,7 +13,9 @@
 
 #define SALT "flyrep/1"
 #define PSK_LABEL "flyrep psk"
-#define HASH_LABEL "flyrep hash"
+#define PROOF_LABEL "flyrep proof"
+#define CLEAR_LABEL "flyrep clear"
+#define TAG_LABEL "flyrep tag"
 
 struct hkdf {
 	int mode; /* EVP_KDF_HKDF_MODE_EXTRACT_ONLY or _EXPAND_ONLY */
@@ -101,10 +103,12 @@ static bool is_listener(const char *id)
 	return !strcmp(id, KEYS_ANYONE) || keys_is_node_id(id);
 }
 
-int keys_psk(const struct keys *k, const char *dialler, const char *listener,
-	     uint8_t psk[KEYS_PSK_LEN])
+/* What is for one pair in one direction of dialling, and for one purpose. */
+static int expand_for(const struct keys *k, const char *purpose,
+		      const char *dialler, const char *listener, uint8_t *out,
+		      size_t out_len)
 {
-	const char *const parts[] = { PSK_LABEL, dialler, listener };
+	const char *const parts[] = { purpose, dialler, listener };
 	uint8_t label[sizeof(parts) / sizeof(parts[0]) *
 		      (1 + FR_NODE_ID_MAX_LEN)];
 	size_t len = 0, i;
@@ -119,22 +123,66 @@ int keys_psk(const struct keys *k, const char *dialler, const char *listener,
 		memcpy(label + len, parts[i], n);
 		len += n;
 	}
-	return expand(k, label, len, psk, KEYS_PSK_LEN);
+	return expand(k, label, len, out, out_len);
 }
 
-int keys_hash(const struct keys *k, struct fr_siphash_key *out)
+int keys_psk(const struct keys *k, const char *dialler, const char *listener,
+	     uint8_t psk[KEYS_PSK_LEN])
 {
-	return expand(k, HASH_LABEL, strlen(HASH_LABEL), out->b,
-		      sizeof(out->b));
+	return expand_for(k, PSK_LABEL, dialler, listener, psk, KEYS_PSK_LEN);
 }
 
-int keys_identity_format(char identity[KEYS_IDENTITY_SIZE], const char *dialler,
-			 const char *listener)
+int keys_tag(const struct keys *k, const char *dialler, const char *listener,
+	     uint8_t tag[KEYS_TAG_LEN])
 {
-	if (!keys_is_node_id(dialler) || !is_listener(listener))
+	return expand_for(k, TAG_LABEL, dialler, listener, tag, KEYS_TAG_LEN);
+}
+
+int keys_proof(const struct keys *k, uint8_t key[KEYS_PSK_LEN])
+{
+	return expand(k, PROOF_LABEL, strlen(PROOF_LABEL), key, KEYS_PSK_LEN);
+}
+
+int keys_clear(const struct keys *k, const struct keys_identity *id,
+	       const void *salt, size_t salt_len, struct keys *session)
+{
+	uint8_t key[KEYS_PSK_LEN];
+	const struct hkdf h = {
+		.mode = EVP_KDF_HKDF_MODE_EXTRACT_ONLY,
+		.key = key,
+		.key_len = sizeof(key),
+		.param = OSSL_KDF_PARAM_SALT,
+		.bytes = salt,
+		.bytes_len = salt_len,
+	};
+	int rc = expand_for(k, CLEAR_LABEL, id->dialler, id->listener, key,
+			    sizeof(key));
+
+	if (!rc)
+		rc = derive(&h, session->prk, sizeof(session->prk));
+	OPENSSL_cleanse(key, sizeof(key));
+	return rc;
+}
+
+int keys_label(const struct keys *session, const char *label,
+	       uint8_t key[KEYS_PSK_LEN])
+{
+	return expand(session, label, strlen(label), key, KEYS_PSK_LEN);
+}
+
+int keys_identity_format(char text[KEYS_IDENTITY_SIZE],
+			 const struct keys_identity *id)
+{
+	size_t i;
+	int n;
+
+	if (!keys_is_node_id(id->dialler) || !is_listener(id->listener))
 		return -EINVAL;
-	snprintf(identity, KEYS_IDENTITY_SIZE, "%s%s:%s", KEYS_IDENTITY_PREFIX,
-		 dialler, listener);
+	n = snprintf(text, KEYS_IDENTITY_SIZE, "%s%s:%s:", KEYS_IDENTITY_PREFIX,
+		     id->dialler, id->listener);
+	for (i = 0; i < sizeof(id->tag); i++)
+		n += snprintf(text + n, KEYS_IDENTITY_SIZE - n, "%02x",
+			      id->tag[i]);
 	return 0;
 }
 
@@ -149,24 +197,41 @@ static int id_copy(char id[FR_NODE_ID_MAX_LEN + 1], const uint8_t *bytes,
 	return strlen(id) == len ? 0 : -EBADMSG;
 }
 
-int keys_identity_parse(const uint8_t *identity, size_t len,
-			char dialler[FR_NODE_ID_MAX_LEN + 1],
-			char listener[FR_NODE_ID_MAX_LEN + 1])
+/* Lower case only: there is one way to write it. */
+static int tag_parse(uint8_t tag[KEYS_TAG_LEN], const uint8_t *text, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t i;
+
+	if (len != 2 * KEYS_TAG_LEN)
+		return -EBADMSG;
+	memset(tag, 0, KEYS_TAG_LEN);
+	for (i = 0; i < len; i++) {
+		const char *digit = text[i] ? strchr(digits, text[i]) : NULL;
+
+		if (!digit)
+			return -EBADMSG;
+		tag[i / 2] = tag[i / 2] << 4 | (digit - digits);
+	}
+	return 0;
+}
+
+int keys_identity_parse(const uint8_t *text, size_t len,
+			struct keys_identity *id)
 {
 	const size_t prefix_len = strlen(KEYS_IDENTITY_PREFIX);
-	const uint8_t *colon;
+	const uint8_t *end = text + len, *listener, *tag;
 
 	if (len < prefix_len || len >= KEYS_IDENTITY_SIZE ||
-	    memcmp(identity, KEYS_IDENTITY_PREFIX, prefix_len))
+	    memcmp(text, KEYS_IDENTITY_PREFIX, prefix_len))
 		return -EBADMSG;
-	identity += prefix_len;
-	len -= prefix_len;
-	colon = memchr(identity, ':', len);
-	if (!colon || id_copy(dialler, identity, colon - identity) ||
-	    !keys_is_node_id(dialler))
+	text += prefix_len;
+	listener = memchr(text, ':', end - text);
+	tag = listener ? memchr(listener + 1, ':', end - listener - 1) : NULL;
+	if (!tag || id_copy(id->dialler, text, listener - text) ||
+	    !keys_is_node_id(id->dialler) ||
+	    id_copy(id->listener, listener + 1, tag - listener - 1) ||
+	    !is_listener(id->listener))
 		return -EBADMSG;
-	len -= colon + 1 - identity;
-	if (id_copy(listener, colon + 1, len) || !is_listener(listener))
-		return -EBADMSG;
-	return 0;
+	return tag_parse(id->tag, tag + 1, end - tag - 1);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Keys: what is derived from the shared secret (docs/protocol.md, Session 1), and
- * the PSK identity that says which key a connection uses.
+ * Keys: what is derived from a shared secret (docs/protocol.md, Session 1), and
+ * the PSK identity that says which key a connection uses, and of which secret.
  */
 #ifndef KEYS_H
 #define KEYS_H
@@ -10,13 +10,14 @@
 #include <stdint.h>
 
 #include "frame.h"
-#include "siphash.h"
 
 #define KEYS_PSK_LEN 48
 #define KEYS_PRK_LEN 48 /* of HKDF-SHA384 */
 #define KEYS_IDENTITY_PREFIX "flyrep/1:"
-/* Prefix, two node ids, the colon between; NUL included. */
-#define KEYS_IDENTITY_SIZE (sizeof(KEYS_IDENTITY_PREFIX) + 2 * FR_NODE_ID_MAX_LEN + 1)
+#define KEYS_TAG_LEN 8
+/* Prefix, two node ids, a tag in hexadecimal, a colon before each but the first; NUL included. */
+#define KEYS_IDENTITY_SIZE \
+	(sizeof(KEYS_IDENTITY_PREFIX) + 2 * (FR_NODE_ID_MAX_LEN + 1) + 2 * KEYS_TAG_LEN)
 
 /* Holds no copy of the secret itself. */
 struct keys {
@@ -33,8 +34,15 @@ void keys_wipe(struct keys *k);
  */
 int keys_psk(const struct keys *k, const char *dialler, const char *listener,
 	     uint8_t psk[KEYS_PSK_LEN]);
-/* Key of bucket hashes and digests. Return: 0, -EIO. */
-int keys_hash(const struct keys *k, struct fr_siphash_key *out);
+/*
+ * What tells the key of keys_psk() from those of other secrets, and nothing about it that the use
+ * of the key would not tell, too. Errors likewise.
+ */
+int keys_tag(const struct keys *k, const char *dialler, const char *listener,
+	     uint8_t tag[KEYS_TAG_LEN]);
+
+/* Key of agent/proof.h. Return: 0, -EIO. */
+int keys_proof(const struct keys *k, uint8_t key[KEYS_PSK_LEN]);
 
 /* Stands for the listener's id where the dialler was not told it; no node's own. */
 #define KEYS_ANYONE "*"
@@ -42,15 +50,31 @@ int keys_hash(const struct keys *k, struct fr_siphash_key *out);
 /* 1 to 63 letters, digits, dots, underscores, dashes: never a colon. */
 int keys_is_node_id(const char *id);
 
-/* A string in @identity. -EINVAL on a bad node id; @listener may be KEYS_ANYONE. */
-int keys_identity_format(char identity[KEYS_IDENTITY_SIZE], const char *dialler,
-			 const char *listener);
+/* Which key: of whom, in which direction, of which secret. */
+struct keys_identity {
+	char dialler[FR_NODE_ID_MAX_LEN + 1];
+	char listener[FR_NODE_ID_MAX_LEN + 1]; /* or KEYS_ANYONE */
+	uint8_t tag[KEYS_TAG_LEN];
+};
+
+/**
+ * keys_clear - keys of one session that is not encrypted, see agent/clear.h
+ * @id: whose, its tag does not matter
+ * @salt: what both ends have said, with a nonce of each
+ * @session: what keys_label() makes its keys of
+ * Return: 0, -EINVAL, -EIO
+ */
+int keys_clear(const struct keys *k, const struct keys_identity *id, const void *salt,
+	       size_t salt_len, struct keys *session);
+int keys_label(const struct keys *session, const char *label, uint8_t key[KEYS_PSK_LEN]);
+
+/* A string in @text. -EINVAL on a bad node id. */
+int keys_identity_format(char text[KEYS_IDENTITY_SIZE], const struct keys_identity *id);
 /**
  * keys_identity_parse - take apart what keys_identity_format() makes, and nothing else
- * @identity: bytes of a stranger, not NUL-terminated
+ * @text: bytes of a stranger, not NUL-terminated
  * Return: 0, -EBADMSG
  */
-int keys_identity_parse(const uint8_t *identity, size_t len, char dialler[FR_NODE_ID_MAX_LEN + 1],
-			char listener[FR_NODE_ID_MAX_LEN + 1]);
+int keys_identity_parse(const uint8_t *text, size_t len, struct keys_identity *id);
 
 #endif

@@ -83,7 +83,52 @@ static int on_summary(sd_event_source *s, uint64_t usec, void *cookie)
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
-static int watch_signals(sd_event *event)
+/* What runs, and what it was told to be. */
+struct agent {
+	const char *config_path;
+	struct fr_config config;
+	struct fr_config before;	/* of the last reload: some of it may still be in use */
+	struct flow *flow;
+};
+
+/* The file anew; with any fault in it, nothing changes. */
+static int load_next(const struct agent *a, struct fr_config *next)
+{
+	struct fr_diag diag;
+	int rc = fr_config_load(a->config_path, 0, next, &diag);
+
+	if (rc >= 0) {
+		rc = fr_config_reload_check(&a->config, next, &diag);
+		if (rc < 0)
+			fr_config_free(next);
+	}
+	fr_diag_print(&diag, stderr);
+	fr_diag_free(&diag);
+	return rc;
+}
+
+static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void *cookie)
+{
+	struct agent *a = cookie;
+	struct fr_config next;
+
+	(void)s;
+	(void)si;
+	sd_notify(0, "RELOADING=1");
+	if (load_next(a, &next) < 0) {
+		fr_err("replication: not reloaded: %s has faults", a->config_path);
+	} else {
+		fr_config_free(&a->before);
+		a->before = a->config;
+		a->config = next;
+		if (!flow_reload(a->flow))
+			fr_notice("replication: reloaded %s", a->config_path);
+	}
+	sd_notify(0, "READY=1");
+	return 0;
+}
+
+static int watch_signals(sd_event *event, struct agent *a)
 {
 	sigset_t set;
 	int rc;
@@ -91,28 +136,31 @@ static int watch_signals(sd_event *event)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	signal(SIGPIPE, SIG_IGN);
 	rc = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
-	return rc < 0 ? rc : sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+	if (rc >= 0)
+		rc = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+	return rc < 0 ? rc : sd_event_add_signal(event, NULL, SIGHUP, on_hangup, a);
 }
 
-static int serve(const struct fr_config *config)
+static int serve(struct agent *a)
 {
+	const struct fr_config *config = &a->config;
 	sd_event_source *summary = NULL;
 	struct control *control = NULL;
-	struct flow *flow = NULL;
 	sd_event *event = NULL;
 	int rc;
 
 	rc = sd_event_new(&event);
 	if (rc >= 0)
-		rc = watch_signals(event);
+		rc = flow_new(&a->flow, event, config);
 	if (rc >= 0)
-		rc = flow_new(&flow, event, config);
+		rc = watch_signals(event, a);
 	if (rc >= 0)
-		rc = control_new(&control, event, flow, config);
+		rc = control_new(&control, event, a->flow, config);
 	if (rc >= 0)
 		rc = sd_event_add_time_relative(event, &summary, CLOCK_MONOTONIC, 0, 0, on_summary,
 						control);
@@ -126,7 +174,7 @@ static int serve(const struct fr_config *config)
 	}
 	sd_event_source_disable_unref(summary);
 	control_free(control);
-	flow_free(flow);
+	flow_free(a->flow);
 	sd_event_unref(event);
 	return rc;
 }
@@ -134,21 +182,23 @@ static int serve(const struct fr_config *config)
 int main(int argc, char **argv)
 {
 	struct options o = { .config_path = FR_CONFIG_PATH };
-	struct fr_config config;
+	struct agent a = { 0 };
 	struct fr_diag diag;
 	int rc = parse_options(&o, argc, argv);
 
 	if (rc >= 0)
 		return rc;
 	fr_log_open("flyrepd", o.is_verbose ? FR_LOG_DEBUG : FR_LOG_INFO);
-	rc = fr_config_load(o.config_path, 0, &config, &diag);
+	a.config_path = o.config_path;
+	rc = fr_config_load(a.config_path, 0, &a.config, &diag);
 	fr_diag_print(&diag, stderr);
 	fr_diag_free(&diag);
 	if (rc < 0)
 		return EXIT_CONFIG;
-	rc = serve(&config);
+	rc = serve(&a);
 	if (rc < 0)
 		fr_err("replication: cannot go on: %s", strerror(-rc));
-	fr_config_free(&config);
+	fr_config_free(&a.before);
+	fr_config_free(&a.config);
 	return rc < 0;
 }

@@ -12,8 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "certs.h"
 #include "log.h"
 #include "monotonic.h"
+#include "renewal.h"
 
 #define BACKOFF_MIN_MS	1000
 #define BACKOFF_MAX_MS	30000
@@ -21,6 +23,7 @@
 #define PING_MS		1000
 #define SILENT_MS	10000	/* no byte for this long: it is gone */
 #define ALIVE_MS	3000	/* heard within this: a second session with its id is refused */
+#define RENEW_AGAIN_MS	10000	/* after a renewal that failed */
 #define GUESTS_MAX	16	/* accepted, not yet greeted */
 
 struct guest {
@@ -51,13 +54,21 @@ struct peer {
 	bool is_dialled;		/* by us */
 	char expected[FR_NODE_ID_MAX_LEN + 1];	/* "*": whoever answers there */
 	char id[FR_NODE_ID_MAX_LEN + 1];
-	struct fr_address address;
+	struct fr_address address[2 * FR_CONFIG_ADDRESSES_MAX];	/* as peer, and as primary */
+	size_t n_addresses;
+	size_t at;			/* the one in use, or next to be dialled */
+	unsigned int n_tried;		/* in vain, since there was a session */
 	char address_text[FR_ADDRESS_TEXT_LEN];
 	struct conn *conn;
+	struct renewal renewal;		/* of that connection, and its keys */
+	uint64_t next_renewal_ns;
+	uint64_t n_renewals;
+	char renewal_trouble[256];
 	struct fr_hello hello;
 	uint64_t since_ns;		/* of the state */
 	uint64_t next_dial_ns;
 	uint32_t backoff_ms;
+	size_t secret;			/* offered */
 	uint64_t next_ping_ns;
 	uint64_t ping_ns;
 	uint64_t rtt_ns;
@@ -94,11 +105,23 @@ static uint32_t jitter(uint32_t ms)
 	return ms / 2 + r % (ms / 2 + 1);
 }
 
+/* What was used last, or tried, does not answer: the next one. */
+static void turn_to_next(struct peer *p)
+{
+	if (!p->is_dialled)
+		return;
+	p->n_tried++;
+	p->at = (p->at + 1) % p->n_addresses;
+	fr_address_format(&p->address[p->at], p->address_text);
+}
+
 /* Forget the session; @why NULL: nothing to say. */
 static void end_session(struct peer *p, const char *why)
 {
 	bool was_up = p->state == PEER_UP;
 
+	renewal_reset(&p->renewal);
+	p->renewal_trouble[0] = '\0';
 	if (p->conn) {
 		p->rx_bytes += conn_rx_bytes(p->conn);
 		p->tx_bytes += conn_tx_bytes(p->conn);
@@ -113,7 +136,12 @@ static void end_session(struct peer *p, const char *why)
 	if (was_up)
 		p->backoff_ms = BACKOFF_MIN_MS;
 	p->next_dial_ns = monotonic_ns() + jitter(p->backoff_ms) * 1000000ull;
-	p->backoff_ms = p->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : p->backoff_ms * 2;
+	turn_to_next(p);
+	if (p->n_tried % p->n_addresses)
+		p->next_dial_ns = 0; /* over another link at once */
+	else
+		p->backoff_ms = p->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS :
+								     p->backoff_ms * 2;
 	if (was_up)
 		p->peers->ops->down(p->peers->cookie, p);
 }
@@ -195,9 +223,17 @@ static void on_hello(struct peer *p, const uint8_t *payload, size_t len)
 		peer_reject(p, FR_ERROR_IDENTITY, text);
 		return;
 	}
+	if (!conn_is_peer(p->conn, p->hello.node_id)) {
+		snprintf(text, sizeof(text), "calls itself %s, but its certificate does not",
+			 p->hello.node_id);
+		peer_reject(p, FR_ERROR_IDENTITY, text);
+		return;
+	}
 	snprintf(p->id, sizeof(p->id), "%s", p->hello.node_id);
 	p->backoff_ms = BACKOFF_MIN_MS;
 	p->trouble[0] = '\0';
+	p->n_tried = 0;
+	p->next_renewal_ns = 0;
 	set_state(p, PEER_UP);
 	fr_info("replication: peer %s: session established, wire version %u, flyrep %s", p->id,
 		FR_WIRE_VERSION, p->hello.version);
@@ -243,6 +279,8 @@ static void on_error(struct peer *p, const uint8_t *payload, size_t len)
 	end_session(p, text);
 }
 
+static int renew(struct peer *p);
+
 static void on_frame(void *cookie, struct conn *c, const struct fr_frame_head *head,
 		     const uint8_t *payload, size_t len)
 {
@@ -250,7 +288,6 @@ static void on_frame(void *cookie, struct conn *c, const struct fr_frame_head *h
 	const char *why = "protocol error";
 	char text[256];
 
-	(void)c;
 	if (head->type == FR_FRAME_HELLO) {
 		on_hello(p, payload, len);
 		return;
@@ -267,6 +304,11 @@ static void on_frame(void *cookie, struct conn *c, const struct fr_frame_head *h
 		on_ping(p, payload, len);
 	} else if (head->type == FR_FRAME_PONG) {
 		on_pong(p, payload, len);
+	} else if (head->type == FR_FRAME_RENEW) {
+		renew(p);
+	} else if (head->type == FR_FRAME_MOVED) {
+		if (renewal_on_moved(&p->renewal, c) < 0)
+			peer_reject(p, FR_ERROR_PROTOCOL, "MOVED out of turn");
 	} else if (p->peers->ops->frame(p->peers->cookie, p, head, payload, len, &why) < 0) {
 		snprintf(text, sizeof(text), "%s: %s", fr_frame_type_name(head->type), why);
 		peer_reject(p, FR_ERROR_PROTOCOL, text);
@@ -282,10 +324,27 @@ static void on_drained(void *cookie, struct conn *c)
 		p->peers->ops->drained(p->peers->cookie, p);
 }
 
+static void dial(struct peer *p);
+
+/* While a new secret rolls out: what it does not know may be the new one. */
+static bool try_next_secret(struct peer *p)
+{
+	if (!p->is_dialled || !conn_is_rejected(p->conn) ||
+	    ++p->secret >= tls_keys_n_secrets(p->peers->keys))
+		return false;
+	conn_free(p->conn);
+	p->conn = NULL;
+	dial(p);
+	return true;
+}
+
 static void on_closed(void *cookie, struct conn *c, const char *why)
 {
+	struct peer *p = cookie;
+
 	(void)c;
-	end_session(cookie, why);
+	if (p->state != PEER_CONNECTING || !try_next_secret(p))
+		end_session(p, why);
 }
 
 static void on_ready(void *cookie, struct conn *c)
@@ -303,28 +362,121 @@ static const struct conn_ops conn_ops = {
 	.closed = on_closed,
 };
 
-static void dial(struct peer *p)
+/* A connection on its way; NULL, with the reason in @why. */
+static struct conn *connect_to(struct peer *p, size_t secret, const struct conn_ops *ops,
+			       void *cookie, char *why, size_t why_len)
 {
-	int fd = socket(p->address.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const struct fr_address *a = &p->address[p->at];
+	int fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct conn *c;
 
-	set_state(p, PEER_CONNECTING);
 	if (fd < 0) {
-		end_session(p, strerror(errno));
-		return;
+		snprintf(why, why_len, "%s", strerror(errno));
+		return NULL;
 	}
-	if (connect(fd, (const struct sockaddr *)&p->address.sa, p->address.sa_len) < 0 &&
+	if (connect(fd, (const struct sockaddr *)&a->sa, a->sa_len) < 0 &&
 	    errno != EINPROGRESS) {
-		char text[128];
-
-		snprintf(text, sizeof(text), "cannot connect to %s: %s", p->address_text,
+		snprintf(why, why_len, "cannot connect to %s: %s", p->address_text,
 			 strerror(errno));
 		close(fd);
-		end_session(p, text);
-		return;
+		return NULL;
 	}
-	p->conn = conn_new(p->peers->event, p->peers->keys, fd, p->expected, NULL, &conn_ops, p);
+	c = conn_new(p->peers->event, p->peers->keys, fd, p->expected, NULL, ops, cookie);
+	if (c)
+		conn_offer(c, secret);
+	else
+		snprintf(why, why_len, "out of memory");
+	return c;
+}
+
+static void dial(struct peer *p)
+{
+	char why[128];
+
+	set_state(p, PEER_CONNECTING);
+	p->conn = connect_to(p, p->secret, &conn_ops, p, why, sizeof(why));
 	if (!p->conn)
-		end_session(p, "out of memory");
+		end_session(p, why);
+}
+
+/* --- new keys for a session --- */
+
+static struct conn *on_renewal_dial(void *cookie, size_t secret, const struct conn_ops *ops,
+				    void *ops_cookie)
+{
+	struct peer *p = cookie;
+	char why[128];
+
+	return connect_to(p, secret, ops, ops_cookie, why, sizeof(why));
+}
+
+static void on_renewal_frame(void *cookie, struct conn *c, const struct fr_frame_head *head,
+			     const uint8_t *payload, size_t len)
+{
+	on_frame(cookie, c, head, payload, len);
+}
+
+static void on_renewed(void *cookie)
+{
+	struct peer *p = cookie;
+
+	p->n_renewals++;
+	p->renewal_trouble[0] = '\0';
+	p->next_renewal_ns = 0;
+	fr_info("replication: peer %s: the session has fresh keys", peer_id(p));
+}
+
+static void on_renewal_failed(void *cookie, const char *why)
+{
+	struct peer *p = cookie;
+
+	if (strcmp(p->renewal_trouble, why))
+		fr_warn("replication: peer %s: the keys were not replaced: %s", peer_id(p), why);
+	snprintf(p->renewal_trouble, sizeof(p->renewal_trouble), "%s", why);
+	p->next_renewal_ns = monotonic_ns() + RENEW_AGAIN_MS * 1000000ull;
+}
+
+static void on_renewal_lost(void *cookie, const char *why)
+{
+	end_session(cookie, why);
+}
+
+static const struct renewal_ops renewal_ops = {
+	.dial = on_renewal_dial,
+	.frame = on_renewal_frame,
+	.done = on_renewed,
+	.failed = on_renewal_failed,
+	.lost = on_renewal_lost,
+};
+
+/* -errno: it could not be begun */
+static int renew(struct peer *p)
+{
+	/* Whichever end wants it, the one that dialled dials again. */
+	p->next_renewal_ns = monotonic_ns() + RENEW_AGAIN_MS * 1000000ull;
+	if (!p->is_dialled)
+		return conn_send_message(p->conn, FR_FRAME_RENEW, 0, NULL, 0, NULL);
+	renewal_start(&p->renewal, p->conn, tls_keys_n_secrets(p->peers->keys));
+	return 0;
+}
+
+int peer_renew(struct peer *p)
+{
+	if (p->state != PEER_UP)
+		return -ENOTCONN;
+	p->renewal_trouble[0] = '\0';
+	return renew(p);
+}
+
+/* Are the keys old enough? */
+static void tend_keys(struct peer *p, uint64_t now)
+{
+	uint64_t rotation_ms = p->peers->config->auth.key_rotation_ms;
+
+	renewal_tend(&p->renewal, now);
+	if (p->state == PEER_UP && rotation_ms && conn_age_ms(p->conn) >= rotation_ms &&
+	    now >= p->next_renewal_ns)
+		renew(p);
 }
 
 /* --- those who dial us --- */
@@ -373,9 +525,7 @@ static void on_guest_ready(void *cookie, struct conn *c)
 	if (!ps->ops->may_greet(ps->cookie)) {
 		send_error(c, FR_ERROR_INTERNAL, "not ready yet");
 		dismiss(g);
-		return;
 	}
-	send_hello(ps, find(ps, conn_peer_id(c)), c);
 }
 
 static void on_guest_drained(void *cookie, struct conn *c)
@@ -391,6 +541,28 @@ static const struct conn_ops guest_ops = {
 	.closed = on_guest_closed,
 };
 
+static void refuse(struct guest *g, enum fr_error_code code, const char *text)
+{
+	send_error(g->conn, code, text);
+	dismiss(g);
+}
+
+/* A second connection for a session that there is. */
+static void on_move(struct guest *g, struct peer *p, const uint8_t *payload, size_t len)
+{
+	const char *why = "there is no session to move";
+	int rc = -ENOENT;
+
+	if (p->state == PEER_UP && !p->is_dialled)
+		rc = renewal_accept(&p->renewal, p->conn, g->conn, payload, len, &why);
+	if (!rc) {
+		g->conn = NULL;
+		return;
+	}
+	fr_warn("replication: peer %s: a second connection was refused: %s", peer_id(p), why);
+	refuse(g, rc == -EACCES ? FR_ERROR_IDENTITY : FR_ERROR_INTERNAL, why);
+}
+
 static void on_guest_frame(void *cookie, struct conn *c, const struct fr_frame_head *head,
 			   const uint8_t *payload, size_t len)
 {
@@ -401,10 +573,13 @@ static void on_guest_frame(void *cookie, struct conn *c, const struct fr_frame_h
 		dismiss(g);
 		return;
 	}
+	if (head->type == FR_FRAME_MOVE) {
+		on_move(g, p, payload, len);
+		return;
+	}
 	if (p->conn && p->state == PEER_UP && conn_idle_ms(p->conn) < ALIVE_MS) {
 		fr_warn("replication: peer %s: a second node uses this id, refused", peer_id(p));
-		send_error(c, FR_ERROR_IDENTITY, "a node with this id is connected already");
-		dismiss(g);
+		refuse(g, FR_ERROR_IDENTITY, "a node with this id is connected already");
 		return;
 	}
 	if (p->conn)
@@ -413,6 +588,7 @@ static void on_guest_frame(void *cookie, struct conn *c, const struct fr_frame_h
 	p->conn = c;
 	conn_set_owner(c, &conn_ops, p);
 	set_state(p, PEER_GREETING);
+	send_hello(p->peers, p, c);
 	on_frame(p, c, head, payload, len);
 }
 
@@ -472,8 +648,10 @@ static void tend(struct peer *p, uint64_t now)
 	switch (p->state) {
 	case PEER_DOWN:
 		if (p->is_dialled && now >= p->next_dial_ns &&
-		    p->peers->ops->may_greet(p->peers->cookie))
+		    p->peers->ops->may_greet(p->peers->cookie)) {
+			p->secret = 0;
 			dial(p);
+		}
 		break;
 	case PEER_CONNECTING:
 	case PEER_GREETING:
@@ -481,7 +659,10 @@ static void tend(struct peer *p, uint64_t now)
 			end_session(p, "no answer in time");
 		break;
 	case PEER_UP:
-		if (conn_idle_ms(p->conn) > SILENT_MS)
+		tend_keys(p, now);
+		if (p->state != PEER_UP)
+			break;
+		if (!renewal_is_closing(&p->renewal) && conn_idle_ms(p->conn) > SILENT_MS)
 			end_session(p, "silent for 10 s");
 		else if (now >= p->next_ping_ns)
 			send_ping(p);
@@ -507,26 +688,138 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *cookie)
 
 /* --- life --- */
 
-static void add_peer(struct peers *ps, const char *id, const struct fr_address *a, bool dialled)
+_Static_assert(1 + FR_CONFIG_PREVIOUS_MAX <= TLS_SECRETS_MAX, "room for all secrets");
+
+static size_t secrets_of(const struct fr_config *c, struct tls_secret s[TLS_SECRETS_MAX])
+{
+	size_t n = 0, i;
+
+	if (c->auth.method != FR_CONFIG_PSK)
+		return 0;
+	s[n++] = (struct tls_secret){ c->secret.bytes, c->secret.len };
+	for (i = 0; i < c->previous.n; i++)
+		s[n++] = (struct tls_secret){ c->previous.v[i].bytes, c->previous.v[i].len };
+	return n;
+}
+
+static struct certs_files files_of(const struct fr_config *c)
+{
+	return (struct certs_files){ c->transport.tls.cert_file, c->transport.tls.key_file,
+				     c->transport.tls.ca_file };
+}
+
+struct tls_keys *peers_keys(const struct fr_config *config)
+{
+	struct tls_secret secrets[TLS_SECRETS_MAX];
+	struct certs_files files = files_of(config);
+	struct tls_keys *k = tls_keys_new(config->node_id, secrets, secrets_of(config, secrets),
+					  files.cert_file ? &files : NULL);
+
+	if (k && !config->transport.encryption) {
+		tls_keys_go_clear(k);
+		fr_warn("replication: NOT ENCRYPTED, as transport.encryption = false says: whoever sees the "
+			"traffic between the nodes can read all of it");
+	}
+	return k;
+}
+
+int peers_reload(struct peers *ps)
+{
+	struct certs_files files = files_of(ps->config);
+	struct tls_secret secrets[TLS_SECRETS_MAX];
+	size_t i;
+	int rc;
+
+	rc = tls_keys_set_secrets(ps->keys, secrets, secrets_of(ps->config, secrets));
+	if (!rc && files.cert_file)
+		rc = tls_keys_set_files(ps->keys, &files);
+	for (i = 0; i < ps->n && !rc; i++) {
+		struct peer *p = &ps->peer[i];
+
+		if (p->state == PEER_UP && conn_secret(p->conn) < 0)
+			peer_reject(p, FR_ERROR_SHUTDOWN, "the secret of this session is no more");
+		else if (peer_has_old_secret(p))
+			peer_renew(p);
+	}
+	return rc;
+}
+
+static struct peer *new_peer(struct peers *ps, const char *id, bool dialled)
 {
 	struct peer *p = &ps->peer[ps->n++];
 
 	p->peers = ps;
 	p->is_dialled = dialled;
 	p->backoff_ms = BACKOFF_MIN_MS;
-	p->address = *a;
-	if (a->sa_len)
-		fr_address_format(a, p->address_text);
 	snprintf(p->expected, sizeof(p->expected), "%s", id);
 	set_state(p, PEER_DOWN);
+	return p;
+}
+
+static void add_address(struct peer *p, const struct fr_address *a)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_addresses; i++)
+		if (fr_address_equal(&p->address[i], a))
+			return;
+	p->address[p->n_addresses++] = *a;
+	if (p->n_addresses == 1)
+		fr_address_format(a, p->address_text);
+}
+
+/* The peer that the primary's addresses, one of them at least, belong to. */
+static bool is_primary(const struct fr_config *config, const struct fr_config_peer *c)
+{
+	const struct fr_address *a, *b;
+	size_t i, j;
+
+	for (i = 0; (a = fr_config_primary_address(config, i)); i++)
+		for (j = 0; (b = fr_config_peer_address(c, j)); j++)
+			if (fr_address_equal(a, b))
+				return true;
+	return false;
+}
+
+static void add_primary(struct peer *p, const struct fr_config *config)
+{
+	size_t i;
+
+	for (i = 0; fr_config_primary_address(config, i); i++)
+		add_address(p, fr_config_primary_address(config, i));
+}
+
+/* Those of the configuration, and a primary that is none of them. */
+static int add_peers(struct peers *ps, const struct fr_config *config)
+{
+	bool has_primary = !fr_config_primary_address(config, 0);
+	size_t i, k;
+	int rc = 0;
+
+	for (i = 0; i < config->peers.n; i++) {
+		const struct fr_config_peer *c = &config->peers.v[i];
+		bool dialled = fr_config_is_shared(config) ?
+				       strcmp(config->node_id, c->id) < 0 :
+				       is_primary(config, c);
+		struct peer *p = new_peer(ps, c->id, dialled);
+
+		has_primary |= dialled;
+		if (dialled)
+			add_primary(p, config);
+		for (k = 0; fr_config_peer_address(c, k); k++)
+			add_address(p, fr_config_peer_address(c, k));
+	}
+	if (!has_primary)
+		add_primary(new_peer(ps, "*", true), config);
+	for (i = 0; i < ps->n && rc >= 0; i++)
+		rc = renewal_init(&ps->peer[i].renewal, ps->event, &renewal_ops, &ps->peer[i]);
+	return rc;
 }
 
 int peers_new(struct peers **out, sd_event *event, const struct fr_config *config,
 	      struct tls_keys *keys, const struct peer_ops *ops, void *cookie)
 {
 	struct peers *ps = calloc(1, sizeof(*ps));
-	bool has_primary = false;
-	size_t i;
 	int rc;
 
 	if (!ps)
@@ -541,20 +834,8 @@ int peers_new(struct peers **out, sd_event *event, const struct fr_config *confi
 	rc = ps->peer ? 0 : -ENOMEM;
 	if (rc)
 		goto err;
-	for (i = 0; i < config->peers.n; i++) {
-		const struct fr_config_peer *c = &config->peers.v[i];
-		bool dialled = fr_config_is_shared(config) ?
-				       strcmp(config->node_id, c->id) < 0 :
-				       config->primary_addr.sa_len &&
-					       fr_address_equal(&c->address,
-								&config->primary_addr);
-
-		has_primary |= dialled;
-		add_peer(ps, c->id, &c->address, dialled);
-	}
-	if (config->primary_addr.sa_len && !has_primary)
-		add_peer(ps, "*", &config->primary_addr, true);
-	if (config->listen_addr.sa_len)
+	rc = add_peers(ps, config);
+	if (rc >= 0 && config->listen_addr.sa_len)
 		rc = open_listener(ps);
 	if (rc >= 0)
 		rc = sd_event_add_time_relative(event, &ps->tick, CLOCK_MONOTONIC, 0, 10000,
@@ -577,6 +858,7 @@ void peers_free(struct peers *ps)
 	for (i = 0; i < ps->n; i++) {
 		if (ps->peer[i].state == PEER_UP)
 			send_error(ps->peer[i].conn, FR_ERROR_SHUTDOWN, "shutting down");
+		renewal_exit(&ps->peer[i].renewal);
 		conn_free(ps->peer[i].conn);
 	}
 	for (i = 0; i < GUESTS_MAX; i++)
@@ -674,6 +956,26 @@ uint64_t peer_tx_bytes(const struct peer *p)
 const struct fr_hello *peer_hello(const struct peer *p)
 {
 	return &p->hello;
+}
+
+bool peer_has_old_secret(const struct peer *p)
+{
+	return p->state == PEER_UP && conn_secret(p->conn) > 0;
+}
+
+uint64_t peer_key_age_ms(const struct peer *p)
+{
+	return p->state == PEER_UP ? conn_age_ms(p->conn) : 0;
+}
+
+uint64_t peer_n_renewals(const struct peer *p)
+{
+	return p->n_renewals;
+}
+
+const char *peer_renewal_trouble(const struct peer *p)
+{
+	return p->renewal_trouble;
 }
 
 struct conn *peer_conn(const struct peer *p)

@@ -48,6 +48,14 @@ struct peer_ops {
 	void (*down)(void *cookie, struct peer *p);
 };
 
+/* The keys that the configuration tells. NULL (logged). */
+struct tls_keys *peers_keys(const struct fr_config *config);
+/*
+ * Other secrets and certificates, for sessions from now on. Sessions of a secret that is no more
+ * are ended. -errno (logged)
+ */
+int peers_reload(struct peers *ps);
+
 /* @config and @keys must outlive it. Listens and dials. -errno: cannot listen (logged). */
 int peers_new(struct peers **ps, sd_event *event, const struct fr_config *config,
 	      struct tls_keys *keys, const struct peer_ops *ops, void *cookie);
@@ -74,6 +82,17 @@ uint64_t peer_remote_pending(const struct peer *p);
 uint64_t peer_rx_bytes(const struct peer *p);	/* of all sessions */
 uint64_t peer_tx_bytes(const struct peer *p);
 const struct fr_hello *peer_hello(const struct peer *p);	/* theirs, of the last session */
+/* Up, but under a secret that is being replaced. */
+bool peer_has_old_secret(const struct peer *p);
+/*
+ * Move the session to fresh keys, without a pause; also done when they are as old as
+ * auth.key_rotation says.
+ * Return: 0: begun, -ENOTCONN
+ */
+int peer_renew(struct peer *p);
+uint64_t peer_key_age_ms(const struct peer *p);	/* of the session, 0 unless up */
+uint64_t peer_n_renewals(const struct peer *p);
+const char *peer_renewal_trouble(const struct peer *p);	/* of the last one, "" for none */
 /* NULL unless up. */
 struct conn *peer_conn(const struct peer *p);
 /* End the session with ERROR @code and this text. */

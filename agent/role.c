@@ -2,24 +2,42 @@
 
 #include "role.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "log.h"
 #include "store.h"
 
-static int save(const struct role *r, enum fr_role role, uint64_t epoch)
+/* The new state counts once it is on disk. */
+static int save(struct role *r, const struct role *next)
 {
-	const struct store_state s = { .epoch = epoch, .role = role };
+	const struct store_state s = { .epoch = next->epoch,
+				       .role = next->role == FR_ROLE_PEER ? next->kept :
+									    next->role,
+				       .has_hash_key = true,
+				       .hash_key = next->hash_key };
 	int rc = store_save(r->dir, &s);
 
 	if (rc < 0)
 		fr_err("role: cannot save the state in %s: %s", r->dir, strerror(-rc));
+	else
+		*r = *next;
 	return rc;
+}
+
+static int draw_hash_key(struct fr_siphash_key *key)
+{
+	if (getrandom(key->b, sizeof(key->b), 0) == sizeof(key->b))
+		return 0;
+	fr_err("role: no random bytes for the hash key: %s", strerror(errno));
+	return -EIO;
 }
 
 int role_load(struct role *r, const char *dir, enum fr_role begin)
 {
 	struct store_state s;
+	struct role next;
 	char why[256];
 	int rc;
 
@@ -29,47 +47,54 @@ int role_load(struct role *r, const char *dir, enum fr_role begin)
 		fr_err("role: cannot read the state in %s: %s", dir, why);
 		return rc;
 	}
-	r->epoch = s.epoch;
-	/* What the node was as one of a pair is kept for the day it is that again. */
-	if (begin == FR_ROLE_PEER) {
-		r->role = FR_ROLE_PEER;
-		return 0;
+	next = (struct role){ .dir = dir, .epoch = s.epoch, .hash_key = s.hash_key };
+	/* What a PEER was as one of a pair is kept for the day it is that again. */
+	next.kept = s.role;
+	next.role = begin == FR_ROLE_PEER || !s.role ? begin : s.role;
+	if (next.role == FR_ROLE_PRIMARY && !next.epoch)
+		next.epoch = 1;
+	if (!s.has_hash_key) {
+		rc = draw_hash_key(&next.hash_key);
+		if (rc < 0)
+			return rc;
 	}
-	r->role = s.role ? s.role : begin;
-	if (r->role == FR_ROLE_PRIMARY && !r->epoch)
-		r->epoch = 1;
-	return save(r, r->role, r->epoch);
+	return save(r, &next);
 }
 
 int role_take(struct role *r)
 {
-	uint64_t epoch = r->role == FR_ROLE_PRIMARY ? r->epoch : r->epoch + 1;
-	int rc = save(r, FR_ROLE_PRIMARY, epoch);
+	struct role next = *r;
 
-	if (rc < 0)
-		return rc;
-	r->role = FR_ROLE_PRIMARY;
-	r->epoch = epoch;
-	return 0;
+	next.role = FR_ROLE_PRIMARY;
+	next.epoch = r->role == FR_ROLE_PRIMARY ? r->epoch : r->epoch + 1;
+	return save(r, &next);
 }
 
 int role_leave(struct role *r, enum fr_role role)
 {
-	int rc = save(r, role, r->epoch);
+	struct role next = *r;
 
-	if (rc < 0)
-		return rc;
-	r->role = role;
-	return 0;
+	next.role = role;
+	return save(r, &next);
+}
+
+int role_adopt(struct role *r, const struct fr_siphash_key *hash_key)
+{
+	struct role next = *r;
+
+	next.hash_key = *hash_key;
+	return save(r, &next);
 }
 
 void role_observe(struct role *r, uint64_t epoch)
 {
+	struct role next = *r;
+
 	if (epoch <= r->epoch)
 		return;
-	r->epoch = epoch;
-	if (r->role != FR_ROLE_PEER)
-		save(r, r->role, epoch);
+	next.epoch = epoch;
+	if (save(r, &next) < 0)
+		r->epoch = epoch; /* seen is seen, until the next start */
 }
 
 enum role_relation role_relation(const struct role *r, enum fr_role role, uint64_t epoch)

@@ -11,17 +11,22 @@
 #include <stdint.h>
 
 #include "frame.h"
+#include "siphash.h"
 
 /**
  * struct role - of this node
  * @dir: state directory
  * @role: what it is now
+ * @kept: of a PEER: what it was as one of a pair, or 0
  * @epoch: highest seen or taken
+ * @hash_key: of buckets and digests: drawn at random once, or taken over from the writer
  */
 struct role {
 	const char *dir;
 	enum fr_role role;
+	enum fr_role kept;
 	uint64_t epoch;
+	struct fr_siphash_key hash_key;
 };
 
 /* How this node stands to a peer that says it is @role under @epoch. */
@@ -51,6 +56,8 @@ int role_take(struct role *r);
 int role_leave(struct role *r, enum fr_role role);
 /* A peer told of this epoch. */
 void role_observe(struct role *r, uint64_t epoch);
+/* The hash key of the writer becomes ours. Persisted, or -errno (logged) and unchanged. */
+int role_adopt(struct role *r, const struct fr_siphash_key *hash_key);
 enum role_relation role_relation(const struct role *r, enum fr_role role, uint64_t epoch);
 
 #endif

@@ -81,14 +81,40 @@ static void role_print(const struct store_state *s, char *buf, size_t len)
 	snprintf(buf, len, "%s", s->role ? fr_role_name(s->role) : ROLE_UNSET);
 }
 
-/* Every key is there exactly once; a value is one word. */
+static int hash_key_parse(struct store_state *s, const char *text)
+{
+	size_t i;
+
+	s->has_hash_key = true;
+	if (strspn(text, "0123456789abcdef") != 2 * sizeof(s->hash_key.b) ||
+	    text[2 * sizeof(s->hash_key.b)])
+		return -EINVAL;
+	for (i = 0; i < sizeof(s->hash_key.b); i++)
+		sscanf(text + 2 * i, "%2hhx", &s->hash_key.b[i]);
+	return 0;
+}
+
+static void hash_key_print(const struct store_state *s, char *buf, size_t len)
+{
+	size_t i, n = 0;
+
+	for (i = 0; s->has_hash_key && i < sizeof(s->hash_key.b); i++)
+		n += snprintf(buf + n, len - n, "%02x", s->hash_key.b[i]);
+}
+
+/*
+ * A value is one word. What prints as nothing is left out. No key is there
+ * twice, and what must be there comes last: whatever is cut off is missed.
+ */
 static const struct field {
 	const char *name;
 	int (*parse)(struct store_state *s, const char *text);
 	void (*print)(const struct store_state *s, char *buf, size_t len);
+	bool is_optional;
 } fields[] = {
-	{ "epoch", epoch_parse, epoch_print },
-	{ "role", role_parse, role_print },
+	{ "hash_key", hash_key_parse, hash_key_print, true },
+	{ "epoch", epoch_parse, epoch_print, false },
+	{ "role", role_parse, role_print, false },
 };
 
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -142,7 +168,7 @@ static int text_parse(struct line *l, char *text, size_t len,
 	}
 	l->number++;
 	for (i = 0; i < N_FIELDS; i++)
-		if (!seen[i])
+		if (!seen[i] && !fields[i].is_optional)
 			return refuse(l, "%s is missing", fields[i].name);
 	return 0;
 }
@@ -252,10 +278,11 @@ int store_save(const char *dir, const struct store_state *s)
 	if (s->role > FR_ROLE_FAULT)
 		return -EINVAL;
 	for (i = 0; i < N_FIELDS; i++) {
-		char value[64];
+		char value[64] = "";
 
 		fields[i].print(s, value, sizeof(value));
-		len += snprintf(text + len, sizeof(text) - len, "%s %s\n",
+		if (value[0])
+			len += snprintf(text + len, sizeof(text) - len, "%s %s\n",
 				fields[i].name, value);
 	}
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -8,16 +8,23 @@
 #ifndef STORE_H
 #define STORE_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "siphash.h"
 
 /**
  * struct store_state - contents
  * @epoch: highest epoch this node has seen or taken; 0: never
  * @role: enum fr_role at the last change, 0: never set, take it from the mode
+ * @hash_key: of buckets and digests
+ * @has_hash_key: there is one
  */
 struct store_state {
 	uint64_t epoch;
 	uint8_t role;
+	bool has_hash_key;
+	struct fr_siphash_key hash_key;
 };
 
 /* A missing file is an empty state. -errno; *why (static or in @buf) says what is wrong. */

@@ -75,6 +75,10 @@ static int bio_read(BIO *bio, char *buf, int len)
 	do {
 		n = recv(b->fd, buf, len, MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
+	if (n > 0 && !b->has_first) {
+		b->has_first = true;
+		b->first = buf[0];
+	}
 	if (!n)
 		b->is_eof = true;
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))

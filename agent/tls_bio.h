@@ -19,12 +19,15 @@
  * @fd: socket, the caller's
  * @error: errno of the last read or write that failed for good, 0 none
  * @is_eof: the other side has closed
+ * @first: byte that came, where @has_first
  * @may_keep: a write that does not fit is kept here instead of refused
  */
 struct tls_bio {
 	int fd;
 	int error;
 	bool is_eof;
+	bool has_first;
+	uint8_t first; /* byte that came */
 	bool may_keep;
 	unsigned int kept_len;
 	uint8_t kept[TLS_BIO_KEEP_LEN];

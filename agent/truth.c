@@ -46,6 +46,13 @@ void truth_free(struct truth *t)
 	free(t);
 }
 
+void truth_rekey(struct truth *t, const struct fr_siphash_key *hash_key)
+{
+	truth_abort(t);
+	index_rekey(t->index, hash_key);
+	t->hash_key = *hash_key;
+}
+
 void truth_set_excuse(struct truth *t,
 		      bool (*is_excused)(void *cookie, const uint8_t *key, size_t key_len),
 		      void *cookie)

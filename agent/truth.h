@@ -33,6 +33,8 @@ struct truth_counts {
 
 /* @table: must outlive it. NULL: no memory. */
 struct truth *truth_new(const struct fr_table *table, const struct fr_siphash_key *hash_key);
+/* Forget everything; buckets and digests are those of another key from here on. */
+void truth_rekey(struct truth *t, const struct fr_siphash_key *hash_key);
 /* Ask before something is called missing: true: nothing follows from that it was not named. */
 void truth_set_excuse(struct truth *t,
 		      bool (*is_excused)(void *cookie, const uint8_t *key, size_t key_len),

@@ -60,13 +60,13 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 "module":{"present":true,"version":"7","capture":"notifier","bound":true},
 "tables":[{"table":"conntrack","entries":184220,"digest":"00ff"}],"warnings":["w one"],
 "peers":[{"id":"fw-b","address":"192.0.2.2:9001","role":"replica","state":"in_sync","connected":true,
-"lag_ms":12.3,"backlog_changes":4321,"backlog_bytes":1,"rtt_ms":0.42,"tx_bytes":1234567,"rx_bytes":999,
+"key_age_ms":3600000,"lag_ms":12.3,"backlog_changes":4321,"backlog_bytes":1,"rtt_ms":0.42,"tx_bytes":1234567,"rx_bytes":999,
 "last_audit":null,"repairing_buckets":0,"error":null}]}}'
 
 @test "help names every verb, and each has its own" {
 	run "$flyrep" --help
 	assert_success
-	for verb in status lag ready role validate config kernel completion help; do
+	for verb in status lag ready role key validate config kernel completion help; do
 		assert_line --regexp "^  $verb"
 		run "$flyrep" "$verb" --help
 		assert_success
@@ -202,8 +202,8 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	run "$flyrep"
 	assert_success
 	assert_line 'fw-a  primary  in sync  epoch 3  module 7'
-	assert_line --regexp '^peer +role +state +lag +backlog +rtt +sent / received +last audit +address$'
-	assert_line --regexp '^fw-b +replica +in sync +12 ms +4 321 +0\.4 ms +1\.2 MB / 999 B +- +192\.0\.2\.2:9001$'
+	assert_line --regexp '^peer +role +state +lag +backlog +rtt +sent / received +last audit +keys +address$'
+	assert_line --regexp '^fw-b +replica +in sync +12 ms +4 321 +0\.4 ms +1\.2 MB / 999 B +- +60 min +192\.0\.2\.2:9001$'
 	assert_line 'conntrack  184 220'
 	assert_line 'warning: w one'
 	refute_output --partial $'\e['

@@ -77,6 +77,8 @@ static void print_peer(struct style_table *table, const json_t *peer)
 				      text2));
 	style_table_cell(table, STYLE_PLAIN, "%s",
 			 format_ago(json_object_get(peer, "last_audit"), text));
+	style_table_cell(table, STYLE_PLAIN, "%s",
+			 format_ms(json_object_get(peer, "key_age_ms"), text));
 	style_table_cell(table, STYLE_DIM, "%s", format_text(peer, "address"));
 }
 
@@ -87,7 +89,7 @@ static void print_peers(const struct cli *cli, const json_t *peers)
 		{ "state", false },	     { "lag", true },
 		{ "backlog", true },	     { "rtt", true },
 		{ "sent / received", true }, { "last audit", false },
-		{ "address", false },
+		{ "keys", true },	     { "address", false },
 	};
 	struct style_table *table;
 	const json_t *peer;

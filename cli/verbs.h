@@ -13,6 +13,7 @@ int status_run(struct cli *cli, int argc, char **argv);
 int lag_run(struct cli *cli, int argc, char **argv);
 int ready_run(struct cli *cli, int argc, char **argv);
 int role_run(struct cli *cli, int argc, char **argv);
+int key_run(struct cli *cli, int argc, char **argv);
 int validate_run(struct cli *cli, int argc, char **argv);
 int config_run(struct cli *cli, int argc, char **argv);
 int completion_run(struct cli *cli, int argc, char **argv);

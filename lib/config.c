@@ -65,10 +65,8 @@ static void check_mode(const struct load *load, struct fr_diag_pos pos,
 }
 
 static void check_secret(const struct load *load, struct fr_diag_pos pos,
-			 const char *what)
+			 const char *what, size_t len)
 {
-	size_t len = load->config->secret.len;
-
 	if (len < FR_CONFIG_SECRET_MIN)
 		fr_diag_error(
 			load->diag, pos,
@@ -108,7 +106,7 @@ static int read_secret(const struct load *load, struct fr_diag_pos pos,
 	config->secret.len = (size_t)len;
 	config->secret_origin =
 		fr_arena_strndup(&config->arena, path, strlen(path));
-	check_secret(load, pos, path);
+	check_secret(load, pos, path, config->secret.len);
 	if (!is_credential) /* systemd looks after its own */
 		check_mode(load, pos, path, mode);
 	return 0;
@@ -126,7 +124,7 @@ static void take_secret_key(const struct load *load, struct fr_diag_pos pos,
 	len = snprintf(line, sizeof(line), "line %u", pos.line);
 	config->secret_origin =
 		fr_arena_strndup(&config->arena, line, (size_t)len);
-	check_secret(load, pos, "secret_key");
+	check_secret(load, pos, "secret_key", config->secret.len);
 	check_mode(load, pos, "this file", load->file_mode);
 }
 
@@ -135,7 +133,7 @@ static void take_credential(const struct load *load)
 	const struct fr_config *config = load->config;
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	bool has_peers = config->listen_addr.sa_len ||
-			 config->primary_addr.sa_len || config->peers.n;
+			 fr_config_primary_address(config, 0) || config->peers.n;
 	struct fr_diag_pos pos = load->section->pos;
 	char path[512];
 
@@ -144,7 +142,7 @@ static void take_credential(const struct load *load)
 		if (!read_secret(load, pos, path, true))
 			return;
 	}
-	if (!has_peers)
+	if (!has_peers || config->auth.method != FR_CONFIG_PSK)
 		return;
 	fr_diag_add(
 		load->diag,
@@ -191,6 +189,54 @@ static void find_secret(const struct load *load)
 		take_credential(load);
 }
 
+static bool is_same_secret(const struct fr_config_secret *a,
+			   const struct fr_config_secret *b)
+{
+	return a->len == b->len && (!a->len || !memcmp(a->bytes, b->bytes, a->len));
+}
+
+static void check_previous(const struct load *load, const char *path)
+{
+	struct fr_diag_pos pos = fr_config_pos(load->section, path);
+	const struct fr_config *config = load->config;
+	size_t i, j;
+
+	for (i = 0; i < config->previous.n; i++) {
+		const struct fr_config_secret *s = &config->previous.v[i];
+
+		check_secret(load, pos, path, s->len);
+		if (is_same_secret(s, &config->secret))
+			fr_diag_error(load->diag, pos,
+				      "%s: the present secret is among them",
+				      path);
+		for (j = 0; j < i; j++)
+			if (is_same_secret(s, &config->previous.v[j]))
+				fr_diag_error(load->diag, pos,
+					      "%s: a secret is there twice",
+					      path);
+	}
+	if (!config->secret.len && !(load->flags & FR_CONFIG_SECRET_OPTIONAL))
+		fr_diag_error(load->diag, pos, "%s: without a present one",
+			      path);
+	check_mode(load, pos, "this file", load->file_mode);
+}
+
+static void find_previous(const struct load *load)
+{
+	static const char top[] = "previous_secret_keys",
+			  auth[] = "auth.previous_secret_keys";
+	struct fr_config *config = load->config;
+	bool is_top = config->previous_secret_keys.n;
+
+	if (is_top && config->auth.previous_secret_keys.n)
+		fr_diag_error(load->diag, fr_config_pos(load->section, auth),
+			      "%s: given already, as %s", auth, top);
+	config->previous = is_top ? config->previous_secret_keys :
+				    config->auth.previous_secret_keys;
+	if (config->previous.n)
+		check_previous(load, is_top ? top : auth);
+}
+
 /* The one default that is not a constant. */
 static void default_node_id(const struct load *load)
 {
@@ -218,6 +264,7 @@ static int parse(struct load *load, const char *text, size_t len)
 	if (load->section && !fr_diag_has_errors(load->diag)) {
 		default_node_id(load);
 		find_secret(load);
+		find_previous(load);
 		fr_config_check(load->config, load->section, load->diag);
 	}
 	fr_diag_sort(load->diag);
@@ -277,6 +324,27 @@ const struct fr_config_peer *fr_config_peer_find(const struct fr_config *config,
 		if (!strcmp(config->peers.v[i].id, id))
 			return &config->peers.v[i];
 	return NULL;
+}
+
+static const struct fr_address *nth_address(const struct fr_address *first,
+					    const struct fr_config_addresses *more,
+					    size_t i)
+{
+	if (first->sa_len && !i--)
+		return first;
+	return i < more->n ? &more->v[i] : NULL;
+}
+
+const struct fr_address *fr_config_peer_address(const struct fr_config_peer *peer,
+						size_t i)
+{
+	return nth_address(&peer->address, &peer->addresses, i);
+}
+
+const struct fr_address *fr_config_primary_address(const struct fr_config *config,
+						   size_t i)
+{
+	return nth_address(&config->primary_addr, &config->primary_addrs, i);
 }
 
 bool fr_config_has_table(const struct fr_config *config, unsigned int table)

@@ -29,6 +29,11 @@
 #define FR_CONFIG_SECRET_MIN 8 /* bytes; shorter is refused */
 #define FR_CONFIG_SECRET_GOOD 32 /* bytes; shorter is a warning */
 #define FR_CONFIG_SECRET_MAX 4096
+#define FR_CONFIG_PREVIOUS_MAX 7 /* secrets that are accepted besides the present one */
+
+#define FR_CONFIG_KEY_ROTATION_MIN_MS 1000 /* unless it is 0 */
+
+#define FR_CONFIG_ADDRESSES_MAX 8 /* of one node, that with a key of its own included */
 
 #define FR_CONFIG_ZONES_MAX 64 /* the module's limits on its filter */
 #define FR_CONFIG_NETWORKS_MAX 256
@@ -51,14 +56,25 @@ enum fr_config_role {
 	FR_CONFIG_ROLE_PEER,
 };
 
+enum fr_config_method {
+	FR_CONFIG_PSK,
+	FR_CONFIG_MTLS,
+};
+
 enum fr_config_min_state {
 	FR_CONFIG_MIN_STATE_ASSURED, /* ship a flow once it has seen both directions */
 	FR_CONFIG_MIN_STATE_ALL,
 };
 
+struct fr_config_addresses {
+	struct fr_address *v;
+	size_t n;
+};
+
 struct fr_config_peer {
 	char *id; /* the node_id expected there */
-	struct fr_address address;
+	struct fr_address address; /* sa_len 0: none, then there are others */
+	struct fr_config_addresses addresses; /* more, over other links */
 	int role; /* enum fr_config_role, of that node */
 };
 
@@ -96,14 +112,22 @@ struct fr_config_secret {
 	size_t len; /* 0 = none */
 };
 
+struct fr_config_secrets {
+	struct fr_config_secret *v;
+	size_t n;
+};
+
 struct fr_config {
 	int mode; /* enum fr_config_mode */
 	char *node_id; /* never NULL */
 	struct fr_address listen_addr; /* sa_len 0: do not listen */
-	struct fr_address primary_addr; /* sa_len 0: nobody to dial */
+	struct fr_address primary_addr; /* sa_len 0: nobody to dial, unless there are more */
+	struct fr_config_addresses primary_addrs; /* more, over other links */
 	struct fr_config_peers peers;
 	struct fr_config_secret secret;
 	char *secret_origin; /* for messages: "line 5", a path; NULL without a secret */
+	struct fr_config_secrets previous; /* the newest first */
+	bool allow_insecure;
 	char *state_dir;
 	uint64_t backlog_len; /* bytes of batches kept for peers that are behind */
 	uint32_t ring_entries; /* of the module, per CPU; 0 = the module chooses */
@@ -111,15 +135,23 @@ struct fr_config {
 	/* What was written, for the printer; use secret above instead. */
 	char *secret_key;
 	char *secret_key_file;
+	struct fr_config_secrets previous_secret_keys;
 	struct {
-		int method; /* psk is 0, the only one implemented */
+		int method; /* enum fr_config_method */
 		char *secret_key;
 		char *secret_key_file;
-		uint64_t key_rotation_ms; /* 0 = off, the only one implemented */
+		struct fr_config_secrets previous_secret_keys;
+		uint64_t key_rotation_ms; /* 0 = off */
 	} auth;
 
 	struct {
 		bool compression; /* zstd per batch, where it helps */
+		bool encryption; /* false only with allow_insecure */
+		struct {
+			char *cert_file; /* NULL: no certificates, then the others are, too */
+			char *key_file;
+			char *ca_file;
+		} tls;
 	} transport;
 	struct {
 		uint64_t interval_ms; /* longest wait of a captured change for its batch */
@@ -171,7 +203,8 @@ enum fr_config_flags {
  *	caller prints and frees it, whatever is returned.
  *
  * The secret comes from secret_key, secret_key_file or, when neither is there,
- * from $CREDENTIALS_DIRECTORY/psk.
+ * from $CREDENTIALS_DIRECTORY/psk.  The previous ones come from either key of
+ * that name.
  *
  * Return: 0, maybe with warnings; -EINVAL for a faulty file, -errno for one
  * that cannot be read; both say why in @diag.
@@ -215,6 +248,20 @@ int fr_config_reload_check(const struct fr_config *running,
  */
 const struct fr_config_peer *fr_config_peer_find(const struct fr_config *config,
 						 const char *id);
+
+/**
+ * fr_config_peer_address() - the i-th address of a peer, in the order they are dialled
+ *
+ * Return: the address, or NULL when there are no more.
+ */
+const struct fr_address *fr_config_peer_address(const struct fr_config_peer *peer,
+						size_t i);
+
+/**
+ * fr_config_primary_address() - the i-th address of the primary, likewise
+ */
+const struct fr_address *fr_config_primary_address(const struct fr_config *config,
+						   size_t i);
 
 /**
  * fr_config_has_table() - whether a table, an enum flyrep_table, is replicated

@@ -62,6 +62,34 @@ static struct fr_diag_pos peer_pos(const struct check *c, size_t i)
 	return element ? element->pos : item->value.pos;
 }
 
+static bool have_common_address(const struct fr_config_peer *a,
+				const struct fr_config_peer *b)
+{
+	const struct fr_address *x, *y;
+	size_t i, j;
+
+	for (i = 0; (x = fr_config_peer_address(a, i)); i++)
+		for (j = 0; (y = fr_config_peer_address(b, j)); j++)
+			if (fr_address_equal(x, y))
+				return true;
+	return false;
+}
+
+/* One that can be dialled, and is not ours. */
+static void check_peer_address(const struct check *c, struct fr_diag_pos pos,
+			       const char *id, const struct fr_address *a)
+{
+	if (fr_address_is_any(a))
+		fr_diag_error(
+			c->diag, pos,
+			"peers: %s: an address that can be dialled is needed",
+			id);
+	if (c->config->listen_addr.sa_len &&
+	    fr_address_equal(a, &c->config->listen_addr))
+		fr_diag_error(c->diag, pos,
+			      "peers: %s has this node's own listen_addr", id);
+}
+
 static void check_peer(const struct check *c, size_t i)
 {
 	const struct fr_config *config = c->config;
@@ -73,16 +101,13 @@ static void check_peer(const struct check *c, size_t i)
 		fr_diag_error(c->diag, pos,
 			      "peers: \"%s\" is this node's own node_id",
 			      peer->id);
-	if (fr_address_is_any(&peer->address))
-		fr_diag_error(
-			c->diag, pos,
-			"peers: %s: an address that can be dialled is needed",
-			peer->id);
-	if (config->listen_addr.sa_len &&
-	    fr_address_equal(&peer->address, &config->listen_addr))
+	if (!fr_config_peer_address(peer, 0))
 		fr_diag_error(c->diag, pos,
-			      "peers: %s has this node's own listen_addr",
+			      "peers: %s: address or addresses is missing",
 			      peer->id);
+	for (j = 0; fr_config_peer_address(peer, j); j++)
+		check_peer_address(c, pos, peer->id,
+				   fr_config_peer_address(peer, j));
 	if (config->mode == FR_CONFIG_PRIMARY &&
 	    peer->role == FR_CONFIG_ROLE_PRIMARY)
 		fr_diag_error(c->diag, pos,
@@ -102,7 +127,7 @@ static void check_peer(const struct check *c, size_t i)
 			fr_diag_error(c->diag, pos,
 				      "peers: \"%s\" is listed twice",
 				      peer->id);
-		if (fr_address_equal(&peer->address, &other->address))
+		if (have_common_address(peer, other))
 			fr_diag_error(c->diag, pos,
 				      "peers: %s and %s have the same address",
 				      other->id, peer->id);
@@ -133,8 +158,9 @@ static void check_shared(const struct check *c)
 			      "%s needs listen_addr: of two nodes the one whose node_id comes "
 			      "later in the alphabet is dialled",
 			      mode);
-	if (config->primary_addr.sa_len)
-		fr_diag_error(c->diag, at(c, "primary_addr"),
+	if (fr_config_primary_address(config, 0))
+		fr_diag_error(c->diag, at(c, config->primary_addr.sa_len ? "primary_addr" :
+									   "primary_addrs"),
 			      "primary_addr: there is no primary where the mode is %s", mode);
 }
 
@@ -167,6 +193,22 @@ static void check_shared_data(const struct check *c)
 			      mode);
 }
 
+static void check_primary_address(const struct check *c,
+				  const struct fr_address *a)
+{
+	const char *key = a == &c->config->primary_addr ? "primary_addr" :
+							  "primary_addrs";
+
+	if (fr_address_is_any(a))
+		fr_diag_error(
+			c->diag, at(c, key),
+			"%s: an address that can be dialled is needed", key);
+	if (c->config->listen_addr.sa_len &&
+	    fr_address_equal(a, &c->config->listen_addr))
+		fr_diag_error(c->diag, at(c, key),
+			      "%s is this node's own listen_addr", key);
+}
+
 static void check_topology(const struct check *c)
 {
 	const struct fr_config *config = c->config;
@@ -186,20 +228,65 @@ static void check_topology(const struct check *c)
 		fr_diag_error(
 			c->diag, at(c, "mode"),
 			"a primary with peers needs listen_addr: they dial it");
-	if (config->mode == FR_CONFIG_REPLICA && !config->primary_addr.sa_len)
+	if (config->mode == FR_CONFIG_REPLICA &&
+	    !fr_config_primary_address(config, 0))
 		fr_diag_warning(
 			c->diag, at(c, "mode"),
 			"a replica without primary_addr receives nothing");
-	if (!config->primary_addr.sa_len)
+	for (i = 0; fr_config_primary_address(config, i); i++)
+		check_primary_address(c, fr_config_primary_address(config, i));
+}
+
+static void check_keys(const struct check *c)
+{
+	uint64_t rotation_ms = c->config->auth.key_rotation_ms;
+
+	if (rotation_ms && rotation_ms < FR_CONFIG_KEY_ROTATION_MIN_MS)
+		fr_diag_error(c->diag, at(c, "auth.key_rotation"),
+			      "auth.key_rotation: at least 1s, or 0 for never");
+}
+
+/* All three files or none; certificates need some. */
+static void check_tls(const struct check *c)
+{
+	const struct fr_config *config = c->config;
+	const char *const files[] = { config->transport.tls.cert_file,
+				      config->transport.tls.key_file,
+				      config->transport.tls.ca_file };
+	static const char *const names[] = { "cert_file", "key_file",
+					     "ca_file" };
+	bool is_any = files[0] || files[1] || files[2];
+	size_t i;
+
+	for (i = 0; is_any && i < 3; i++)
+		if (!files[i])
+			fr_diag_error(c->diag, at(c, "transport.tls"),
+				      "transport.tls: %s is missing", names[i]);
+	if (config->auth.method != FR_CONFIG_MTLS)
 		return;
-	if (fr_address_is_any(&config->primary_addr))
-		fr_diag_error(
-			c->diag, at(c, "primary_addr"),
-			"primary_addr: an address that can be dialled is needed");
-	if (config->listen_addr.sa_len &&
-	    fr_address_equal(&config->primary_addr, &config->listen_addr))
-		fr_diag_error(c->diag, at(c, "primary_addr"),
-			      "primary_addr is this node's own listen_addr");
+	if (!is_any)
+		fr_diag_error(c->diag, at(c, "auth.method"),
+			      "auth.method: mtls needs transport.tls");
+	if (config->secret.len)
+		fr_diag_warning(c->diag, at(c, "auth.method"),
+				"auth.method: with mtls no peer is asked for the secret");
+}
+
+static void check_encryption(const struct check *c)
+{
+	const struct fr_config *config = c->config;
+	struct fr_diag_pos pos = at(c, "transport.encryption");
+
+	if (config->transport.encryption)
+		return;
+	if (!config->allow_insecure)
+		fr_diag_error(c->diag, pos,
+			      "transport.encryption: false needs allow_insecure = true, here and on the other nodes");
+	if (config->transport.tls.cert_file)
+		fr_diag_error(c->diag, pos,
+			      "transport.encryption: false, but certificates need TLS");
+	fr_diag_warning(c->diag, pos,
+			"transport.encryption: NOT ENCRYPTED: whoever sees the traffic can read all of it");
 }
 
 static void check_sync(const struct check *c)
@@ -258,6 +345,9 @@ void fr_config_check(const struct fr_config *config,
 	struct check c = { config, section, diag };
 
 	check_topology(&c);
+	check_keys(&c);
+	check_tls(&c);
+	check_encryption(&c);
 	check_sync(&c);
 	check_data(&c);
 	check_mark(&c);

@@ -84,6 +84,20 @@ static void print_address(const struct fr_schema *row, const void *from,
 	fprintf(out, "\"%s\"", fr_address_format(from, text));
 }
 
+static void print_addresses(const struct fr_schema *row, const void *from,
+			    FILE *out)
+{
+	const struct fr_config_addresses *list = from;
+	size_t i;
+
+	fputc('[', out);
+	for (i = 0; i < list->n; i++) {
+		fputs(i ? ", " : "", out);
+		print_address(row, &list->v[i], out);
+	}
+	fputc(']', out);
+}
+
 static void print_protos(const struct fr_schema *row, const void *from,
 			 FILE *out)
 {
@@ -154,6 +168,7 @@ static print_fn *const printers[FR_SCHEMA_N_TYPES] = {
 	[FR_SCHEMA_NODE_ID] = print_string,
 	[FR_SCHEMA_PATH] = print_string,
 	[FR_SCHEMA_ADDRESS] = print_address,
+	[FR_SCHEMA_ADDRESSES] = print_addresses,
 	[FR_SCHEMA_PROTOS] = print_protos,
 	[FR_SCHEMA_NETWORKS] = print_networks,
 	[FR_SCHEMA_ZONES] = print_zones,
@@ -170,6 +185,8 @@ static bool is_absent(const struct fr_schema *row, const void *from)
 		return !*(char *const *)from;
 	case FR_SCHEMA_ADDRESS:
 		return !((const struct fr_address *)from)->sa_len;
+	case FR_SCHEMA_SECRETS:
+		return !((const struct fr_config_secrets *)from)->n;
 	default:
 		return false;
 	}
@@ -249,6 +266,11 @@ static void print_row(const struct fr_schema *row, const void *base,
 			strlen(*(char *const *)from));
 		return;
 	}
+	if (row->type == FR_SCHEMA_SECRETS) {
+		fprintf(out, "# %s = <%zu of them>\n", fr_schema_name(row),
+			((const struct fr_config_secrets *)from)->n);
+		return;
+	}
 	fprintf(out, "%s = ", fr_schema_name(row));
 	printers[row->type](row, from, out);
 	fputc('\n', out);
@@ -293,13 +315,6 @@ static char *row_text(const struct fr_schema *row,
 	return text;
 }
 
-static bool is_same_secret(const struct fr_config *a, const struct fr_config *b)
-{
-	return a->secret.len == b->secret.len &&
-	       (!a->secret.len ||
-		!memcmp(a->secret.bytes, b->secret.bytes, a->secret.len));
-}
-
 int fr_config_reload_check(const struct fr_config *running,
 			   const struct fr_config *next, struct fr_diag *diag)
 {
@@ -314,7 +329,6 @@ int fr_config_reload_check(const struct fr_config *running,
 
 		if (row->offset == FR_SCHEMA_UNBOUND ||
 		    row->flags & FR_SCHEMA_RELOADABLE ||
-		    row->type == FR_SCHEMA_SECRET ||
 		    !strncmp(row->path, "peers.", 6))
 			continue;
 		before = row_text(row, running);
@@ -326,8 +340,9 @@ int fr_config_reload_check(const struct fr_config *running,
 		free(before);
 		free(after);
 	}
-	if (!is_same_secret(running, next))
+	/* Which files is a matter of a reload, whether any is not. */
+	if (!running->transport.tls.cert_file != !next->transport.tls.cert_file)
 		fr_diag_error(diag, nowhere,
-			      "the secret changed: that needs a restart");
+			      "transport.tls changed: that needs a restart");
 	return diag->n[FR_DIAG_ERROR] == n_before ? 0 : -EINVAL;
 }

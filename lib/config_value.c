@@ -359,6 +359,54 @@ static void *alloc_list(struct fr_config_binder *b,
 	return fr_arena_alloc(b->arena, value->list.n * element_len);
 }
 
+static bool bind_secrets(struct fr_config_binder *b,
+			 const struct fr_schema *row,
+			 const struct fr_hcl_value *value, void *to)
+{
+	struct fr_config_secrets list = { 0 };
+	const struct fr_hcl_value *element;
+	bool is_good = true;
+
+	if (!fr_config_value_get_list(b, row, value))
+		return false;
+	list.v = alloc_list(b, value, sizeof(*list.v));
+	for (element = value->list.first; element && list.v;
+	     element = element->next) {
+		if (!get_string(b, row, element)) {
+			is_good = false;
+			continue;
+		}
+		list.v[list.n++] = (struct fr_config_secret){
+			.bytes = (const uint8_t *)element->string.bytes,
+			.len = strlen(element->string.bytes),
+		};
+	}
+	if (to && list.v)
+		*(struct fr_config_secrets *)to = list;
+	return is_good;
+}
+
+static bool bind_addresses(struct fr_config_binder *b,
+			   const struct fr_schema *row,
+			   const struct fr_hcl_value *value, void *to)
+{
+	struct fr_config_addresses list = { 0 };
+	const struct fr_hcl_value *element;
+	bool is_good = true;
+
+	if (value->type != FR_HCL_LIST)
+		return fr_config_value_wrong_type(b, row, value, "a list");
+	if (value->list.n > row->max)
+		return out_of_range(b, row, value);
+	list.v = alloc_list(b, value, sizeof(*list.v));
+	for (element = value->list.first; element && list.v;
+	     element = element->next)
+		is_good &= bind_address(b, row, element, &list.v[list.n++]);
+	if (to && list.v)
+		*(struct fr_config_addresses *)to = list;
+	return is_good;
+}
+
 static bool bind_protos(struct fr_config_binder *b, const struct fr_schema *row,
 			const struct fr_hcl_value *value, void *to)
 {
@@ -537,8 +585,9 @@ static bind_fn *const binders[FR_SCHEMA_N_TYPES] = {
 	[FR_SCHEMA_PATH] = bind_path,
 	[FR_SCHEMA_SECRET] = bind_string,
 	[FR_SCHEMA_ADDRESS] = bind_address,
+	[FR_SCHEMA_ADDRESSES] = bind_addresses,
 	[FR_SCHEMA_STRINGS] = bind_strings,
-	[FR_SCHEMA_SECRETS] = bind_strings,
+	[FR_SCHEMA_SECRETS] = bind_secrets,
 	[FR_SCHEMA_PROTOS] = bind_protos,
 	[FR_SCHEMA_NETWORKS] = bind_networks,
 	[FR_SCHEMA_ZONES] = bind_zones,

@@ -28,6 +28,9 @@ static const char *const type_names[] = {
 	[FR_FRAME_CHECKED] = "CHECKED",
 	[FR_FRAME_RECALL] = "RECALL",
 	[FR_FRAME_RECALLED] = "RECALLED",
+	[FR_FRAME_MOVE] = "MOVE",
+	[FR_FRAME_MOVED] = "MOVED",
+	[FR_FRAME_RENEW] = "RENEW",
 };
 
 _Static_assert(N_OF(type_names) == FR_FRAME_TYPE_END,

@@ -50,6 +50,9 @@ enum fr_frame_type {
 	FR_FRAME_CHECKED,
 	FR_FRAME_RECALL,
 	FR_FRAME_RECALLED,
+	FR_FRAME_MOVE,
+	FR_FRAME_MOVED,
+	FR_FRAME_RENEW,
 	FR_FRAME_TYPE_END
 };
 
@@ -114,6 +117,7 @@ struct fr_hello {
 	uint32_t ct_max;			/* nf_conntrack_max, 0: no module */
 	char node_id[FR_NODE_ID_MAX_LEN + 1];
 	char version[32];			/* software version, for people */
+	uint8_t hash_key[FLYREP_HASH_KEY_LEN];	/* of the sender's buckets and digests */
 	uint8_t life[FR_LIFE_LEN];		/* of the sender's kernel, zero: not told */
 };
 

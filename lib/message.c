@@ -68,6 +68,7 @@ void fr_hello_encode(struct fr_writer *w, const struct fr_hello *m)
 	fr_put_be32(w, m->ct_max);
 	fr_put_str8(w, m->node_id);
 	fr_put_str8(w, m->version);
+	fr_put_bytes(w, m->hash_key, sizeof(m->hash_key));
 	fr_put_bytes(w, m->life, sizeof(m->life));
 }
 
@@ -90,6 +91,7 @@ int fr_hello_decode(struct fr_hello *m, const void *buf, size_t len)
 	m->ct_max = fr_get_be32(&r);
 	fr_get_str8(&r, m->node_id, sizeof(m->node_id));
 	fr_get_str8(&r, m->version, sizeof(m->version));
+	fr_get_bytes(&r, m->hash_key, sizeof(m->hash_key));
 	defuse(m->version);
 	fr_get_bytes(&r, m->life, sizeof(m->life));
 	if (!m->wire_min || m->wire_min > m->wire_max || !is_role(m->role) ||

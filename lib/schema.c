@@ -58,19 +58,25 @@ static const struct fr_schema rows[] = {
 	{ "primary_addr", FR_SCHEMA_ADDRESS, AT(primary_addr),
 	  PORT(FR_CONFIG_PORT),
 	  .help = "Address and port of the primary, which a replica dials." },
+	{ "primary_addrs", FR_SCHEMA_ADDRESSES, AT(primary_addrs),
+	  .min = FR_CONFIG_PORT, .max = FR_CONFIG_ADDRESSES_MAX - 1,
+	  .dflt = "[]",
+	  .help = "More of them, over other links: dialled in turn when there is no connection." },
 	{ "peer_addr", FR_SCHEMA_ADDRESS, NOT_YET, PORT(9002),
 	  .help = "Address and UDP port for heartbeats with the other node of a pair." },
-	{ "secret_key", FR_SCHEMA_SECRET, AT(secret_key),
+	{ "secret_key", FR_SCHEMA_SECRET, RELOADABLE, AT(secret_key),
 	  .help = "Secret shared by all nodes, at least 8 bytes and better 32 or more. "
 		  "Short for the key of the same name in auth." },
-	{ "secret_key_file", FR_SCHEMA_PATH, AT(secret_key_file),
+	{ "secret_key_file", FR_SCHEMA_PATH, RELOADABLE, AT(secret_key_file),
 	  .help = "File that holds the secret; one newline at its end does not count. Without any "
 		  "secret here the agent takes the systemd credential psk." },
-	{ "previous_secret_keys", FR_SCHEMA_SECRETS, UNBOUND, .dflt = "[]",
-	  .only = "[]",
-	  .help = "Secrets still accepted while a new one is rolled out." },
-	{ "allow_insecure", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
-	  .only = "false", .help = "Allow transport.encryption = false." },
+	{ "previous_secret_keys", FR_SCHEMA_SECRETS, RELOADABLE,
+	  AT(previous_secret_keys), RANGE(0, FR_CONFIG_PREVIOUS_MAX),
+	  .dflt = "[]",
+	  .help = "Secrets still accepted while a new one is rolled out, the newest first. A node "
+		  "dials with secret_key, and with these where the other does not know that yet." },
+	{ "allow_insecure", FR_SCHEMA_BOOL, AT(allow_insecure),
+	  .dflt = "false", .help = "Allow transport.encryption = false." },
 	{ "state_dir", FR_SCHEMA_PATH, AT(state_dir),
 	  .dflt = "\"/var/lib/flyrep\"",
 	  .help = "Directory of what must survive a restart." },
@@ -87,8 +93,13 @@ static const struct fr_schema rows[] = {
 	  .help = "The other nodes. Nobody else may connect." },
 	{ "peers.id", FR_SCHEMA_NODE_ID, REQUIRED, IN_PEER(id),
 	  .help = "The node_id expected there; any other is refused." },
-	{ "peers.address", FR_SCHEMA_ADDRESS, REQUIRED, IN_PEER(address),
-	  PORT(FR_CONFIG_PORT), .help = "Its listen_addr." },
+	{ "peers.address", FR_SCHEMA_ADDRESS, IN_PEER(address),
+	  PORT(FR_CONFIG_PORT),
+	  .help = "Its listen_addr. This or addresses is required." },
+	{ "peers.addresses", FR_SCHEMA_ADDRESSES, IN_PEER(addresses),
+	  .min = FR_CONFIG_PORT, .max = FR_CONFIG_ADDRESSES_MAX - 1,
+	  .dflt = "[]",
+	  .help = "More addresses of it, over other links, in the order they are dialled." },
 	{ "peers.role", FR_SCHEMA_CHOICE, IN_PEER(role), .dflt = "\"replica\"",
 	  WORDS("primary", "replica", "peer"),
 	  .help = "What that node is when it starts. Where all nodes write they all are peers, and "
@@ -108,17 +119,22 @@ static const struct fr_schema rows[] = {
 	{ "auth", FR_SCHEMA_SECTION, UNBOUND,
 	  .help = "How peers prove who they are." },
 	{ "auth.method", FR_SCHEMA_CHOICE, AT(auth.method), .dflt = "\"psk\"",
-	  .only = "psk", WORDS("psk", "mtls"),
-	  .help = "psk: a shared secret. mtls: certificates." },
-	{ "auth.secret_key", FR_SCHEMA_SECRET, AT(auth.secret_key),
+	  WORDS("psk", "mtls"),
+	  .help = "psk: a shared secret; with transport.tls, certificates as well. mtls: "
+		  "certificates alone, those of transport.tls." },
+	{ "auth.secret_key", FR_SCHEMA_SECRET, RELOADABLE, AT(auth.secret_key),
 	  .help = "As secret_key at the top; only one of them may be set." },
-	{ "auth.secret_key_file", FR_SCHEMA_PATH, AT(auth.secret_key_file),
+	{ "auth.secret_key_file", FR_SCHEMA_PATH, RELOADABLE,
+	  AT(auth.secret_key_file),
 	  .help = "As secret_key_file at the top; only one of them may be set." },
-	{ "auth.previous_secret_keys", FR_SCHEMA_SECRETS, UNBOUND, .dflt = "[]",
-	  .only = "[]", .help = "As previous_secret_keys at the top." },
-	{ "auth.key_rotation", FR_SCHEMA_DURATION, AT(auth.key_rotation_ms),
-	  RANGE(0, D(365)), .dflt = "\"0s\"", .only = "0s",
-	  .help = "Age at which every traffic key is replaced. 0: never." },
+	{ "auth.previous_secret_keys", FR_SCHEMA_SECRETS, RELOADABLE,
+	  AT(auth.previous_secret_keys), RANGE(0, FR_CONFIG_PREVIOUS_MAX),
+	  .dflt = "[]",
+	  .help = "As previous_secret_keys at the top; only one of them may be set." },
+	{ "auth.key_rotation", FR_SCHEMA_DURATION, RELOADABLE,
+	  AT(auth.key_rotation_ms), RANGE(0, D(365)), .dflt = "\"24h\"",
+	  .help = "Age at which every traffic key is replaced, by a new key exchange and without a "
+		  "pause; at least 1s. 0: never." },
 
 	{ "transport", FR_SCHEMA_SECTION, UNBOUND,
 	  .help = "The connections between peers." },
@@ -127,15 +143,22 @@ static const struct fr_schema rows[] = {
 	{ "transport.compression", FR_SCHEMA_BOOL, AT(transport.compression),
 	  .dflt = "true",
 	  .help = "Compress each batch that gets smaller by it." },
-	{ "transport.encryption", FR_SCHEMA_BOOL, UNBOUND, .dflt = "true",
-	  .only = "true", .help = "TLS 1.3." },
-	{ "transport.tls", FR_SCHEMA_SECTION, NOT_YET,
-	  .help = "Certificates; the name in a peer's must be its node_id." },
-	{ "transport.tls.cert_file", FR_SCHEMA_PATH, NOT_YET,
-	  .help = "This node's, PEM." },
-	{ "transport.tls.key_file", FR_SCHEMA_PATH, NOT_YET,
-	  .help = "Its private key, PEM." },
-	{ "transport.tls.ca_file", FR_SCHEMA_PATH, NOT_YET,
+	{ "transport.encryption", FR_SCHEMA_BOOL, AT(transport.encryption),
+	  .dflt = "true",
+	  .help = "TLS 1.3. false, on both ends and only with allow_insecure: whoever sees the "
+		  "traffic can read it; each frame is authenticated all the same. Ends that differ "
+		  "refuse each other." },
+	{ "transport.tls", FR_SCHEMA_SECTION, UNBOUND,
+	  .help = "Certificates, for both ends of a connection. Of a peer's, the name must be its "
+		  "node_id: a SAN of type DNS, or the CN where there is none. Read again when they "
+		  "have changed." },
+	{ "transport.tls.cert_file", FR_SCHEMA_PATH, RELOADABLE,
+	  AT(transport.tls.cert_file),
+	  .help = "This node's, PEM, for servers and clients; then intermediate ones." },
+	{ "transport.tls.key_file", FR_SCHEMA_PATH, RELOADABLE,
+	  AT(transport.tls.key_file), .help = "Its private key, PEM." },
+	{ "transport.tls.ca_file", FR_SCHEMA_PATH, RELOADABLE,
+	  AT(transport.tls.ca_file),
 	  .help = "The only authority believed, PEM." },
 
 	{ "sync", FR_SCHEMA_SECTION, UNBOUND,
@@ -381,6 +404,7 @@ const char *fr_schema_type_name(enum fr_schema_type type)
 		[FR_SCHEMA_PATH] = "path",
 		[FR_SCHEMA_SECRET] = "secret",
 		[FR_SCHEMA_ADDRESS] = "address",
+		[FR_SCHEMA_ADDRESSES] = "list of addresses",
 		[FR_SCHEMA_STRINGS] = "list of strings",
 		[FR_SCHEMA_SECRETS] = "list of secrets",
 		[FR_SCHEMA_PROTOS] = "list of protocols",
@@ -422,7 +446,12 @@ char *fr_schema_range(const struct fr_schema *row, char *buf, size_t len)
 			 fr_units_format_bytes(row->min, low),
 			 fr_units_format_bytes(row->max, high));
 		break;
+	case FR_SCHEMA_ADDRESSES:
+		snprintf(buf, len, "at most %llu of them",
+			 (unsigned long long)row->max);
+		break;
 	case FR_SCHEMA_SECTIONS:
+	case FR_SCHEMA_SECRETS:
 	case FR_SCHEMA_PROTOS:
 	case FR_SCHEMA_NETWORKS:
 	case FR_SCHEMA_ZONES:

@@ -32,8 +32,9 @@ enum fr_schema_type {
 	FR_SCHEMA_PATH, /* char *, absolute */
 	FR_SCHEMA_SECRET, /* char *, never printed */
 	FR_SCHEMA_ADDRESS, /* struct fr_address; min is the default port */
+	FR_SCHEMA_ADDRESSES, /* struct fr_config_addresses, at most max; min is the default port */
 	FR_SCHEMA_STRINGS, /* list; unbound */
-	FR_SCHEMA_SECRETS, /* list, never printed; unbound */
+	FR_SCHEMA_SECRETS, /* struct fr_config_secrets, at most max, never printed */
 	FR_SCHEMA_PROTOS, /* struct fr_config_protos, at most max */
 	FR_SCHEMA_NETWORKS, /* struct fr_config_networks, at most max */
 	FR_SCHEMA_ZONES, /* struct fr_config_zones, at most max */

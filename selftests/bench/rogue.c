@@ -55,6 +55,7 @@ int main(int argc, char **argv)
 {
 	static char in[1 << 20];
 	struct tls_keys *keys;
+	struct tls_secret secret;
 	size_t len = 0, done = 0;
 	struct tls *t;
 	ssize_t n;
@@ -66,7 +67,8 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	fd = dial(argv[1], argv[2]);
-	keys = tls_keys_new(argv[3], argv[5], strlen(argv[5]));
+	secret = (struct tls_secret){ argv[5], strlen(argv[5]) };
+	keys = tls_keys_new(argv[3], &secret, 1, NULL);
 	t = keys ? tls_new(keys, fd, argv[4], NULL, NULL) : NULL;
 	if (!t)
 		return 2;

@@ -37,6 +37,9 @@ static const struct fr_frame_head good_heads[] = {
 	{ .type = FR_FRAME_CHECKED, .len = 32, .table = 2 },
 	{ .type = FR_FRAME_RECALL, .len = 7, .table = 7 },
 	{ .type = FR_FRAME_RECALLED, .table = 7 },
+	{ .type = FR_FRAME_MOVE, .len = 32 },
+	{ .type = FR_FRAME_MOVED },
+	{ .type = FR_FRAME_RENEW },
 };
 
 static void heads_round_trip(void **state)
@@ -82,6 +85,8 @@ static void strange_heads_are_refused(void **state)
 		{ { .type = FR_FRAME_CHECKED }, -EBADMSG },
 		{ { .type = FR_FRAME_RECALL }, -EBADMSG },
 		{ { .type = FR_FRAME_RECALLED }, -EBADMSG },
+		{ { .type = FR_FRAME_MOVE, .table = 1 }, -EBADMSG },
+		{ { .type = FR_FRAME_MOVED, .seq = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH, .seq = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH, .table = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH,
@@ -342,7 +347,7 @@ static const uint8_t some_buckets[FLYREP_BUCKETS_LEN] = { 1, 2, 3 };
 static const struct codec codecs[] = {
 	{ hello_put,
 	  hello_get,
-	  118,
+	  134,
 	  { .hello = { .wire_min = 1,
 		       .wire_max = 3,
 		       .role = FR_ROLE_PRIMARY,
@@ -357,6 +362,7 @@ static const struct codec codecs[] = {
 		       .ct_max = 262144,
 		       .node_id = "fw-a.x_1",
 		       .version = "0.1.0",
+		       .hash_key = "0123456789ABCDE",
 		       .life = "life of a kernel" } } },
 	{ start_put,
 	  start_get,
@@ -483,6 +489,7 @@ static void fields_arrive_where_they_belong(void **state)
 	assert_int_equal(m.ct_max, 262144);
 	assert_string_equal(m.node_id, "fw-a.x_1");
 	assert_string_equal(m.version, "0.1.0");
+	assert_memory_equal(m.hash_key, want->hash_key, FLYREP_HASH_KEY_LEN);
 	assert_memory_equal(m.life, want->life, FR_LIFE_LEN);
 }
 

@@ -62,7 +62,7 @@ static void put(const char *path, const char *text, size_t len)
 
 static void load_ok(const struct place *p, uint64_t epoch, uint8_t role)
 {
-	struct store_state s = { 99, 99 };
+	struct store_state s = { .epoch = 99, .role = 99 };
 	char why[200] = "x";
 
 	if (store_load(p->dir, &s, why, sizeof(why)))
@@ -75,11 +75,11 @@ static void load_ok(const struct place *p, uint64_t epoch, uint8_t role)
 static void test_comes_back(void **state)
 {
 	static const struct store_state rows[] = {
-		{ 0, 0 },
-		{ 1, FR_ROLE_BACKUP },
-		{ 7, FR_ROLE_PRIMARY },
-		{ 1ull << 40, FR_ROLE_FAULT },
-		{ UINT64_MAX, FR_ROLE_PRIMARY },
+		{ .epoch = 0 },
+		{ .epoch = 1, .role = FR_ROLE_BACKUP },
+		{ .epoch = 7, .role = FR_ROLE_PRIMARY },
+		{ .epoch = 1ull << 40, .role = FR_ROLE_FAULT },
+		{ .epoch = UINT64_MAX, .role = FR_ROLE_PRIMARY },
 	};
 	struct place *p = *state;
 	struct stat st;
@@ -95,10 +95,31 @@ static void test_comes_back(void **state)
 	}
 }
 
+static void test_the_hash_key_comes_back(void **state)
+{
+	const struct store_state with = { .epoch = 3,
+					  .role = FR_ROLE_BACKUP,
+					  .has_hash_key = true,
+					  .hash_key = { { 0, 1, 0x7f, 0xff, [15] = 9 } } };
+	struct place *p = *state;
+	struct store_state s;
+	char why[200];
+
+	assert_int_equal(store_save(p->dir, &with), 0);
+	assert_int_equal(store_load(p->dir, &s, why, sizeof(why)), 0);
+	assert_true(s.has_hash_key);
+	assert_memory_equal(&s.hash_key, &with.hash_key, sizeof(s.hash_key));
+	load_ok(p, 3, FR_ROLE_BACKUP);
+	/* A file of a version that had none. */
+	put(p->file, "epoch 1\nrole backup\n", 20);
+	assert_int_equal(store_load(p->dir, &s, why, sizeof(why)), 0);
+	assert_false(s.has_hash_key);
+}
+
 static void test_a_person_can_read_and_write_it(void **state)
 {
 	static const char text[] = "# by hand\nrole primary\nepoch 12\n";
-	const struct store_state s = { 12, FR_ROLE_BACKUP };
+	const struct store_state s = { .epoch = 12, .role = FR_ROLE_BACKUP };
 	struct place *p = *state;
 	char back[200] = "";
 	FILE *f;
@@ -144,6 +165,12 @@ static void test_damage_is_an_error_with_its_line(void **state)
 		{ "epoch\n", 0, ":1: expected \"key value\"" },
 		{ "epoch 1\nrole backup\ncolour red\n", 0,
 		  ":3: unknown key \"colour\"" },
+		{ "hash_key 0\nepoch 1\nrole backup\n", 0,
+		  ":1: no valid hash_key: \"0\"" },
+		{ "epoch 1\nhash_key 0123456789abcdef0123456789ABCDEF\nrole backup\n", 0,
+		  ":2: no valid hash_key: \"0123456789abcdef0123456789ABCDEF\"" },
+		{ "epoch 1\nhash_key 0123456789abcdef0123456789abcdef0\nrole backup\n", 0,
+		  ":2: no valid hash_key: \"0123456789abcdef0123456789abcdef0\"" },
 		{ "epoch 1\0\nrole backup\n", 22, ":1: NUL byte" },
 		{ "\0\0\0\0\0\0\0\0\n", 9, ":1: NUL byte" },
 	};
@@ -151,7 +178,7 @@ static void test_damage_is_an_error_with_its_line(void **state)
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct store_state s = { 99, 99 };
+		struct store_state s = { .epoch = 99, .role = 99 };
 		char why[200], expected[200];
 
 		put(p->file, rows[i].text,
@@ -173,7 +200,10 @@ static void test_damage_is_an_error_with_its_line(void **state)
 /* Every shorter piece of a good file is damaged, but for the empty directory. */
 static void test_any_cut_is_noticed(void **state)
 {
-	const struct store_state full = { 1234567, FR_ROLE_PRIMARY };
+	const struct store_state full = { .epoch = 1234567,
+					  .role = FR_ROLE_PRIMARY,
+					  .has_hash_key = true,
+					  .hash_key = { "0123456789abcde" } };
 	struct place *p = *state;
 	char text[200], why[200];
 	struct store_state s;
@@ -233,8 +263,8 @@ static void test_what_is_no_state_file(void **state)
 /* A write that fails half way leaves the old state and no debris. */
 static void test_full_disk_keeps_the_old_state(void **state)
 {
-	const struct store_state old = { 5, FR_ROLE_BACKUP };
-	const struct store_state new = { 6, FR_ROLE_PRIMARY };
+	const struct store_state old = { .epoch = 5, .role = FR_ROLE_BACKUP };
+	const struct store_state new = { .epoch = 6, .role = FR_ROLE_PRIMARY };
 	const struct rlimit tiny = { 10, 10 };
 	struct place *p = *state;
 	struct stat st;
@@ -303,6 +333,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 		TEST(test_comes_back),
+		TEST(test_the_hash_key_comes_back),
 		TEST(test_a_person_can_read_and_write_it),
 		TEST(test_damage_is_an_error_with_its_line),
 		TEST(test_any_cut_is_noticed),

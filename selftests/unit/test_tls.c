@@ -23,10 +23,14 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
+#include "certs.h"
 #include "keys.h"
+#include "proof.h"
 #include "tls.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"
@@ -66,18 +70,17 @@ static void test_keys_match_the_vectors(void **state)
 	 * h = lambda k, m: hmac.new(k, m, "sha384").digest()
 	 * prk = h(b"flyrep/1", b"0123456789abcdef" * 2)
 	 * print(h(prk, b"\x0aflyrep psk\x03fw1\x03fw2\x01").hex())
-	 * print(h(prk, b"flyrep hash\x01")[:16].hex())'
+	 * print(h(prk, b"\x0aflyrep tag\x03fw1\x03fw2\x01")[:8].hex())'
 	 */
 	static const char psk_hex[] =
 		"25dde2bbdf84e14935ccc043f9018738f19e465a35c72caf"
 		"518d5afb2ee22b1100b4f570f5f73137e85c2fb3512dc022";
-	static const char hash_hex[] = "23a659cae19098f69048956f5466f72e";
+	static const char tag_hex[] = "ac670ddf0e0ad370";
 	static const char label[] = "\x0a"
 				    "flyrep psk\x03"
 				    "fw1\x03"
 				    "fw2";
-	uint8_t expected[48], psk[48], swapped[48];
-	struct fr_siphash_key hash;
+	uint8_t expected[48], psk[48], swapped[48], tag[KEYS_TAG_LEN];
 	struct keys k;
 
 	(void)state;
@@ -87,9 +90,9 @@ static void test_keys_match_the_vectors(void **state)
 	assert_memory_equal(psk, expected, 48);
 	hkdf(SECRET, label, sizeof(label) - 1, expected, 48);
 	assert_memory_equal(psk, expected, 48);
-	assert_int_equal(keys_hash(&k, &hash), 0);
-	unhex(hash_hex, expected, 16);
-	assert_memory_equal(hash.b, expected, 16);
+	assert_int_equal(keys_tag(&k, "fw1", "fw2", tag), 0);
+	unhex(tag_hex, expected, 8);
+	assert_memory_equal(tag, expected, 8);
 
 	assert_int_equal(keys_psk(&k, "fw2", "fw1", swapped), 0);
 	assert_memory_not_equal(psk, swapped, 48);
@@ -107,37 +110,46 @@ static void test_keys_match_the_vectors(void **state)
 static void test_identity_is_parsed_exactly(void **state)
 {
 #define LONG63 "a23456789012345678901234567890123456789012345678901234567890123"
+#define TAG ":0123456789abcdef"
 	static const struct {
 		const char *text;
 		size_t len; /* 0: strlen */
 		int rc;
 	} rows[] = {
-		{ "flyrep/1:fw1:fw2", 0, 0 },
-		{ "flyrep/1:" LONG63 ":" LONG63, 0, 0 },
-		{ "flyrep/1:fw1:*", 0, 0 },
-		{ "flyrep/1:*:fw1", 0, -EBADMSG },
-		{ "flyrep/1:fw1:**", 0, -EBADMSG },
-		{ "flyrep/1:fw1:fw*", 0, -EBADMSG },
-		{ "flyrep/1:" LONG63 "x:fw2", 0, -EBADMSG },
-		{ "flyrep/1:fw1:" LONG63 "x", 0, -EBADMSG },
-		{ "flyrep/1:" LONG63 ":" LONG63 "x", 0, -EBADMSG },
-		{ "flyrep/1:fw1:fw2:", 0, -EBADMSG },
-		{ "flyrep/1:fw1:fw2:3", 0, -EBADMSG },
-		{ "flyrep/1:fw1::fw2", 0, -EBADMSG },
-		{ "flyrep/1:fw1:", 0, -EBADMSG },
-		{ "flyrep/1::fw2", 0, -EBADMSG },
-		{ "flyrep/1:fw1", 0, -EBADMSG },
-		{ "flyrep/1:", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2" TAG, 0, 0 },
+		{ "flyrep/1:" LONG63 ":" LONG63 TAG, 0, 0 },
+		{ "flyrep/1:fw1:*" TAG, 0, 0 },
+		{ "flyrep/1:*:fw1" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:**" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw*" TAG, 0, -EBADMSG },
+		{ "flyrep/1:" LONG63 "x:fw2" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:" LONG63 "x" TAG, 0, -EBADMSG },
+		{ "flyrep/1:" LONG63 ":" LONG63 "x" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:3" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1::fw2" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:" TAG, 0, -EBADMSG },
+		{ "flyrep/1::fw2" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1" TAG, 0, -EBADMSG },
+		{ "flyrep/1:" TAG, 0, -EBADMSG },
 		{ "flyrep/1", 0, -EBADMSG },
-		{ "flyrep/2:fw1:fw2", 0, -EBADMSG },
-		{ " flyrep/1:fw1:fw2", 0, -EBADMSG },
-		{ "flyrep/1:fw1:fw2 ", 0, -EBADMSG },
-		{ "flyrep/1:fw1:fw2\n", 0, -EBADMSG },
-		{ "flyrep/1:fw1:fw2\0", 17, -EBADMSG },
-		{ "flyrep/1:fw\0001:fw2", 17, -EBADMSG },
-		{ "flyrep/1:\xc3\xbc:fw2", 0, -EBADMSG },
+		{ "flyrep/2:fw1:fw2" TAG, 0, -EBADMSG },
+		{ " flyrep/1:fw1:fw2" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2 " TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2\n" TAG, 0, -EBADMSG },
+		{ "flyrep/1:fw\0001:fw2" TAG, 34, -EBADMSG },
+		{ "flyrep/1:fw1:fw2" TAG "\0", 34, -EBADMSG },
+		{ "flyrep/1:fw1:fw2", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:0123456789abcde", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:0123456789abcdeF", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:0123456789abcde\0", 33, -EBADMSG },
+		{ "flyrep/1:fw1:fw2:0123456789abcdeg", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2" TAG "0", 0, -EBADMSG },
+		{ "flyrep/1:fw1:fw2" TAG TAG, 0, -EBADMSG },
+		{ "flyrep/1:\xc3\xbc:fw2" TAG, 0, -EBADMSG },
 	};
-	char dialler[FR_NODE_ID_MAX_LEN + 1], listener[FR_NODE_ID_MAX_LEN + 1];
+	struct keys_identity id;
 	char identity[KEYS_IDENTITY_SIZE];
 	uint8_t zero[300] = { 0 };
 	size_t i;
@@ -150,26 +162,32 @@ static void test_identity_is_parsed_exactly(void **state)
 
 		assert_non_null(bytes);
 		memcpy(bytes, rows[i].text, len);
-		if (keys_identity_parse(bytes, len, dialler, listener) !=
+		if (keys_identity_parse(bytes, len, &id) !=
 		    rows[i].rc)
 			fail_msg("row %zu: %s", i, rows[i].text);
 		if (!rows[i].rc) {
-			assert_int_equal(keys_identity_format(identity, dialler,
-							      listener),
+			assert_int_equal(keys_identity_format(identity, &id),
 					 0);
 			assert_string_equal(identity, rows[i].text);
 		}
 		free(bytes);
 	}
-	assert_int_equal(keys_identity_parse(zero, 0, dialler, listener),
+	assert_int_equal(keys_identity_parse(zero, 0, &id), -EBADMSG);
+	assert_int_equal(keys_identity_parse(zero, sizeof(zero), &id),
 			 -EBADMSG);
-	assert_int_equal(keys_identity_parse(zero, sizeof(zero), dialler,
-					     listener),
-			 -EBADMSG);
-	assert_int_equal(keys_identity_format(identity, "a b", "c"), -EINVAL);
+	strcpy(id.dialler, "a b");
+	strcpy(id.listener, "c");
+	assert_int_equal(keys_identity_format(identity, &id), -EINVAL);
 }
 
 /* --- pairs ------------------------------------------------------------------- */
+
+static struct tls_keys *keys_of(const char *node_id, const char *secret)
+{
+	const struct tls_secret s = { secret, strlen(secret) };
+
+	return tls_keys_new(node_id, &s, 1, NULL);
+}
 
 struct pair {
 	struct tls_keys *dialler_keys;
@@ -203,10 +221,8 @@ static void pair_open(struct pair *p, const char *dialler_id,
 {
 	sockets(p->fd);
 	p->n_asked = 0;
-	p->dialler_keys = tls_keys_new(dialler_id, dialler_secret,
-				       strlen(dialler_secret));
-	p->listener_keys = tls_keys_new(listener_id, listener_secret,
-					strlen(listener_secret));
+	p->dialler_keys = keys_of(dialler_id, dialler_secret);
+	p->listener_keys = keys_of(listener_id, listener_secret);
 	assert_non_null(p->dialler_keys);
 	assert_non_null(p->listener_keys);
 	p->dialler = tls_new(p->dialler_keys, p->fd[0], dialled_id, NULL, NULL);
@@ -252,7 +268,6 @@ static void pair_ready(struct pair *p)
 
 static void test_right_key(void **state)
 {
-	struct fr_siphash_key a, b;
 	struct pair p;
 	char buf[8];
 
@@ -276,9 +291,8 @@ static void test_right_key(void **state)
 	assert_int_equal(tls_read(p.listener, buf + 2, sizeof(buf) - 2), 3);
 	assert_memory_equal(buf, "hello", 5);
 	assert_int_equal(tls_pending(p.listener), 0);
-	tls_keys_hash_key(p.dialler_keys, &a);
-	tls_keys_hash_key(p.listener_keys, &b);
-	assert_memory_equal(&a, &b, sizeof(a));
+	assert_int_equal(tls_secret(p.dialler), 0);
+	assert_int_equal(tls_secret(p.listener), 0);
 	pair_close(&p);
 	tls_free(NULL);
 	tls_keys_free(NULL);
@@ -301,8 +315,8 @@ static void test_unknown_listener(void **state)
 
 	pair_open(&p, "fw1", KEYS_ANYONE, "fw2", OTHER_SECRET, SECRET);
 	shake(p.dialler, p.listener, &d, &l);
-	assert_int_equal(d, -EACCES);
-	assert_int_equal(l, -EACCES);
+	assert_int_equal(d, -EKEYREJECTED);
+	assert_int_equal(l, -EKEYREJECTED);
 	assert_string_equal(
 		tls_error(p.dialler),
 		"PSK mismatch: the other side says that our secret_key is not its");
@@ -322,22 +336,24 @@ struct refusal {
 	const char *dialler_id, *dialled_id, *listener_id, *allowed;
 	const char *dialler_secret, *listener_secret;
 	const char *dialler_says, *listener_says;
+	int error;
 };
 
 static void test_refusals_are_clear(void **state)
 {
 	static const struct refusal rows[] = {
 		{ "fw1", "fw2", "fw2", "fw1", OTHER_SECRET, SECRET,
-		  "PSK mismatch: node fw2 ", "PSK mismatch with node fw1" },
+		  "PSK mismatch: node fw2 ", "PSK mismatch with node fw1",
+		  -EKEYREJECTED },
 		{ "fw9", "fw2", "fw2", "fw1", SECRET, SECRET,
 		  "refused by node fw2",
-		  "unknown identity: node fw9 is none of our peers" },
+		  "unknown identity: node fw9 is none of our peers", -EACCES },
 		{ "fw1", "fw2", "fw3", "fw1", SECRET, SECRET,
 		  "refused by node fw2",
-		  "node fw1 dialled node fw2, but this is node fw3" },
+		  "node fw1 dialled node fw2, but this is node fw3", -EACCES },
 		{ "fw2", "fw3", "fw2", "fw2", SECRET, SECRET,
 		  "refused by node fw3",
-		  "node fw2 dialled node fw3, but this is node fw2" },
+		  "node fw2 dialled node fw3, but this is node fw2", -EACCES },
 	};
 	size_t i;
 
@@ -353,8 +369,8 @@ static void test_refusals_are_clear(void **state)
 		shake(p.dialler, p.listener, &d, &l);
 		print_message("%s | %s\n", tls_error(p.dialler),
 			      tls_error(p.listener));
-		assert_int_equal(l, -EACCES);
-		assert_int_equal(d, -EACCES);
+		assert_int_equal(l, r->error);
+		assert_int_equal(d, r->error);
 		assert_int_equal(strncmp(tls_error(p.dialler), r->dialler_says,
 					 strlen(r->dialler_says)),
 				 0);
@@ -363,20 +379,135 @@ static void test_refusals_are_clear(void **state)
 					 strlen(r->listener_says)),
 				 0);
 		/* It sticks, and nothing gets through. */
-		assert_int_equal(tls_handshake(p.listener), -EACCES);
+		assert_int_equal(tls_handshake(p.listener), r->error);
 		assert_int_equal(tls_read(p.listener, buf, sizeof(buf)),
-				 -EACCES);
-		assert_int_equal(tls_write(p.dialler, "x", 1), -EACCES);
+				 r->error);
+		assert_int_equal(tls_write(p.dialler, "x", 1), r->error);
 		tls_shutdown(p.dialler);
 		pair_close(&p);
 	}
+}
+
+/* --- several secrets --------------------------------------------------------- */
+
+#define NEW_SECRET "a new secret of thirty-two bytes"
+#define OLD_SECRET SECRET
+#define ODD_SECRET OTHER_SECRET
+
+struct roll {
+	const char *dialler[3], *listener[3]; /* their secrets, the present one first */
+	int secret; /* the dialler's that works, -1: none */
+	int listener_secret; /* the same one, by the listener's count */
+};
+
+static size_t roll_secrets(const char *const from[3], struct tls_secret to[3])
+{
+	size_t n;
+
+	for (n = 0; n < 3 && from[n]; n++)
+		to[n] = (struct tls_secret){ from[n], strlen(from[n]) };
+	return n;
+}
+
+/* Dials with one secret after the other, as long as it is that which is refused. */
+static int dial_through(struct pair *p)
+{
+	size_t i;
+	int d, l;
+
+	for (i = 0; i < tls_keys_n_secrets(p->dialler_keys); i++) {
+		sockets(p->fd);
+		p->dialler = tls_new(p->dialler_keys, p->fd[0], "fw2", NULL,
+				     NULL);
+		p->listener = tls_new(p->listener_keys, p->fd[1], NULL,
+				      is_allowed, p);
+		tls_offer(p->dialler, i);
+		shake(p->dialler, p->listener, &d, &l);
+		assert_int_equal(d, l);
+		if (!d)
+			return i;
+		assert_int_equal(d, -EKEYREJECTED);
+		tls_free(p->dialler);
+		tls_free(p->listener);
+		close(p->fd[0]);
+		close(p->fd[1]);
+	}
+	return -1;
+}
+
+static void test_a_new_secret_rolls_out(void **state)
+{
+	static const struct roll rows[] = {
+		{ { NEW_SECRET, OLD_SECRET }, { OLD_SECRET }, 1, 0 },
+		{ { OLD_SECRET }, { NEW_SECRET, OLD_SECRET }, 0, 1 },
+		{ { NEW_SECRET, OLD_SECRET }, { NEW_SECRET, OLD_SECRET }, 0, 0 },
+		{ { NEW_SECRET, OLD_SECRET }, { NEW_SECRET }, 0, 0 },
+		{ { ODD_SECRET, NEW_SECRET, OLD_SECRET }, { OLD_SECRET }, 2, 0 },
+		{ { OLD_SECRET }, { ODD_SECRET, NEW_SECRET, OLD_SECRET }, 0, 2 },
+		{ { OLD_SECRET }, { NEW_SECRET }, -1, 0 },
+		{ { ODD_SECRET, OLD_SECRET }, { NEW_SECRET }, -1, 0 },
+	};
+	struct tls_secret s[3];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct roll *r = &rows[i];
+		struct pair p = { .allowed = "fw1" };
+
+		p.dialler_keys = tls_keys_new("fw1", s,
+					      roll_secrets(r->dialler, s), NULL);
+		p.listener_keys = tls_keys_new("fw2", s,
+					       roll_secrets(r->listener, s), NULL);
+		assert_int_equal(dial_through(&p), r->secret);
+		if (r->secret < 0) {
+			tls_keys_free(p.dialler_keys);
+			tls_keys_free(p.listener_keys);
+			continue;
+		}
+		assert_int_equal(tls_secret(p.dialler), r->secret);
+		assert_int_equal(tls_secret(p.listener), r->listener_secret);
+		pair_close(&p);
+	}
+}
+
+/* What a session is under is counted by the secrets there are now. */
+static void test_secrets_change_under_a_session(void **state)
+{
+	const struct tls_secret next[] = { { NEW_SECRET, strlen(NEW_SECRET) },
+					   { SECRET, strlen(SECRET) } };
+	const struct tls_secret none = { "", 0 };
+	struct pair p;
+	int d, l;
+
+	(void)state;
+	pair_ready(&p);
+	assert_int_equal(tls_keys_set_secrets(p.listener_keys, next, 2), 0);
+	assert_int_equal(tls_secret(p.listener), 1);
+	assert_int_equal(tls_secret(p.dialler), 0);
+	assert_int_equal(tls_keys_set_secrets(p.listener_keys, &none, 1),
+			 -EINVAL);
+	assert_int_equal(tls_keys_set_secrets(p.listener_keys, next, 0),
+			 -EINVAL);
+	assert_int_equal(tls_keys_n_secrets(p.listener_keys), 2);
+	assert_int_equal(tls_keys_set_secrets(p.listener_keys, next, 1), 0);
+	assert_int_equal(tls_secret(p.listener), -ENOKEY);
+	assert_int_equal(tls_write(p.listener, "x", 1), 1);
+	pair_close(&p);
+
+	/* Offered, and gone before the hello was sent. */
+	pair_open(&p, "fw1", "fw2", "fw2", SECRET, SECRET);
+	tls_offer(p.dialler, 1);
+	shake(p.dialler, p.listener, &d, &l);
+	assert_true(d < 0 && d != -EAGAIN);
+	pair_close(&p);
 }
 
 /* What a node sends comes back to itself: there is no key for that. */
 static void test_reflection_finds_no_key(void **state)
 {
 	struct pair p = { .allowed = "fw2" };
-	struct tls_keys *k = tls_keys_new("fw1", SECRET, strlen(SECRET));
+	struct tls_keys *k = keys_of("fw1", SECRET);
 	int d = -EAGAIN, l = -EAGAIN, fd[2], i;
 
 	(void)state;
@@ -417,8 +548,8 @@ static void test_reflection_finds_no_key(void **state)
 	assert_null(tls_new(k, 0, "fw1", NULL, NULL));
 	assert_null(tls_new(k, 0, "", NULL, NULL));
 	tls_keys_free(k);
-	assert_null(tls_keys_new("fw:1", SECRET, strlen(SECRET)));
-	assert_null(tls_keys_new("fw1", SECRET, 0));
+	assert_null(keys_of("fw:1", SECRET));
+	assert_null(keys_of("fw1", ""));
 }
 
 /* --- strangers --------------------------------------------------------------- */
@@ -426,7 +557,7 @@ static void test_reflection_finds_no_key(void **state)
 struct stranger {
 	SSL_CTX *ctx;
 	SSL *ssl;
-	const char *identity;
+	char identity[100];
 	uint8_t psk[48];
 	unsigned int n_key_updates; /* received */
 };
@@ -493,16 +624,27 @@ static void stranger_close(struct stranger *s)
 	ERR_clear_error();
 }
 
+/* The identity gets the tag of the pair that it should name: fw1 that dials fw2. */
 static void stranger_psk(struct stranger *s, const char *identity,
 			 const char *dialler, const char *listener)
 {
+	static const char tag_label[] = "\x0a"
+					"flyrep tag\x03"
+					"fw1\x03"
+					"fw2";
 	char label[200];
-	int n = snprintf(label, sizeof(label), "%cflyrep psk%c%s%c%s", 10,
-			 (int)strlen(dialler), dialler, (int)strlen(listener),
-			 listener);
+	uint8_t tag[8];
+	int i, n;
 
+	n = snprintf(label, sizeof(label), "%cflyrep psk%c%s%c%s", 10,
+		     (int)strlen(dialler), dialler, (int)strlen(listener),
+		     listener);
 	hkdf(SECRET, label, n, s->psk, 48);
-	s->identity = identity;
+	hkdf(SECRET, tag_label, sizeof(tag_label) - 1, tag, 8);
+	n = snprintf(s->identity, sizeof(s->identity), "%s:", identity);
+	for (i = 0; i < 8; i++)
+		n += snprintf(s->identity + n, sizeof(s->identity) - n, "%02x",
+			      tag[i]);
 	SSL_set_psk_use_session_callback(s->ssl, stranger_offer);
 }
 
@@ -556,7 +698,7 @@ static void listener_open(struct listener *l)
 	sockets(l->p.fd);
 	l->p.allowed = "fw1";
 	l->p.n_asked = 0;
-	l->keys = tls_keys_new("fw2", SECRET, strlen(SECRET));
+	l->keys = keys_of("fw2", SECRET);
 	assert_non_null(l->keys);
 	l->tls = tls_new(l->keys, l->p.fd[1], NULL, is_allowed, &l->p);
 	assert_non_null(l->tls);
@@ -595,16 +737,17 @@ static void test_identity_and_key_must_belong_together(void **state)
 {
 	static const struct {
 		const char *identity, *dialler, *listener;
+		int error;
 	} rows[] = {
 		/* the key of another pair, of the other direction */
-		{ "flyrep/1:fw1:fw2", "fw3", "fw2" },
-		{ "flyrep/1:fw1:fw2", "fw2", "fw1" },
+		{ "flyrep/1:fw1:fw2", "fw3", "fw2", -EKEYREJECTED },
+		{ "flyrep/1:fw1:fw2", "fw2", "fw1", -EKEYREJECTED },
 		/* right key, other words */
-		{ "flyrep/1:fw1:fw2:0", "fw1", "fw2" },
-		{ "flyrep/1:fw1:fw2 ", "fw1", "fw2" },
-		{ "fw1", "fw1", "fw2" },
-		{ "flyrep/1:fw2:fw2", "fw2", "fw2" },
-		{ "flyrep/1:fw2:fw1", "fw2", "fw1" },
+		{ "flyrep/1:fw1:fw2:0", "fw1", "fw2", -EACCES },
+		{ "flyrep/1:fw1:fw2 ", "fw1", "fw2", -EACCES },
+		{ "fw1", "fw1", "fw2", -EACCES },
+		{ "flyrep/1:fw2:fw2", "fw2", "fw2", -EACCES },
+		{ "flyrep/1:fw2:fw1", "fw2", "fw1", -EACCES },
 	};
 	size_t i;
 
@@ -618,7 +761,7 @@ static void test_identity_and_key_must_belong_together(void **state)
 		stranger_open(&s, true, l.p.fd[0]);
 		stranger_psk(&s, rows[i].identity, rows[i].dialler,
 			     rows[i].listener);
-		assert_int_equal(stranger_shake(&s, l.tls, &ok), -EACCES);
+		assert_int_equal(stranger_shake(&s, l.tls, &ok), rows[i].error);
 		assert_false(ok);
 		assert_true(strlen(tls_error(l.tls)) > 10);
 		stranger_close(&s);
@@ -664,7 +807,7 @@ static void test_strangers_without_psk_or_tls13_are_refused(void **state)
 /* A server that shows a certificate instead of knowing the key. */
 static void test_certificate_is_no_substitute(void **state)
 {
-	struct tls_keys *k = tls_keys_new("fw1", SECRET, strlen(SECRET));
+	struct tls_keys *k = keys_of("fw1", SECRET);
 	struct stranger s;
 	struct tls *t;
 	int fd[2];
@@ -742,7 +885,7 @@ static void test_damaged_hello_is_refused(void **state)
 	struct listener l;
 	uint8_t hello[2000];
 	ssize_t len;
-	struct tls_keys *k = tls_keys_new("fw1", SECRET, strlen(SECRET));
+	struct tls_keys *k = keys_of("fw1", SECRET);
 	struct tls *t;
 	int fd[2];
 	ssize_t i;
@@ -1027,6 +1170,739 @@ static void test_altered_record_ends_the_session(void **state)
 	pair_close(&p);
 }
 
+/* --- certificates -------------------------------------------------------------- */
+
+static char cert_dir[64];
+
+struct authority {
+	EVP_PKEY *key;
+	X509 *cert;
+};
+
+static char *cert_path(const char *name)
+{
+	static char paths[8][160];
+	static unsigned int n;
+	char *path = paths[n++ % 8];
+
+	snprintf(path, sizeof(paths[0]), "%s/%s", cert_dir, name);
+	return path;
+}
+
+static void set_extension(X509 *cert, int nid, const char *value)
+{
+	X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
+
+	assert_non_null(e);
+	assert_int_equal(X509_add_ext(cert, e, -1), 1);
+	X509_EXTENSION_free(e);
+}
+
+/* Valid from now on for @valid_s, or for the hour before. */
+static X509 *make_cert(EVP_PKEY *key, const char *cn, const char *san, const struct authority *by,
+		       int valid_s)
+{
+	static long serial = 1;
+	X509 *cert = X509_new();
+
+	assert_non_null(cert);
+	X509_set_version(cert, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(cert), ++serial);
+	X509_gmtime_adj(X509_getm_notBefore(cert), -7200);
+	X509_gmtime_adj(X509_getm_notAfter(cert), valid_s);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
+				   (const void *)cn, -1, -1, 0);
+	X509_set_issuer_name(cert, X509_get_subject_name(by->cert ? by->cert : cert));
+	X509_set_pubkey(cert, key);
+	if (!by->cert)
+		set_extension(cert, NID_basic_constraints, "critical,CA:TRUE");
+	if (san)
+		set_extension(cert, NID_subject_alt_name, san);
+	assert_true(X509_sign(cert, by->key, EVP_sha256()) > 0);
+	return cert;
+}
+
+static void write_cert(const char *name, X509 *cert)
+{
+	FILE *f = fopen(cert_path(name), "we");
+
+	assert_non_null(f);
+	assert_int_equal(PEM_write_X509(f, cert), 1);
+	fclose(f);
+}
+
+static void write_key(const char *name, EVP_PKEY *key)
+{
+	FILE *f = fopen(cert_path(name), "we");
+
+	assert_non_null(f);
+	assert_int_equal(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL), 1);
+	fclose(f);
+}
+
+static struct authority make_authority(const char *file)
+{
+	struct authority a = { .key = EVP_EC_gen("P-256") };
+
+	a.cert = make_cert(a.key, file, NULL, &a, 3600);
+	write_cert(file, a.cert);
+	return a;
+}
+
+static void free_authority(struct authority *a)
+{
+	X509_free(a->cert);
+	EVP_PKEY_free(a->key);
+}
+
+/* NAME.crt and NAME.key */
+static void issue(const struct authority *by, const char *name, const char *cn, const char *san,
+		  int valid_s)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = make_cert(key, cn, san, by, valid_s);
+	char file[80];
+
+	snprintf(file, sizeof(file), "%s.crt", name);
+	write_cert(file, cert);
+	snprintf(file, sizeof(file), "%s.key", name);
+	write_key(file, key);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+}
+
+static struct authority ours, theirs;
+
+static int certs_setup(void **state)
+{
+	(void)state;
+	strcpy(cert_dir, "/tmp/test_tls.XXXXXX");
+	assert_non_null(mkdtemp(cert_dir));
+	ours = make_authority("ca.crt");
+	theirs = make_authority("other.crt");
+	issue(&ours, "fw1", "fw1", NULL, 3600);
+	issue(&ours, "fw2", "anything", "DNS:www.example.org,DNS:fw2", 3600);
+	issue(&ours, "fw9", "fw9", NULL, 3600);
+	issue(&ours, "cn-hidden", "fw1", "DNS:elsewhere", 3600);
+	issue(&ours, "wild", "*", "DNS:*", 3600);
+	issue(&ours, "two", "x", "DNS:fw1,DNS:fw3", 3600);
+	issue(&ours, "expired", "fw1", NULL, -60);
+	issue(&theirs, "foreign", "fw1", NULL, 3600);
+	return 0;
+}
+
+static int certs_teardown(void **state)
+{
+	char command[100];
+
+	(void)state;
+	free_authority(&ours);
+	free_authority(&theirs);
+	snprintf(command, sizeof(command), "rm -r %s", cert_dir);
+	assert_int_equal(system(command), 0);
+	return 0;
+}
+
+static struct tls_keys *cert_keys(const char *node_id, const char *name, const char *ca,
+				  const char *const secrets[3])
+{
+	struct tls_secret s[3];
+	char cert[80], key[80];
+	struct certs_files f;
+
+	snprintf(cert, sizeof(cert), "%s.crt", name);
+	snprintf(key, sizeof(key), "%s.key", name);
+	f = (struct certs_files){ cert_path(cert), cert_path(key), cert_path(ca) };
+	return tls_keys_new(node_id, s, secrets ? roll_secrets(secrets, s) : 0, &f);
+}
+
+static int is_fw1_or_fw3(void *cookie, const char *id)
+{
+	(void)cookie;
+	return !strcmp(id, "fw1") || !strcmp(id, "fw3");
+}
+
+static void certs_open(struct pair *p, const char *dialled)
+{
+	assert_non_null(p->dialler_keys);
+	assert_non_null(p->listener_keys);
+	sockets(p->fd);
+	p->dialler = tls_new(p->dialler_keys, p->fd[0], dialled, NULL, NULL);
+	p->listener = tls_new(p->listener_keys, p->fd[1], NULL, is_fw1_or_fw3, NULL);
+	assert_non_null(p->dialler);
+	assert_non_null(p->listener);
+}
+
+/* Both ends; the dialler may think it is done before the listener has refused it: so it reads. */
+static void certs_shake(struct pair *p, int *d, int *l)
+{
+	char buf[8];
+
+	shake(p->dialler, p->listener, d, l);
+	if (!*d && *l)
+		*d = tls_read(p->dialler, buf, sizeof(buf));
+}
+
+static void test_certificates_authenticate(void **state)
+{
+	static const char *const dialled[] = { "fw2", KEYS_ANYONE };
+	struct pair p;
+	size_t i;
+	int d, l;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		p.dialler_keys = cert_keys("fw1", "fw1", "ca.crt", NULL);
+		p.listener_keys = cert_keys("fw2", "fw2", "ca.crt", NULL);
+		certs_open(&p, dialled[i]);
+		certs_shake(&p, &d, &l);
+		assert_string_equal(tls_error(p.dialler), "");
+		assert_int_equal(d, 0);
+		assert_int_equal(l, 0);
+		assert_string_equal(tls_peer_id(p.listener), "fw1");
+		assert_string_equal(tls_peer_id(p.dialler), dialled[i]);
+		assert_true(tls_is_peer(p.dialler, "fw2"));
+		assert_false(tls_is_peer(p.dialler, "fw1"));
+		assert_false(tls_is_peer(p.dialler, KEYS_ANYONE));
+		assert_false(tls_is_peer(p.dialler, "anything")); /* the CN beside a SAN */
+		assert_true(tls_is_peer(p.listener, "fw1"));
+		assert_int_equal(tls_secret(p.dialler), 0);
+		transfer(p.dialler, p.listener, 300000, 20000, 7000);
+		transfer(p.listener, p.dialler, 300000, 20000, 7000);
+		pair_close(&p);
+	}
+}
+
+static void test_certificates_are_refused_in_words(void **state)
+{
+	static const struct {
+		const char *dialler, *dialler_ca, *dialled, *dialler_says, *listener_says;
+	} rows[] = {
+		{ "foreign", "ca.crt", "fw2", "refused by node fw2: it does not believe who signed",
+		  "the certificate of the other side is refused: unable to get local issuer" },
+		{ "fw1", "other.crt", "fw2",
+		  "the certificate of the other side is refused: unable to get local issuer",
+		  "refused by the other side: it does not believe who signed" },
+		{ "fw1", "ca.crt", "fw3",
+		  "the certificate at its address is of \"www.example.org\", not of node fw3", "" },
+		{ "fw9", "ca.crt", "fw2", "refused by node fw2",
+		  "unknown identity: the certificate of the other side, \"fw9\", names none" },
+		{ "cn-hidden", "ca.crt", "fw2", "refused by node fw2", "unknown identity: " },
+		{ "wild", "ca.crt", "fw2", "refused by node fw2", "unknown identity: " },
+		{ "two", "ca.crt", "fw2", "refused by node fw2",
+		  "the certificate of the other side names more than one of our peers: fw1, fw3" },
+		{ "fw2", "ca.crt", "fw2", "refused by node fw2",
+		  "a node dialled whose certificate names fw2, as ours does" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pair p;
+		int d, l;
+
+		p.dialler_keys = cert_keys("fw1", rows[i].dialler, rows[i].dialler_ca, NULL);
+		p.listener_keys = cert_keys("fw2", "fw2", "ca.crt", NULL);
+		certs_open(&p, rows[i].dialled);
+		certs_shake(&p, &d, &l);
+		print_message("%s | %s\n", tls_error(p.dialler), tls_error(p.listener));
+		assert_true(d < 0 && d != -EAGAIN);
+		assert_true(l < 0 && l != -EAGAIN);
+		assert_ptr_equal(strstr(tls_error(p.dialler), rows[i].dialler_says),
+				 tls_error(p.dialler));
+		assert_ptr_equal(strstr(tls_error(p.listener), rows[i].listener_says),
+				 tls_error(p.listener));
+		pair_close(&p);
+	}
+}
+
+/* With a PSK at one end only, nobody gets in. */
+static void test_certificates_and_psk_do_not_mix(void **state)
+{
+	struct pair p;
+	int d, l;
+
+	(void)state;
+	p.dialler_keys = cert_keys("fw1", "fw1", "ca.crt", NULL);
+	p.listener_keys = keys_of("fw2", SECRET);
+	certs_open(&p, "fw2");
+	certs_shake(&p, &d, &l);
+	assert_int_equal(l, -EACCES);
+	assert_true(d < 0);
+	pair_close(&p);
+
+	p.dialler_keys = keys_of("fw1", SECRET);
+	p.listener_keys = cert_keys("fw2", "fw2", "ca.crt", NULL);
+	certs_open(&p, "fw2");
+	certs_shake(&p, &d, &l);
+	assert_true(l < 0);
+	assert_int_equal(d, -EACCES);
+	pair_close(&p);
+}
+
+static void test_certificate_and_secret_must_both_hold(void **state)
+{
+	static const struct roll rows[] = {
+		{ { SECRET }, { SECRET }, 0, 0 },
+		{ { NEW_SECRET, OLD_SECRET }, { OLD_SECRET }, 1, 0 },
+		{ { OLD_SECRET }, { ODD_SECRET, NEW_SECRET, OLD_SECRET }, 0, 2 },
+		{ { OLD_SECRET }, { NEW_SECRET }, -1, 0 },
+	};
+	size_t i;
+	int d, l;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct roll *r = &rows[i];
+		struct pair p;
+
+		p.dialler_keys = cert_keys("fw1", "fw1", "ca.crt", r->dialler);
+		p.listener_keys = cert_keys("fw2", "fw2", "ca.crt", r->listener);
+		certs_open(&p, "fw2");
+		certs_shake(&p, &d, &l);
+		if (r->secret < 0) {
+			assert_int_equal(d, -EACCES);
+			assert_int_equal(l, -EACCES);
+			assert_string_equal(tls_error(p.dialler),
+					    "PSK mismatch with fw2: its secret_key is not ours");
+			assert_string_equal(tls_error(p.listener),
+					    "PSK mismatch with fw1: its secret_key is not ours");
+		} else {
+			assert_int_equal(d, 0);
+			assert_int_equal(l, 0);
+			assert_int_equal(tls_secret(p.dialler), r->secret);
+			assert_int_equal(tls_secret(p.listener), r->listener_secret);
+			transfer(p.dialler, p.listener, 100000, 5000, 3000);
+			transfer(p.listener, p.dialler, 100000, 5000, 3000);
+		}
+		pair_close(&p);
+	}
+}
+
+/* One end asks for the secret, the other one knows of none: what it takes for frames is none. */
+static void test_a_missing_proof_is_refused(void **state)
+{
+	static const char *const secrets[3] = { SECRET };
+	char buf[600] = { 0 };
+	struct pair p;
+	int d, l;
+
+	(void)state;
+	p.dialler_keys = cert_keys("fw1", "fw1", "ca.crt", NULL);
+	p.listener_keys = cert_keys("fw2", "fw2", "ca.crt", secrets);
+	certs_open(&p, "fw2");
+	shake(p.dialler, p.listener, &d, &l);
+	assert_int_equal(d, 0);
+	assert_int_equal(l, -EAGAIN);
+	buf[0] = 1; /* one MAC, of zeros */
+	assert_int_equal(tls_write(p.dialler, buf, sizeof(buf)), sizeof(buf));
+	assert_int_equal(tls_handshake(p.listener), -EACCES);
+	assert_string_equal(tls_error(p.listener),
+			    "PSK mismatch with fw1: its secret_key is not ours");
+	pair_close(&p);
+}
+
+static void test_proof_is_bound_to_its_channel_and_side(void **state)
+{
+	uint8_t binding[PROOF_BINDING_LEN] = "one channel", other[PROOF_BINDING_LEN] = "another";
+	uint8_t offer[PROOF_OFFER_MAX], answer[PROOF_ANSWER_LEN];
+	struct keys k[3];
+	int i;
+
+	(void)state;
+	assert_int_equal(keys_init(&k[0], NEW_SECRET, strlen(NEW_SECRET)), 0);
+	assert_int_equal(keys_init(&k[1], OLD_SECRET, strlen(OLD_SECRET)), 0);
+	assert_int_equal(keys_init(&k[2], ODD_SECRET, strlen(ODD_SECRET)), 0);
+	assert_int_equal(proof_offer(k, 2, binding, offer), 1 + 2 * PROOF_MAC_LEN);
+	assert_int_equal(proof_offer_len(offer[0]), 1 + 2 * PROOF_MAC_LEN);
+	assert_int_equal(proof_offer_len(0), -EBADMSG);
+	assert_int_equal(proof_offer_len(9), -EBADMSG);
+	assert_int_equal(proof_answer(&k[1], 2, binding, offer, answer), 0);
+	assert_int_equal(proof_check(k, 2, binding, answer), 1);
+	/* Of another channel. */
+	assert_int_equal(proof_check(k, 2, other, answer), -EACCES);
+	assert_int_equal(proof_answer(&k[1], 2, other, offer, answer), -EKEYREJECTED);
+	assert_int_equal(answer[0], PROOF_NONE);
+	assert_int_equal(proof_check(k, 2, binding, answer), -EKEYREJECTED);
+	/* What was offered, given back. */
+	answer[0] = 0;
+	memcpy(answer + 1, offer + 1, PROOF_MAC_LEN);
+	assert_int_equal(proof_check(k, 2, binding, answer), -EACCES);
+	/* A secret that was not offered, a bit turned over. */
+	assert_int_equal(proof_answer(k, 2, binding, offer, answer), 0);
+	answer[0] = 2;
+	assert_int_equal(proof_check(k, 2, binding, answer), -EACCES);
+	answer[0] = 0;
+	for (i = 1; i < PROOF_ANSWER_LEN; i++) {
+		answer[i] ^= 1;
+		assert_int_equal(proof_check(k, 2, binding, answer), -EACCES);
+		answer[i] ^= 1;
+	}
+	assert_int_equal(proof_check(k, 2, binding, answer), 0);
+}
+
+static bool shakes(struct tls_keys *dialler, struct tls_keys *listener)
+{
+	struct pair p = { .dialler_keys = dialler, .listener_keys = listener };
+	int d, l;
+
+	certs_open(&p, "fw2");
+	certs_shake(&p, &d, &l);
+	tls_free(p.dialler);
+	tls_free(p.listener);
+	close(p.fd[0]);
+	close(p.fd[1]);
+	return !d && !l;
+}
+
+/* Without a word from anybody, and what is bad is not taken for good. */
+static void test_certificates_are_read_again(void **state)
+{
+	struct tls_keys *dialler, *listener;
+	struct certs_files f;
+
+	(void)state;
+	issue(&ours, "new", "fw1", NULL, 3600);
+	dialler = cert_keys("fw1", "new", "ca.crt", NULL);
+	listener = cert_keys("fw2", "fw2", "ca.crt", NULL);
+	assert_true(shakes(dialler, listener));
+
+	/* Expired, of another key, gone: the old one still works. */
+	issue(&ours, "new", "fw1", NULL, -60);
+	assert_true(shakes(dialler, listener));
+	assert_non_null(strstr(tls_keys_trouble(dialler), "new.crt: the certificate has expired"));
+	issue(&ours, "new2", "fw1", NULL, 3600);
+	assert_int_equal(rename(cert_path("new2.crt"), cert_path("new.crt")), 0);
+	assert_true(shakes(dialler, listener));
+	assert_non_null(strstr(tls_keys_trouble(dialler), "new.key: key values mismatch"));
+	unlink(cert_path("new.crt"));
+	assert_true(shakes(dialler, listener));
+	assert_non_null(strstr(tls_keys_trouble(dialler), "new.crt: No such file or directory"));
+
+	/* A good one is taken, and that it is another one is seen. */
+	issue(&ours, "new", "fw9", NULL, 3600);
+	assert_false(shakes(dialler, listener));
+	assert_string_equal(tls_keys_trouble(dialler), "");
+	issue(&ours, "new", "fw1", NULL, 3600);
+	assert_true(shakes(dialler, listener));
+
+	/* At a reload the paths may be others. */
+	f = (struct certs_files){ cert_path("fw9.crt"), cert_path("fw9.key"), cert_path("ca.crt") };
+	assert_int_equal(tls_keys_set_files(dialler, &f), 0);
+	assert_false(shakes(dialler, listener));
+	f.ca_file = cert_path("nowhere.crt");
+	assert_int_equal(tls_keys_set_files(dialler, &f), -EINVAL);
+	tls_keys_free(dialler);
+	tls_keys_free(listener);
+
+	/* At the start there is no old one. */
+	assert_null(cert_keys("fw1", "expired", "ca.crt", NULL));
+	assert_null(cert_keys("fw1", "nowhere", "ca.crt", NULL));
+	assert_null(cert_keys("fw1", "fw1", "fw1.key", NULL));
+}
+
+/* --- without encryption -------------------------------------------------------- */
+
+static void clear_open(struct pair *p, const char *dialled, const char *dialler_secret,
+		       const char *listener_secret)
+{
+	p->allowed = "fw1";
+	sockets(p->fd);
+	p->n_asked = 0;
+	p->dialler_keys = keys_of("fw1", dialler_secret);
+	p->listener_keys = keys_of("fw2", listener_secret);
+	tls_keys_go_clear(p->dialler_keys);
+	tls_keys_go_clear(p->listener_keys);
+	p->dialler = tls_new(p->dialler_keys, p->fd[0], dialled, NULL, NULL);
+	p->listener = tls_new(p->listener_keys, p->fd[1], NULL, is_allowed, p);
+}
+
+static void clear_ready(struct pair *p)
+{
+	int d, l;
+
+	clear_open(p, "fw2", SECRET, SECRET);
+	shake(p->dialler, p->listener, &d, &l);
+	assert_int_equal(d, 0);
+	assert_int_equal(l, 0);
+}
+
+static void test_clear_is_authenticated(void **state)
+{
+	uint8_t a[32], b[32];
+	struct pair p;
+	char raw[200];
+	int d, l;
+
+	(void)state;
+	clear_ready(&p);
+	assert_string_equal(tls_peer_id(p.listener), "fw1");
+	assert_int_equal(tls_secret(p.listener), 0);
+	assert_int_equal(tls_export(p.dialler, "x", a, sizeof(a)), 0);
+	assert_int_equal(tls_export(p.listener, "x", b, sizeof(b)), 0);
+	assert_memory_equal(a, b, sizeof(a));
+	assert_int_equal(tls_export(p.listener, "y", b, sizeof(b)), 0);
+	assert_memory_not_equal(a, b, sizeof(a));
+	assert_int_equal(tls_read(p.listener, raw, sizeof(raw)), -EAGAIN);
+	transfer(p.dialler, p.listener, 3 << 20, 100000, 50000);
+	transfer(p.listener, p.dialler, 300000, 16385, 7);
+	transfer(p.listener, p.dialler, 3000, 1, 1);
+	/* It is what it says: anybody can read it. */
+	assert_int_equal(tls_write(p.dialler, "open", 4), 4);
+	assert_in_range(read(p.fd[1], raw, sizeof(raw)), 30, 50);
+	assert_memory_equal(raw + 2, "open", 4);
+	pair_close(&p);
+
+	clear_open(&p, KEYS_ANYONE, SECRET, SECRET);
+	shake(p.dialler, p.listener, &d, &l);
+	assert_int_equal(d, 0);
+	assert_int_equal(l, 0);
+	pair_close(&p);
+}
+
+static void test_clear_refusals(void **state)
+{
+	static const struct {
+		const char *dialled, *secret, *allowed, *dialler_says, *listener_says;
+		int error;
+	} rows[] = {
+		{ "fw2", OTHER_SECRET, "fw1", "PSK mismatch with node fw2: its secret_key is not ours",
+		  "PSK mismatch with node fw1: its secret_key is not ours", -EKEYREJECTED },
+		{ "fw3", SECRET, "fw1",
+		  "refused by node fw3: it is another node, or we are none of its peers",
+		  "node fw1 dialled node fw3, but this is node fw2", -EACCES },
+		{ "fw2", SECRET, "fw9",
+		  "refused by node fw2: it is another node, or we are none of its peers",
+		  "unknown identity: node fw1 is none of our peers", -EACCES },
+	};
+	struct tls_keys *k;
+	struct pair p;
+	size_t i;
+	int d, l;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		clear_open(&p, rows[i].dialled, rows[i].secret, SECRET);
+		p.allowed = rows[i].allowed;
+		shake(p.dialler, p.listener, &d, &l);
+		assert_int_equal(d, rows[i].error);
+		assert_int_equal(l, rows[i].error);
+		assert_string_equal(tls_error(p.dialler), rows[i].dialler_says);
+		assert_string_equal(tls_error(p.listener), rows[i].listener_says);
+		assert_int_equal(tls_write(p.dialler, "x", 1), rows[i].error);
+		pair_close(&p);
+	}
+	/* What a node sends comes back to itself. */
+	k = keys_of("fw1", SECRET);
+	tls_keys_go_clear(k);
+	sockets(p.fd);
+	p.dialler = tls_new(k, p.fd[0], KEYS_ANYONE, NULL, NULL);
+	p.listener = tls_new(k, p.fd[1], NULL, is_allowed, &p);
+	shake(p.dialler, p.listener, &d, &l);
+	assert_int_equal(l, -EACCES);
+	assert_int_equal(d, -EACCES);
+	p.dialler_keys = k;
+	p.listener_keys = NULL;
+	pair_close(&p);
+}
+
+static void test_clear_rolls_secrets_out(void **state)
+{
+	const struct tls_secret s[] = { { NEW_SECRET, strlen(NEW_SECRET) },
+					{ OLD_SECRET, strlen(OLD_SECRET) } };
+	struct pair p = { .allowed = "fw1" };
+
+	(void)state;
+	p.dialler_keys = tls_keys_new("fw1", s, 2, NULL);
+	p.listener_keys = keys_of("fw2", OLD_SECRET);
+	tls_keys_go_clear(p.dialler_keys);
+	tls_keys_go_clear(p.listener_keys);
+	assert_int_equal(dial_through(&p), 1);
+	assert_int_equal(tls_secret(p.dialler), 1);
+	pair_close(&p);
+}
+
+/* One end wants encryption: both say so, whoever dials. */
+static void test_clear_and_tls_refuse_each_other(void **state)
+{
+	static const char wants[] = "%s wants encryption, this node has transport.encryption = false";
+	static const char lacks[] =
+		"%s does not encrypt (transport.encryption = false), this node does";
+	int clear_one, d, l;
+
+	(void)state;
+	for (clear_one = 0; clear_one < 2; clear_one++) {
+		struct pair p = { .allowed = "fw1" };
+		char dialler_says[100], listener_says[100];
+
+		sockets(p.fd);
+		p.dialler_keys = keys_of("fw1", SECRET);
+		p.listener_keys = keys_of("fw2", SECRET);
+		tls_keys_go_clear(clear_one ? p.listener_keys : p.dialler_keys);
+		p.dialler = tls_new(p.dialler_keys, p.fd[0], "fw2", NULL, NULL);
+		p.listener = tls_new(p.listener_keys, p.fd[1], NULL, is_allowed, &p);
+		shake(p.dialler, p.listener, &d, &l);
+		assert_int_equal(d, -EACCES);
+		assert_int_equal(l, -EACCES);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		snprintf(dialler_says, sizeof(dialler_says), clear_one ? lacks : wants,
+			 "node fw2");
+		snprintf(listener_says, sizeof(listener_says), clear_one ? wants : lacks,
+			 "the other side");
+#pragma GCC diagnostic pop
+		assert_string_equal(tls_error(p.dialler), dialler_says);
+		assert_string_equal(tls_error(p.listener), listener_says);
+		pair_close(&p);
+	}
+}
+
+/* Take what the dialler sent off the wire. */
+static size_t wiretap(struct pair *p, uint8_t *raw, size_t size, const char *text)
+{
+	ssize_t n;
+
+	assert_int_equal(tls_write(p->dialler, text, strlen(text)), strlen(text));
+	n = read(p->fd[1], raw, size);
+	assert_int_equal(n, 2 + strlen(text) + 32);
+	return n;
+}
+
+static void test_clear_frames_are_bound_to_their_place(void **state)
+{
+	uint8_t one[100], two[100], other[100];
+	size_t len, i;
+	struct pair p, q;
+	char buf[8];
+
+	(void)state;
+	for (i = 0; i < 2 + 3 + 32; i++) { /* any bit turned over */
+		clear_ready(&p);
+		len = wiretap(&p, one, sizeof(one), "one");
+		one[i] ^= 1;
+		assert_int_equal(write(p.fd[0], one, len), len);
+		if (i < 2) /* another length: what is missing must not be waited for */
+			shutdown(p.fd[0], SHUT_WR);
+		assert_true(tls_read(p.listener, buf, sizeof(buf)) < -1);
+		assert_true(tls_read(p.listener, buf, sizeof(buf)) != -EAGAIN);
+		pair_close(&p);
+	}
+	/* Twice. */
+	clear_ready(&p);
+	len = wiretap(&p, one, sizeof(one), "one");
+	assert_int_equal(write(p.fd[0], one, len), len);
+	assert_int_equal(write(p.fd[0], one, len), len);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), 3);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), -EPROTO);
+	assert_string_equal(tls_error(p.listener),
+			    "node fw1: a frame was altered, replayed or left out");
+	pair_close(&p);
+	/* In another order, which is also: the first one left out. */
+	clear_ready(&p);
+	wiretap(&p, one, sizeof(one), "one");
+	len = wiretap(&p, two, sizeof(two), "two");
+	assert_int_equal(write(p.fd[0], two, len), len);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), -EPROTO);
+	pair_close(&p);
+	/* Sent back to where it came from; of another session. */
+	clear_ready(&p);
+	clear_ready(&q);
+	len = wiretap(&p, one, sizeof(one), "one");
+	wiretap(&q, other, sizeof(other), "one");
+	assert_memory_not_equal(one, other, len);
+	assert_int_equal(write(p.fd[1], one, len), len);
+	assert_int_equal(tls_read(p.dialler, buf, sizeof(buf)), -EPROTO);
+	assert_int_equal(write(p.fd[0], other, len), len);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), -EPROTO);
+	pair_close(&p);
+	pair_close(&q);
+}
+
+static void test_clear_ends(void **state)
+{
+	struct pair p;
+	char buf[8];
+
+	(void)state;
+	clear_ready(&p);
+	assert_int_equal(tls_write(p.dialler, "last", 4), 4);
+	tls_shutdown(p.dialler);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), 4);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), 0);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), 0);
+	pair_close(&p);
+	/* Cut off is no orderly end. */
+	clear_ready(&p);
+	shutdown(p.fd[0], SHUT_RDWR);
+	assert_int_equal(tls_read(p.listener, buf, sizeof(buf)), -ECONNRESET);
+	pair_close(&p);
+}
+
+/* Every byte of the handshake counts, in both directions. */
+static void test_clear_handshake_cannot_be_altered(void **state)
+{
+	size_t at;
+	int from, i;
+
+	(void)state;
+	for (from = 0; from < 2; from++) {
+		for (at = 0; at < 170; at++) {
+			struct pair p = { .allowed = "fw1" };
+			int to_dialler[2], to_listener[2], d = -EAGAIN, l = -EAGAIN;
+			size_t seen[2] = { 0 };
+
+			/* Through a man in the middle. */
+			sockets(to_dialler);
+			sockets(to_listener);
+			p.dialler_keys = keys_of("fw1", SECRET);
+			p.listener_keys = keys_of("fw2", SECRET);
+			tls_keys_go_clear(p.dialler_keys);
+			tls_keys_go_clear(p.listener_keys);
+			p.dialler = tls_new(p.dialler_keys, to_dialler[0], "fw2", NULL, NULL);
+			p.listener = tls_new(p.listener_keys, to_listener[0], NULL, is_allowed,
+					     &p);
+			for (i = 0; i < 12; i++) {
+				uint8_t raw[400];
+				int side;
+
+				if (d == -EAGAIN)
+					d = tls_handshake(p.dialler);
+				if (l == -EAGAIN)
+					l = tls_handshake(p.listener);
+				for (side = 0; side < 2; side++) {
+					int in = side ? to_listener[1] : to_dialler[1];
+					int out = side ? to_dialler[1] : to_listener[1];
+					ssize_t n = read(in, raw, sizeof(raw));
+
+					if (n <= 0)
+						continue;
+					if (side == from && at >= seen[side] &&
+					    at < seen[side] + n)
+						raw[at - seen[side]] ^= 0x20;
+					seen[side] += n;
+					assert_int_equal(write(out, raw, n), n);
+				}
+			}
+			if (at < seen[from]) {
+				if (!d && !l)
+					fail_msg("byte %zu of side %d", at, from);
+			} else {
+				if (d || l)
+					fail_msg("unaltered: %s | %s", tls_error(p.dialler),
+						 tls_error(p.listener));
+			}
+			tls_free(p.dialler);
+			tls_free(p.listener);
+			tls_keys_free(p.dialler_keys);
+			tls_keys_free(p.listener_keys);
+			for (i = 0; i < 2; i++) {
+				close(to_dialler[i]);
+				close(to_listener[i]);
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1035,6 +1911,8 @@ int main(void)
 		cmocka_unit_test(test_right_key),
 		cmocka_unit_test(test_unknown_listener),
 		cmocka_unit_test(test_refusals_are_clear),
+		cmocka_unit_test(test_a_new_secret_rolls_out),
+		cmocka_unit_test(test_secrets_change_under_a_session),
 		cmocka_unit_test(test_reflection_finds_no_key),
 		cmocka_unit_test(test_plain_openssl_speaks_the_protocol),
 		cmocka_unit_test(test_identity_and_key_must_belong_together),
@@ -1052,5 +1930,26 @@ int main(void)
 		cmocka_unit_test(test_altered_record_ends_the_session),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	const struct CMUnitTest clear_tests[] = {
+		cmocka_unit_test(test_clear_is_authenticated),
+		cmocka_unit_test(test_clear_refusals),
+		cmocka_unit_test(test_clear_rolls_secrets_out),
+		cmocka_unit_test(test_clear_and_tls_refuse_each_other),
+		cmocka_unit_test(test_clear_frames_are_bound_to_their_place),
+		cmocka_unit_test(test_clear_ends),
+		cmocka_unit_test(test_clear_handshake_cannot_be_altered),
+	};
+	const struct CMUnitTest cert_tests[] = {
+		cmocka_unit_test(test_certificates_authenticate),
+		cmocka_unit_test(test_certificates_are_refused_in_words),
+		cmocka_unit_test(test_certificates_and_psk_do_not_mix),
+		cmocka_unit_test(test_certificate_and_secret_must_both_hold),
+		cmocka_unit_test(test_a_missing_proof_is_refused),
+		cmocka_unit_test(test_proof_is_bound_to_its_channel_and_side),
+		cmocka_unit_test(test_certificates_are_read_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL) +
+	       cmocka_run_group_tests(clear_tests, NULL, NULL) +
+	       cmocka_run_group_tests(cert_tests, certs_setup, certs_teardown);
 }

@@ -61,6 +61,8 @@ static const struct fr_hello hello = {
 	.ct_max = 262144,
 	.node_id = "node1",
 	.version = "0.1.0",
+	.hash_key = { 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xc9,
+		      0xca, 0xcb, 0xcc, 0xcd, 0xce, 0xcf },
 };
 
 static void put_hello(struct fr_writer *w)
@@ -77,11 +79,11 @@ static int say_hello(FILE *out, const void *buf, size_t len)
 		"wire %u-%u, role %s, capabilities %" PRIx64 ", tables %" PRIx64
 		", epoch %" PRIu64 ", now_us %" PRIu64 ", history %02x..%02x, "
 		"seq %" PRIu64 ", have_history %02x..%02x, have_seq %" PRIu64
-		", ct_max %u, node_id %s, version %s",
+		", ct_max %u, node_id %s, version %s, hash_key %02x..%02x",
 		m.wire_min, m.wire_max, fr_role_name(m.role), m.capabilities,
 		m.tables, m.epoch, m.now_us, m.history[0], m.history[15], m.seq,
 		m.have_history[0], m.have_history[15], m.have_seq, m.ct_max,
-		m.node_id, m.version);
+		m.node_id, m.version, m.hash_key[0], m.hash_key[15]);
 	return err;
 }
 
@@ -334,6 +336,24 @@ static int say_recall(FILE *out, const void *buf, size_t len)
 	return err;
 }
 
+static void put_move(struct fr_writer *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < 32; i++)
+		fr_put_u8(w, (uint8_t)(0xd0 + i));
+}
+
+static int say_move(FILE *out, const void *buf, size_t len)
+{
+	const uint8_t *token = buf;
+
+	if (len < 32)
+		return -EBADMSG;
+	fprintf(out, "token %02x..%02x", token[0], token[31]);
+	return 0;
+}
+
 /* A row for every type of frame: write its payload; say what a payload means. */
 static const struct message {
 	void (*put)(struct fr_writer *w);
@@ -355,6 +375,9 @@ static const struct message {
 	[FR_FRAME_CHECKED] = { put_checked, say_checked },
 	[FR_FRAME_RECALL] = { put_recall, say_recall },
 	[FR_FRAME_RECALLED] = { put_nothing, say_nothing },
+	[FR_FRAME_MOVE] = { put_move, say_move },
+	[FR_FRAME_MOVED] = { put_nothing, say_nothing },
+	[FR_FRAME_RENEW] = { put_nothing, say_nothing },
 };
 
 #define PAYLOAD_MAX (FLYREP_BUCKETS_LEN + 1024)
