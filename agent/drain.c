@@ -34,6 +34,7 @@ struct drain {
 	bool is_snapping;
 	bool has_end;		/* END was seen; without it the snapshot is void */
 	bool is_held;
+	bool wants_reload;	/* the module is to be told its configuration anew */
 	bool wants_watch;	/* the module is to be told of these: */
 	struct flyrep_set sets[FLYREP_SETS_MAX];
 	size_t n_sets;
@@ -136,6 +137,18 @@ void drain_watch(struct drain *d, const struct flyrep_set *sets, size_t n)
 		detach(d, fr_genl_error(d->reader));
 }
 
+static void reload_next(struct drain *d);
+
+void drain_reload(struct drain *d)
+{
+	if (!d->reader)
+		return; /* with the rest */
+	d->wants_reload = true;
+	reload_next(d);
+	if (d->reader && !fr_genl_is_dumping(d->reader) && fr_genl_drain_start(d->reader) < 0)
+		detach(d, fr_genl_error(d->reader));
+}
+
 static int on_reader(sd_event_source *s, int fd, uint32_t revents, void *cookie)
 {
 	struct drain *d = cookie;
@@ -152,8 +165,10 @@ static int on_reader(sd_event_source *s, int fd, uint32_t revents, void *cookie)
 			d->is_woken = true; /* the lost one may have been a WAKE */
 			rc = 0;
 		}
-		if (rc >= 0)
+		if (rc >= 0) {
 			watch_next(d);
+			reload_next(d);
+		}
 		if (rc >= 0 && d->is_woken && !fr_genl_is_dumping(d->reader)) {
 			d->is_woken = false;
 			rc = fr_genl_drain_start(d->reader);
@@ -291,7 +306,8 @@ static size_t add_host(struct flyrep_prefix *p, const struct fr_address *a)
 	return 1;
 }
 
-static int configure(struct drain *d)
+/* @is_reload: of a module that is bound: only what it takes then */
+static int configure(struct drain *d, bool is_reload)
 {
 	const struct fr_config *c = d->config;
 	struct flyrep_prefix ignore[FR_CONFIG_NETWORKS_MAX + 64];
@@ -333,13 +349,26 @@ static int configure(struct drain *d)
 	}
 	filter.n_ignore = n;
 
-	g.hash_key = d->hash_key.b;
 	g.hold_s = c->conntrack.hold_s;
 	g.grace_s = c->conntrack.orphan_grace_s;
-	g.ring_entries = c->ring_entries;
-	g.standby = d->standby;
 	g.filter = &filter;
+	if (!is_reload) {
+		g.hash_key = d->hash_key.b;
+		g.ring_entries = c->ring_entries;
+		g.standby = d->standby;
+	}
 	return fr_genl_config(d->reader, &g);
+}
+
+/* No request goes beside a dump. A new filter makes all dirty, which the next drain tells. */
+static void reload_next(struct drain *d)
+{
+	if (!d->wants_reload || fr_genl_is_dumping(d->reader))
+		return;
+	d->wants_reload = false;
+	if (configure(d, true) < 0)
+		fr_err("drain: the module keeps its configuration: %s", fr_genl_error(d->reader));
+	d->is_woken = true; /* one may have been taken in with the answer */
 }
 
 static void close_all(struct drain *d)
@@ -381,7 +410,7 @@ static int try_attach(struct drain *d)
 		return -EPROTO;
 	}
 	if (!rc)
-		rc = configure(d);
+		rc = configure(d, false);
 	if (!rc)
 		watched = tell_sets(d); /* before all is called dirty, by the bind */
 	if (!rc)

@@ -64,6 +64,9 @@ void drain_set_standby(struct drain *d, bool standby);
 int drain_promote(struct drain *d, uint32_t *n);
 int drain_demote(struct drain *d, uint32_t *n);
 
+/* Its configuration has changed: tell a bound module. */
+void drain_reload(struct drain *d);
+
 /* Have hints of these sets and no others; copied. The answer comes through ops, in its turn. */
 void drain_watch(struct drain *d, const struct flyrep_set *sets, size_t n);
 

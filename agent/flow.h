@@ -2,8 +2,8 @@
 /*
  * Flow: wires the stages. The only file that names them all.
  *
- *   writer    drain → truth → batch → backlog → ship ═► peer
- *   standby   peer ═► receive → truth, inject → kernel
+ *   writer    drain → filter → truth → batch → backlog → ship ═► peer
+ *   standby   peer ═► receive → filter → truth, inject → kernel
  *
  * Where several nodes write (a peer among peers), each does both to each of the others: its own
  * truth is what it writes, and of each link there is another one, of what that node writes.
@@ -24,6 +24,7 @@
 #include "config.h"
 #include "drain.h"
 #include "elements.h"
+#include "filter.h"
 #include "inject.h"
 #include "log.h"
 #include "peer.h"
@@ -97,6 +98,7 @@ struct flow {
 	size_t n_tables;
 	struct flow_table *by_id[FR_TABLES_MAX];	/* NULL: not replicated */
 	struct truth *truths[FR_TABLES_MAX];
+	struct filter *filter;
 	struct drain *drain;
 	struct elements *elements;	/* NULL: no nft set is replicated */
 	struct flow_link *recall_link;	/* who gives back what this writer lost */
@@ -142,6 +144,14 @@ void flow_free(struct flow *f);
  */
 int flow_set_role(struct flow *f, enum fr_role role, uint32_t *n_promoted);
 
+/**
+ * flow_reload - what its configuration points to has been replaced
+ * All tables are looked at again: what no longer passes the filters is withdrawn, what does now is
+ * shipped; on a standby, let go of and asked for.
+ * Return: 0; -errno and nothing has changed: put back what was there
+ */
+int flow_reload(struct flow *f);
+
 /* Objects this node knows, all tables. */
 uint64_t flow_entries(const struct flow *f);
 /* Names of the tables of a bitmap, "" for none. */
@@ -167,6 +177,10 @@ void flow_refuse(struct flow_table *t, const char *why);
 int flow_news(const void *rec, int op);
 /* What was lost may have been found, or the reverse. */
 void flow_recall(struct flow *f);
+/* Peers are told to forget what no longer passes the filter. */
+void flow_withdrew(struct flow_table *t);
+/* Standby: is it held against the own filter? Then it goes. */
+void flow_expel(struct flow_table *t, const void *rec);
 /* A table was learnt; if it was the last one, the node is known. */
 void flow_learnt(struct flow *f);
 

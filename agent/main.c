@@ -8,6 +8,7 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <time.h>
 
 #include "config.h"
 #include "control.h"
@@ -27,6 +28,13 @@ static const char usage[] =
 	"  -h, --help          this text\n"
 	"\n"
 	"See flyrepd(8) and flyrep.hcl(5).\n";
+
+/* What a reload replaces, and who is told */
+struct agent {
+	const char *config_path;
+	struct fr_config *config;
+	struct flow *flow;
+};
 
 struct options {
 	const char *config_path;
@@ -83,7 +91,61 @@ static int on_summary(sd_event_source *s, uint64_t usec, void *cookie)
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
-static int watch_signals(sd_event *event)
+/* Read the file anew. Whatever is wrong with it, what runs goes on as it was. */
+static int load_anew(const struct agent *a, struct fr_config *next)
+{
+	struct fr_diag diag;
+	int rc;
+
+	rc = fr_config_load(a->config_path, 0, next, &diag);
+	if (!rc) {
+		rc = fr_config_reload_check(a->config, next, &diag);
+		if (rc)
+			fr_config_free(next);
+	}
+	fr_diag_print(&diag, stderr);
+	fr_diag_free(&diag);
+	return rc;
+}
+
+static int reload(struct agent *a)
+{
+	struct fr_config next, running = *a->config;
+	int rc = load_anew(a, &next);
+
+	if (rc)
+		return rc;
+	/* Everybody points to the same struct. */
+	*a->config = next;
+	rc = flow_reload(a->flow);
+	if (rc)
+		*a->config = running;
+	fr_config_free(rc ? &next : &running);
+	return rc;
+}
+
+static int on_reload(sd_event_source *s, const struct signalfd_siginfo *info, void *cookie)
+{
+	struct agent *a = cookie;
+	struct timespec now;
+	int rc;
+
+	(void)s;
+	(void)info;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+		   (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	rc = reload(a);
+	if (rc)
+		fr_err("replication: %s was not taken: %s; the configuration stays as it was",
+		       a->config_path, strerror(-rc));
+	else
+		fr_notice("replication: %s was read anew", a->config_path);
+	sd_notify(0, "READY=1");
+	return 0;
+}
+
+static int watch_signals(sd_event *event, struct agent *a)
 {
 	sigset_t set;
 	int rc;
@@ -91,28 +153,31 @@ static int watch_signals(sd_event *event)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	signal(SIGPIPE, SIG_IGN);
 	rc = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
-	return rc < 0 ? rc : sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+	if (rc >= 0)
+		rc = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+	return rc < 0 ? rc : sd_event_add_signal(event, NULL, SIGHUP, on_reload, a);
 }
 
-static int serve(const struct fr_config *config)
+static int serve(struct agent *a)
 {
+	const struct fr_config *config = a->config;
 	sd_event_source *summary = NULL;
 	struct control *control = NULL;
-	struct flow *flow = NULL;
 	sd_event *event = NULL;
 	int rc;
 
 	rc = sd_event_new(&event);
 	if (rc >= 0)
-		rc = watch_signals(event);
+		rc = watch_signals(event, a);
 	if (rc >= 0)
-		rc = flow_new(&flow, event, config);
+		rc = flow_new(&a->flow, event, config);
 	if (rc >= 0)
-		rc = control_new(&control, event, flow, config);
+		rc = control_new(&control, event, a->flow, config);
 	if (rc >= 0)
 		rc = sd_event_add_time_relative(event, &summary, CLOCK_MONOTONIC, 0, 0, on_summary,
 						control);
@@ -126,7 +191,7 @@ static int serve(const struct fr_config *config)
 	}
 	sd_event_source_disable_unref(summary);
 	control_free(control);
-	flow_free(flow);
+	flow_free(a->flow);
 	sd_event_unref(event);
 	return rc;
 }
@@ -135,6 +200,7 @@ int main(int argc, char **argv)
 {
 	struct options o = { .config_path = FR_CONFIG_PATH };
 	struct fr_config config;
+	struct agent agent = { .config = &config };
 	struct fr_diag diag;
 	int rc = parse_options(&o, argc, argv);
 
@@ -146,7 +212,8 @@ int main(int argc, char **argv)
 	fr_diag_free(&diag);
 	if (rc < 0)
 		return EXIT_CONFIG;
-	rc = serve(&config);
+	agent.config_path = o.config_path;
+	rc = serve(&agent);
 	if (rc < 0)
 		fr_err("replication: cannot go on: %s", strerror(-rc));
 	fr_config_free(&config);

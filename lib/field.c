@@ -320,8 +320,11 @@ static bool get_of_item(struct fr_field_reader *r, const struct fr_field *f,
 	v->len = field->len;
 	if (f->type == FR_FIELD_BYTES)
 		v->number = 8 * field->len;
-	if (f->type == FR_FIELD_NET && v->len)
+	if (f->type == FR_FIELD_NET) {
+		if (field->len != 5 && field->len != 17)
+			return false;
 		v->number = v->bytes[--v->len];
+	}
 	return field->len;
 }
 
