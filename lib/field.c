@@ -153,20 +153,29 @@ static void item_extra(unsigned int table, struct fr_field *f)
 	*f = table == FLYREP_TABLE_NFT_SET ? comment : expires;
 }
 
+/* How many fields of an item are to be had: not the counters of packets, which come last. */
+static unsigned int count_items(unsigned int table, const struct fr_item_field *items)
+{
+	unsigned int n = 0;
+
+	while (items[n].name && !(table == FLYREP_TABLE_NFT_SET && n == FR_ITEM_NFT_EXPRESSIONS))
+		n++;
+	return n;
+}
+
 bool fr_field_at(unsigned int table, unsigned int i, struct fr_field *f)
 {
 	const struct fr_item_field *items = fr_item_fields(table);
-	unsigned int n = 0;
+	unsigned int n;
 
 	*f = (struct fr_field){ .at = i };
 	if (table == FLYREP_TABLE_CONNTRACK)
 		return flow_field_at(i, f);
 	if (!items)
 		return false;
-	while (items[n].name && n < i)
-		n++;
-	if (items[n].name)
-		item_field(table, &items[n], f);
+	n = count_items(table, items);
+	if (i < n)
+		item_field(table, &items[i], f);
 	else if (n == i)
 		item_extra(table, f);
 	return f->name;

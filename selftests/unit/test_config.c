@@ -505,7 +505,7 @@ static const struct {
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
 	  "\"\nfilters {\n custom_filters {\n  type = \"dhcp\"\n  condition = \"scope == 'x'\"\n }\n"
 	  " custom_filters {\n  type = \"nft\"\n  condition = \"scope == 'x'\"\n }\n}",
-	  "f:12:15: filters.custom_filters.condition: character 1: no field \"scope\": there are family, nft_table, set, key, key_end, data, timeout, userdata, object, expressions, comment\n" },
+	  "f:12:15: filters.custom_filters.condition: character 1: no field \"scope\": there are family, nft_table, set, key, key_end, data, timeout, userdata, object, comment\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
 	  "\"\nfilters { sensitive = [\"Client\", \"vendor\"] }",
 	  "f:5:23: filters.sensitive: client is in the key of lease and cannot be left out\n" },
