@@ -60,7 +60,7 @@ bool filter_moves_keys(const struct filter *f, const struct fr_table *table);
 bool filter_follows(const struct filter *f, const struct fr_table *table);
 
 const struct filter_counts *filter_counts(const struct filter *f, uint8_t table);
-/* The @i-th file of configuration that is held back and why, for people; NULL: there are no more. */
+/* The @i-th file of configuration that is held back and why, for people; NULL: no more. */
 const char *filter_held(const struct filter *f, unsigned int i);
 
 #endif

@@ -254,8 +254,8 @@ static int apply_admitted(struct receive *r, struct truth *truth, const void *re
 }
 
 /*
- * The writer's filter lets pass what ours does not. What the kernel may have under its key goes; the
- * index takes it, as no repair could bring it.
+ * The writer's filter lets pass what ours does not. What the kernel may have under its key goes;
+ * the index takes it, as no repair could bring it.
  */
 static int refuse(struct receive *r, struct truth *truth, const void *rec, const char **why)
 {

@@ -43,8 +43,8 @@ int fr_anonymize_address(struct fr_anonymize *a, uint8_t *addr, size_t len);
  * fr_anonymize_text() - every address in a text
  * @out: @room bytes, not where @text is
  *
- * What reads as an address is taken for one, wherever it stands; a length of a prefix, a port or a zone
- * behind it stays.
+ * What reads as an address is taken for one, wherever it stands; a length of a prefix, a port or a
+ * zone behind it stays.
  *
  * Return: bytes of @out; -EMSGSIZE; -EIO.
  */

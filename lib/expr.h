@@ -2,28 +2,26 @@
 /*
  * expr - conditions on the records of one table
  *
- *   condition  = or
- *   or         = and { ( "||" | "or" ) and }
- *   and        = not { ( "&&" | "and" ) not }
- *   not        = ( "!" | "not" ) not | "(" condition ")" | test
- *   test       = operand ( "==" | "!=" | "<" | "<=" | ">" | ">=" ) operand
- *              | FIELD [ "not" ] "in" ( "[" literal { "," literal } "]" | literal )
- *              | FIELD [ "not" ] "matches" STRING | "matches" "(" FIELD "," STRING ")"
- *              | FIELD, of a boolean
- *   operand    = FIELD | literal
- *   literal    = STRING | number | duration | address | prefix | MAC | "true" | "false"
+ *   condition: conjunction { ( "||" | "or" ) conjunction }
+ *   conjunction: negation { ( "&&" | "and" ) negation }
+ *   negation: ( "!" | "not" ) negation | "(" condition ")" | test
+ *   test: operand ( "==" | "!=" | "<" | "<=" | ">" | ">=" ) operand
+ *       | FIELD [ "not" ] "in" ( "[" literal { "," literal } "]" | literal )
+ *       | FIELD [ "not" ] "matches" STRING | "matches" "(" FIELD "," STRING ")"
+ *       | FIELD, of a boolean
+ *   operand: FIELD | literal
+ *   literal: STRING | number | duration | address | prefix | MAC | "true" | "false"
  *
  * A STRING is in single or double quotes, with the escapes \\ \' \". Fields are those of field.h.
- * One operand at least is a field, and its type is what the other must be: so a quoted text will do
- * for an address as well. Numbers alone have an order. "in" a prefix is being in that network; "=="
- * compares prefix and length. "matches" is a shell's pattern for all of a text: * ? [a-z] [!a-z], and
- * \ before what shall stand for itself; letters in one case are not those in the other, and * goes
- * over slashes and dots too. (Regular expressions are not known, as no bound on what they cost is.)
+ * One operand at least is a field, and its type is what the other must be: so a quoted text will
+ * do for an address as well. Numbers alone have an order. "in" a prefix is being in that network;
+ * "==" compares prefix and length. "matches" is a shell's pattern for all of a text (glob.h): *
+ * goes over slashes and dots, too. Regular expressions are not known, as no bound on their cost is.
  *
  * A test of a field that a record does not have is false, whatever the test.
  *
- * A condition is compiled once. Evaluating it allocates nothing, goes through its tests at most once,
- * and takes a time that is bounded by its length times that of the longest field.
+ * A condition is compiled once. Evaluating it allocates nothing, goes through its tests at most
+ * once, and takes a time that is bounded by its length times that of the longest field.
  */
 #ifndef FR_EXPR_H
 #define FR_EXPR_H

@@ -81,7 +81,7 @@ bool fr_glob_match(const uint8_t *p, size_t len, const uint8_t *text, size_t tex
 {
 	size_t star = len, star_text = 0, i = 0, k = 0, element, n;
 
-	/* A star that failed is only tried again until the next one matches: that one is as good. */
+	/* A star is tried again only until the next one has been reached: that is as good. */
 	while (k < text_len) {
 		if (i < len && p[i] == '*') {
 			star = i++;

@@ -111,8 +111,8 @@ static const struct fr_schema rows[] = {
 	{ "zone.ct_zone", FR_SCHEMA_OPTIONAL, RELOADABLE, IN_ZONE(ct_zone),
 	  RANGE(0, 65535), .help = "Conntrack zone that belongs to it." },
 	{ "zone.ct_mark", FR_SCHEMA_MARK, RELOADABLE, IN_ZONE(ct_mark),
-	  .help = "Conntrack mark that belongs to it, \"value/mask\" as in \"0x10/0xf0\": flows with "
-		  "(mark & mask) == value. Without a mask all bits count." },
+	  .help = "Conntrack mark that belongs to it, \"value/mask\" as in \"0x10/0xf0\": flows "
+		  "with (mark & mask) == value. Without a mask all bits count." },
 
 	{ "auth", FR_SCHEMA_SECTION, UNBOUND,
 	  .help = "How peers prove who they are." },
@@ -251,14 +251,15 @@ static const struct fr_schema rows[] = {
 	{ "filters", FR_SCHEMA_SECTION, UNBOUND,
 	  .help = "What is left out. The sender ships no record that does not pass, withdraws one "
 		  "that no longer does, and the receiver refuses what its own filters do not let "
-		  "pass. So give all nodes the same. What has been shipped can always be deleted." },
+		  "pass. So give all nodes the same. What was shipped can always be deleted." },
 	{ "filters.zones", FR_SCHEMA_STRINGS, RELOADABLE, AT(filters.zones),
 	  RANGE(0, FR_CONFIG_NAMED_ZONES_MAX), .dflt = "[]",
 	  .help = "Ship only what belongs to one of these zones, or to none at all. Empty: all." },
 	{ "filters.exclude_sensitive", FR_SCHEMA_BOOL, RELOADABLE,
 	  AT(filters.exclude_sensitive), .dflt = "true",
-	  .help = "Leave out passwords, keys and the like. A file of configuration that sets one is "
-		  "held back as a whole, as without it it would be another file; status names it." },
+	  .help = "Leave out passwords, keys and the like. A file of configuration that sets one "
+		  "is held back as a whole, as it would be another file without; status names "
+		  "it." },
 	{ "filters.sensitive", FR_SCHEMA_STRINGS, RELOADABLE, AT(filters.sensitive),
 	  RANGE(0, FR_CONFIG_WORDS_MAX), .dflt = "[]",
 	  .help = "More names that are sensitive, of keys in files of configuration and of fields "

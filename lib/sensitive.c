@@ -101,11 +101,18 @@ static bool has_value(const uint8_t *c, const uint8_t *end, bool is_comment)
 	return !is_comment && is_apart && at < end && !strchr("<,;)]}{", *at);
 }
 
+static bool begins_with(const uint8_t *c, const uint8_t *end, const char *what)
+{
+	size_t len = strlen(what);
+
+	return (size_t)(end - c) >= len && !memcmp(c, what, len);
+}
+
 static bool line_sets(const uint8_t *line, const uint8_t *end, const struct names *more,
 		      char *word)
 {
 	const uint8_t *c = skip(line, end, " \t\r"), *begin;
-	bool is_comment = c < end && (strchr("#;*", *c) || (*c == '/' && c + 1 < end && c[1] == '/'));
+	bool is_comment = c < end && (strchr("#;*", *c) || begins_with(c, end, "//"));
 
 	if (memmem(line, (size_t)(end - line), "-----BEGIN ", 11) &&
 	    memmem(line, (size_t)(end - line), "PRIVATE KEY", 11)) {

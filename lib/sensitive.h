@@ -23,9 +23,9 @@ bool fr_sensitive_field(const char *name, const struct fr_config_strings *more);
  * @word: FR_SENSITIVE_WORD_LEN bytes: what it sets, as written but cut to fit
  *
  * No format is understood: it is a line with a word that has one of the names in it and a value
- * behind "=", ":" or a space, which "" is not; in a comment, behind "=" or ":" only. A word that ends
- * in file, dir or path names a place and is fine. So is a private key in PEM. What is not text in
- * UTF-8 cannot be looked into and is taken for sensitive as a whole.
+ * behind "=", ":" or a space, which "" is not; in a comment, behind "=" or ":" only. A word that
+ * ends in file, dir or path names a place and is fine. A line that begins a private key in PEM is
+ * one, too. What is not text in UTF-8 cannot be looked into and is taken for sensitive as a whole.
  *
  * Return: the line, from 1; 0: there is none.
  */

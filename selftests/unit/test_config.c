@@ -494,8 +494,10 @@ static const struct {
 	  "\"\nzone \"\" {\n}\nfilters { zones = [\"lan\"] }",
 	  "f:5:9: zone: a name of 1 to 63 bytes is needed\n"
 	  "f:5:9: warning: zone \"\": nothing belongs to it\n"
-	  "f:7:19: warning: filters.zones: there is no zone \"lan\" { }: only leases can say that they belong to it\n" },
-	{ "mode = \"replica\"\nfilters { custom_filters = [{ type = \"dhpc\", condition = \"x\" }, { type = \"dns\" }] }",
+	  "f:7:19: warning: filters.zones: there is no "
+	  "zone \"lan\" { }: only leases can say that they belong to it\n" },
+	{ "mode = \"replica\"\nfilters { "
+	  "custom_filters = [{ type = \"dhpc\", condition = \"x\" }, { type = \"dns\" }] }",
 	  "f:3:38: filters.custom_filters.type: \"dhpc\" is not one of dhcp, dns, learning, config, metrics, conntrack, nft\n"
 	  "f:3:65: filters.custom_filters.condition is missing\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
@@ -505,15 +507,19 @@ static const struct {
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
 	  "\"\nfilters {\n custom_filters {\n  type = \"dhcp\"\n  condition = \"scope == 'x'\"\n }\n"
 	  " custom_filters {\n  type = \"nft\"\n  condition = \"scope == 'x'\"\n }\n}",
-	  "f:12:15: filters.custom_filters.condition: character 1: no field \"scope\": there are family, nft_table, set, key, key_end, data, timeout, userdata, object, comment\n" },
+	  "f:12:15: filters.custom_filters.condition: character 1: no field \"scope\": there are "
+	  "family, nft_table, set, key, key_end, data, timeout, userdata, object, comment\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
 	  "\"\nfilters { sensitive = [\"Client\", \"vendor\"] }",
 	  "f:5:23: filters.sensitive: client is in the key of lease and cannot be left out\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
 	  "\"\ndata { metrics = true\n configuration = true }\ntransformations { anonymize_ips = true }",
-	  "f:7:35: transformations.anonymize_ips: a peer must use the addresses in conntrack as they are: set data.conntrack = false\n"
-	  "f:7:35: transformations.anonymize_ips: a peer must use the addresses in nft_set as they are: set data.nft_sets = []\n"
-	  "f:7:35: transformations.anonymize_ips: a peer must use the addresses in config as they are: set data.configuration = false\n" },
+	  "f:7:35: transformations.anonymize_ips: a peer must use the addresses in conntrack as they "
+	  "are: set data.conntrack = false\n"
+	  "f:7:35: transformations.anonymize_ips: a peer must use the addresses in nft_set as they "
+	  "are: set data.nft_sets = []\n"
+	  "f:7:35: transformations.anonymize_ips: a peer must use the addresses in config as they "
+	  "are: set data.configuration = false\n" },
 	{ "mode = \"replica\"\nzone {\n}",
 	  "f:3:1: zone: write zone \"NAME\" { ... }\n" },
 	{ "mode = \"replica\"\nconflict_resolution {\n strategy = \"age\"\n priorities = { a = true }\n}",

@@ -160,7 +160,7 @@ static void files(void **state)
 		{ "password", 0, "" },
 		{ "-----BEGIN CERTIFICATE-----\nxyz\n", 0, "" },
 		{ "-----BEGIN EC PRIVATE KEY-----\nxyz\n", 1, "a private key" },
-		{ "\xff\xfe" "bin", 1, "what is no text" },
+		{ "\xff\xfe bin", 1, "what is no text" },
 		{ "snmp_community = x", 1, "snmp_community" },
 	};
 	static char *words[] = { "Community", "" };
