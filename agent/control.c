@@ -307,6 +307,7 @@ static void add_step(json_t *o, const struct flow *f, uint8_t table)
 
 static json_t *table_json(const struct flow_table *t)
 {
+	const struct filter_counts *c = filter_counts(t->flow->filter, t->row->id);
 	struct index *ix = truth_index(t->truth);
 	json_t *o = json_object();
 
@@ -314,6 +315,11 @@ static json_t *table_json(const struct flow_table *t)
 	json_object_set_new(o, "entries", json_integer(index_entries(ix)));
 	json_object_set_new(o, "memory_bytes", json_integer(index_memory(ix)));
 	json_object_set_new(o, "digest", digest_json(ix));
+	json_object_set_new(o, "filtered", json_integer(c->filtered));
+	json_object_set_new(o, "withdrawn", json_integer(c->withdrawn));
+	json_object_set_new(o, "missing_value", json_integer(c->missing_value));
+	json_object_set_new(o, "reduced", json_integer(c->reduced));
+	json_object_set_new(o, "refused_here", json_integer(c->refused));
 	add_step(o, t->flow, t->row->id);
 	return o;
 }
@@ -339,6 +345,12 @@ static void warn_of_table(json_t *warnings, const struct flow_table *t)
 		json_array_append_new(warnings,
 				      json_sprintf("%lu malformed records of %s were not sent",
 						   t->n_refused, name));
+	if (filter_counts(t->flow->filter, t->row->id)->refused)
+		json_array_append_new(warnings,
+				      json_sprintf("%lu records of %s did not pass this node's "
+						   "filters: its peer has others",
+						   filter_counts(t->flow->filter,
+								 t->row->id)->refused, name));
 }
 
 /* What one end of a session replicates and the other does not. */
@@ -413,6 +425,9 @@ static json_t *warnings_json(struct flow *f)
 		warn_of_tables(a, &f->links[i]);
 		warn_of_keys(a, &f->links[i]);
 	}
+	for (i = 0; filter_held(f->filter, i); i++)
+		json_array_append_new(a, json_sprintf("config held back as sensitive: %s",
+						      filter_held(f->filter, i)));
 	if (f->elements)
 		warn_of_sets(a, elements_sets(f->elements));
 	if (ic->full)

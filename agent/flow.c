@@ -257,6 +257,27 @@ static void on_standby_record(struct flow_table *t, const void *rec)
 		f->n_lost++;
 }
 
+static void on_not_expelled(void *cookie, const void *rec, int error)
+{
+	(void)cookie;
+	(void)rec;
+	fr_warn("filter: a record that does not pass could not be deleted: %s", strerror(-error));
+}
+
+void flow_expel(struct flow_table *t, const void *rec)
+{
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	uint8_t gone[FR_RECORD_KEY_ROOM] __attribute__((aligned(8))) = { 0 };
+	struct flow *f = t->flow;
+
+	if (filter_admits(f->filter, t->row, rec) ||
+	    t->row->from_key(gone, key, t->row->key(key, rec)) < 0)
+		return;
+	((struct flyrep_rec *)(void *)gone)->op = FLYREP_OP_DELETE;
+	filter_refused(f->filter, t->row);
+	inject(f, t->row->id, gone, 1, on_not_expelled, NULL);
+}
+
 int flow_news(const void *rec, int op)
 {
 	const struct flyrep_rec *head = rec;
@@ -390,6 +411,17 @@ void flow_learnt(struct flow *f)
 	peers_hurry(f->peers);
 }
 
+void flow_withdrew(struct flow_table *t)
+{
+	struct flow_table *follower = t->flow->by_id[FLYREP_TABLE_EXPECTATION];
+
+	filter_withdrew(t->flow->filter, t->row);
+	if (t->row->id != FLYREP_TABLE_CONNTRACK || !follower)
+		return;
+	buckets_add_all(&follower->dirty);
+	job_schedule(t->flow);
+}
+
 static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 {
 	struct flow *f = cookie;
@@ -399,7 +431,9 @@ static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 	if (!t)
 		return;
 	for (; n; n--, rec = fr_record_next(t->row, rec)) {
+		bool is_withdrawal;
 		unsigned int bucket;
+		const void *out;
 		int op;
 
 		if (!flow_is_writer(f)) {
@@ -410,14 +444,20 @@ static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 			on_held_record(t, rec);
 			continue;
 		}
-		op = truth_put(t->truth, rec, rec->stamp, &bucket);
+		out = filter_pass(f->filter, t->row, rec, &is_withdrawal);
+		if (!out)
+			continue;
+		op = truth_put(t->truth, out, rec->stamp, &bucket);
 		if (flow_is_shared(f))
-			on_own_record(t, rec, op);
-		if (op >= 0 && rec->flags & FLYREP_REC_F_MUTE)
+			on_own_record(t, out, op);
+		if (op >= 0 && (rec->flags & FLYREP_REC_F_MUTE ||
+				(is_withdrawal && filter_follows(f->filter, t->row))))
 			job_mute(t, bucket);
-		op = flow_news(rec, op);
+		op = flow_news(out, op);
 		if (op > FLYREP_OP_UNSPEC)
-			flow_publish(t, rec, op, bucket);
+			flow_publish(t, out, op, bucket);
+		if (is_withdrawal && op == FLYREP_OP_DELETE)
+			flow_withdrew(t);
 	}
 }
 
@@ -686,6 +726,17 @@ static int link_inject(void *cookie, uint8_t table, const void *recs, size_t n,
 	return rc;
 }
 
+static bool link_admits(void *cookie, uint8_t table, const void *rec)
+{
+	struct flow *f = ((struct flow_link *)cookie)->flow;
+	const struct fr_table *row = fr_table_by_id(table);
+	bool is_admitted = filter_admits(f->filter, row, rec);
+
+	if (!is_admitted)
+		filter_refused(f->filter, row);
+	return is_admitted;
+}
+
 static uint64_t link_order(void *cookie)
 {
 	return flow_next_order(((struct flow_link *)cookie)->flow);
@@ -721,6 +772,7 @@ static void on_receive_audited(void *cookie, unsigned int n_groups)
 }
 
 static const struct receive_ops receive_ops = {
+	.admits = link_admits,
 	.inject = link_inject,
 	.order = link_order,
 	.check = on_receive_check,
@@ -1307,6 +1359,24 @@ int flow_ask_audit(struct flow_link *link)
 	return c ? conn_send_message(c, FR_FRAME_CHECK, 0, NULL, 0, NULL) : -ENOTCONN;
 }
 
+/* A standby compares itself with its kernel, and then with the writer. */
+static void look_again(struct flow *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->n_tables; i++) {
+		struct flow_table *t = &f->tables[i];
+
+		if (t->is_missing)
+			continue;
+		if (flow_is_writer(f))
+			buckets_add_all(&t->dirty);
+		else
+			t->wants_check = true;
+	}
+	job_schedule(f);
+}
+
 /* --- life --- */
 
 static void on_drop(void *cookie, const struct backlog_batch *b)
@@ -1446,10 +1516,11 @@ static int open_all(struct flow *f)
 	rc = open_tables(f);
 	if (rc < 0)
 		return rc;
+	f->filter = filter_new(c, f->truths);
 	f->inject = inject_new(flow_is_shared(f));
 	f->encoder = encoder_new(c->transport.compression);
 	f->backlog = backlog_new(c->backlog_len, on_drop, f);
-	if (!f->inject || !f->encoder || !f->backlog)
+	if (!f->filter || !f->inject || !f->encoder || !f->backlog)
 		return -ENOMEM;
 	f->stream.backlog = f->backlog;
 	f->stream.truths = f->truths;
@@ -1518,9 +1589,17 @@ static void reload_batches(struct flow *f)
 
 int flow_reload(struct flow *f)
 {
+	struct filter *filter = filter_new(f->config, f->truths);
+
+	if (!filter)
+		return -ENOMEM;
+	filter_inherit(filter, f->filter);
+	filter_free(f->filter);
+	f->filter = filter;
 	f->role.dir = f->config->state_dir;
 	reload_batches(f);
 	drain_reconfigure(f->drain);
+	look_again(f);
 	return peers_reload(f->peers);
 }
 
@@ -1546,6 +1625,7 @@ void flow_free(struct flow *f)
 	backlog_free(f->backlog);
 	encoder_free(f->encoder);
 	inject_free(f->inject);
+	filter_free(f->filter);
 	for (i = 0; i < f->n_tables; i++) {
 		truth_free(f->tables[i].truth);
 		batch_free(f->tables[i].batch);

@@ -2,8 +2,8 @@
 /*
  * Flow: wires the stages. The only file that names them all.
  *
- *   writer    drain → truth → batch → backlog → ship ═► peer
- *   standby   peer ═► receive → truth, inject → kernel
+ *   writer    drain → filter → truth → batch → backlog → ship ═► peer
+ *   standby   peer ═► receive → filter → truth, inject → kernel
  *
  * Where several nodes write (a peer among peers), each does both to each of the others: its own
  * truth is what it writes, and of each link there is another one, of what that node writes.
@@ -24,6 +24,7 @@
 #include "config.h"
 #include "drain.h"
 #include "elements.h"
+#include "filter.h"
 #include "inject.h"
 #include "log.h"
 #include "peer.h"
@@ -98,6 +99,7 @@ struct flow {
 	size_t n_tables;
 	struct flow_table *by_id[FR_TABLES_MAX];	/* NULL: not replicated */
 	struct truth *truths[FR_TABLES_MAX];
+	struct filter *filter;
 	struct drain *drain;
 	struct elements *elements;	/* NULL: no nft set is replicated */
 	struct flow_link *recall_link;	/* who gives back what this writer lost */
@@ -194,6 +196,10 @@ int flow_news(const void *rec, int op);
 void flow_recall(struct flow *f);
 /* Shared: the kernel holds it for a peer, but none says it has it. */
 void flow_turn_out(struct flow_table *t, const void *rec);
+/* Peers are told to forget what no longer passes the filter. */
+void flow_withdrew(struct flow_table *t);
+/* Standby: is it held against the own filter? Then it goes. */
+void flow_expel(struct flow_table *t, const void *rec);
 /* A table was learnt; if it was the last one, the node is known. */
 void flow_learnt(struct flow *f);
 

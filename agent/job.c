@@ -47,7 +47,7 @@ static int begin_held(struct flow_table *t)
  * Whose it is the kernel does not know. What no peer was heard to have is that of the only one; of
  * several, each will send all it has, and what is left then is nobody's.
  */
-static void name_held(struct flow_table *t, const void *rec)
+static void name_shared(struct flow_table *t, const void *rec)
 {
 	struct flow *f = t->flow;
 	bool is_current, is_known = false;
@@ -191,6 +191,43 @@ void job_mute(struct flow_table *t, unsigned int bucket)
 	look_again_later(t->flow);
 }
 
+/* Writer: a record of the own kernel, or its withdrawal if it does not pass the filter */
+static void name_own(struct flow_table *t, const struct flyrep_rec *rec)
+{
+	struct flow *f = t->flow;
+	bool is_withdrawal, is_current;
+	const void *out = filter_pass(f->filter, t->row, rec, &is_withdrawal);
+	unsigned int bucket;
+	int op;
+
+	if (!out)
+		return;
+	op = truth_name(t->truth, out, rec->stamp, &bucket, &is_current);
+	op = flow_news(out, op);
+	if (rec->flags & FLYREP_REC_F_MUTE || (is_withdrawal && filter_follows(f->filter, t->row)))
+		job_mute(t, bucket);
+	if (op > FLYREP_OP_UNSPEC)
+		flow_publish(t, out, op, bucket);
+	if (is_withdrawal && op == FLYREP_OP_DELETE)
+		flow_withdrew(t);
+	if (is_current && !is_withdrawal && f->job == FLOW_JOB_REPAIR)
+		add_repair(t, out, bucket);
+}
+
+/* Standby: a record that is held for the writer */
+static void name_held(struct flow_table *t, const struct flyrep_rec *rec)
+{
+	struct flow *f = t->flow;
+	unsigned int bucket;
+	bool is_current;
+
+	truth_name(t->truth, rec, f->job_order, &bucket, &is_current);
+	if (f->job == FLOW_JOB_RECALL)
+		add_repair(t, rec, bucket);
+	if (f->job == FLOW_JOB_CHECK || f->job == FLOW_JOB_LEARN)
+		flow_expel(t, rec);
+}
+
 void job_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
 {
 	struct flow *f = cookie;
@@ -200,27 +237,12 @@ void job_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
 	if (!t || table != t->row->id)
 		return;
 	for (; n; n--, rec = fr_record_next(t->row, rec)) {
-		unsigned int bucket;
-		bool is_current;
-		int op;
-
-		if (flow_is_shared(f) && rec->flags & FLYREP_REC_F_REMOTE) {
+		if (flow_is_shared(f) && rec->flags & FLYREP_REC_F_REMOTE)
+			name_shared(t, rec);
+		else if (flow_is_writer(f))
+			name_own(t, rec);
+		else
 			name_held(t, rec);
-			continue;
-		}
-		op = truth_name(t->truth, rec, flow_is_writer(f) ? rec->stamp : f->job_order,
-				&bucket, &is_current);
-		op = flow_news(rec, op);
-		if (f->job == FLOW_JOB_RECALL)
-			add_repair(t, rec, bucket);
-		if (!flow_is_writer(f))
-			continue;
-		if (rec->flags & FLYREP_REC_F_MUTE)
-			job_mute(t, bucket);
-		if (op > FLYREP_OP_UNSPEC)
-			flow_publish(t, rec, op, bucket);
-		if (is_current && f->job == FLOW_JOB_REPAIR)
-			add_repair(t, rec, bucket);
 	}
 	flow_pace(f);
 	if (f->job == FLOW_JOB_REPAIR)
@@ -326,9 +348,17 @@ static int take_snapshot(struct flow_table *t, enum flow_job job, const uint8_t 
 static bool start_job(struct flow_table *t, enum flow_job job, const uint8_t *buckets,
 		      const uint8_t *prefix, size_t prefix_len, bool is_thorough)
 {
+	const uint8_t *asked = buckets;
 	struct flow *f = t->flow;
 	int rc;
 
+	/* The kernel has the records elsewhere: it tells of all. */
+	if (flow_is_writer(f) && filter_moves_keys(f->filter, t->row)) {
+		is_thorough = true;
+		asked = NULL;
+		if (job != FLOW_JOB_REPAIR)
+			buckets = NULL;
+	}
 	if (buckets)
 		memcpy(f->job_scope.buckets, buckets, FLYREP_BUCKETS_LEN);
 	else
@@ -336,7 +366,7 @@ static bool start_job(struct flow_table *t, enum flow_job job, const uint8_t *bu
 	f->job_scope.prefix_len = (uint16_t)prefix_len;
 	if (prefix_len)
 		memcpy(f->job_scope.prefix, prefix, prefix_len);
-	rc = take_snapshot(t, job, buckets, is_thorough);
+	rc = take_snapshot(t, job, asked, is_thorough);
 	if (rc < 0) {
 		fr_warn("drain: cannot take a snapshot: %s", strerror(-rc));
 		return false;

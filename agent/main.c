@@ -8,6 +8,7 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <time.h>
 
 #include "config.h"
 #include "control.h"
@@ -111,17 +112,25 @@ static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void
 {
 	struct agent *a = cookie;
 	struct fr_config next;
+	struct timespec now;
+	int rc;
 
 	(void)s;
 	(void)si;
-	sd_notify(0, "RELOADING=1");
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+		   (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 	if (load_next(a, &next) < 0) {
 		fr_err("replication: not reloaded: %s has faults", a->config_path);
 	} else {
 		fr_config_free(&a->before);
 		a->before = a->config;
 		a->config = next;
-		if (!flow_reload(a->flow))
+		rc = flow_reload(a->flow);
+		if (rc < 0)
+			fr_err("replication: not all of %s was taken: %s", a->config_path,
+			       strerror(-rc));
+		else
 			fr_notice("replication: reloaded %s", a->config_path);
 	}
 	sd_notify(0, "READY=1");

@@ -230,14 +230,16 @@ static size_t leave_out_known(struct receive *r, struct truth *truth, size_t n)
 	return kept;
 }
 
-static int apply(struct receive *r, struct truth *truth, const void *recs, size_t n,
-		 const char **why)
+static int apply_admitted(struct receive *r, struct truth *truth, const void *recs, size_t n,
+			  const char **why)
 {
 	struct injection i = { .receive = r, .truth = truth };
 	const struct fr_table *t = truth_table(truth);
 	const struct flyrep_rec *rec = recs;
 	int rc;
 
+	if (!n)
+		return 0;
 	rc = r->ops->inject(r->cookie, t->id, recs, n, on_refused, &i);
 	for (; n; n--, rec = fr_record_next(t, rec)) {
 		unsigned int bucket;
@@ -249,6 +251,57 @@ static int apply(struct receive *r, struct truth *truth, const void *recs, size_
 	if (rc < 0)
 		*why = "the kernel module is gone";
 	return rc;
+}
+
+/*
+ * The writer's filter lets pass what ours does not. What the kernel may have under its key goes;
+ * the index takes it, as no repair could bring it.
+ */
+static int refuse(struct receive *r, struct truth *truth, const void *rec, const char **why)
+{
+	const struct fr_table *t = truth_table(truth);
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	uint8_t gone[FR_RECORD_KEY_ROOM] __attribute__((aligned(8))) = { 0 };
+	unsigned int bucket, key_len = t->key(key, rec);
+	struct index_entry e;
+	int rc = 0;
+
+	r->refused++;
+	r->figures.refused++;
+	r->table_figures[t->id].refused++;
+	if (index_find(truth_index(truth), key, key_len, &e) && !t->from_key(gone, key, key_len)) {
+		((struct flyrep_rec *)(void *)gone)->op = FLYREP_OP_DELETE;
+		rc = apply_admitted(r, truth, gone, 1, why);
+	}
+	if (truth_put(truth, rec, r->ops->order(r->cookie), &bucket) == -ENOMEM)
+		truth_drop(truth, rec);
+	return rc;
+}
+
+/* Runs of what is admitted, and what is not one by one, in their order */
+static int apply(struct receive *r, struct truth *truth, const void *recs, size_t n,
+		 const char **why)
+{
+	const struct fr_table *t = truth_table(truth);
+	const void *rec = recs, *run = recs;
+	size_t n_run = 0;
+	int rc = 0;
+
+	for (; n && rc >= 0; n--) {
+		const void *next = fr_record_next(t, rec);
+
+		if (r->ops->admits(r->cookie, t->id, rec)) {
+			n_run++;
+		} else {
+			rc = apply_admitted(r, truth, run, n_run, why);
+			if (rc >= 0)
+				rc = refuse(r, truth, rec, why);
+			run = next;
+			n_run = 0;
+		}
+		rec = next;
+	}
+	return rc < 0 ? rc : apply_admitted(r, truth, run, n_run, why);
 }
 
 static int on_batch(struct receive *r, struct truth *truth, const struct fr_frame_head *head,

@@ -19,12 +19,14 @@ struct receive;
 
 /**
  * struct receive_ops - what the owner hears and does
+ * @admits: may this node hold it; a refusal is counted there
  * @inject: put records into the kernel; calls @on_refused for each not taken
  * @order: the next number of the order in which this node learns things
  * @check: compare the index of a table with the kernel, then call receive_checked()
  * @audited: the AUDITs of all tables were compared: @n_groups differ
  */
 struct receive_ops {
+	bool (*admits)(void *cookie, uint8_t table, const void *rec);
 	int (*inject)(void *cookie, uint8_t table, const void *recs, size_t n,
 		      void (*on_refused)(void *c, const void *rec, int error), void *c);
 	uint64_t (*order)(void *cookie);

@@ -38,6 +38,12 @@ static const struct cli_flag item_flags[] = {
 	{ 0 },
 };
 
+static const struct cli_flag filter_flags[] = {
+	{ "kernel", 0, NULL, false,
+	  "count how many of the records in the kernel pass" },
+	{ 0 },
+};
+
 /* What the manual pages are checked against. */
 static const struct cli_flag scdoc_flags[] = {
 	{ "scdoc", 0, NULL, false, NULL },
@@ -65,6 +71,10 @@ static const struct cli_verb verbs[] = {
 	  "check a configuration, show what it comes to, list all keys",
 	  "check show schema", scdoc_flags, config_run, false,
 	  "flyrep config check /etc/flyrep/flyrep.hcl" },
+	{ "filter", "test TYPE CONDITION [FIELD=VALUE...|-]",
+	  "check a condition, and put it to a record; exit 1 if it is false",
+	  "test", filter_flags, filter_run, false,
+	  "flyrep filter test dns 'ttl > 60' name=www.example ttl=300" },
 	{ "kernel", "status|events|snapshot [TABLE]",
 	  "the kernel module itself, without the agent",
 	  "status events snapshot", NULL, kernel_run, true,

@@ -143,6 +143,28 @@ static void print_step(const struct cli *cli, const json_t *table)
 		style_print(cli, STYLE_BAD, "  differs");
 }
 
+/* What the filters did, as far as they did anything. */
+static void print_filtered(const struct cli *cli, const json_t *table)
+{
+	static const struct {
+		const char *key, *text;
+	} counts[] = { { "filtered", "filtered" },
+		       { "withdrawn", "withdrawn" },
+		       { "missing_value", "with a value missing" },
+		       { "reduced", "reduced" },
+		       { "refused_here", "refused here" } };
+	char count[FORMAT_LEN];
+	size_t i;
+
+	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		const json_t *n = json_object_get(table, counts[i].key);
+
+		if (json_integer_value(n) > 0)
+			style_print(cli, STYLE_DIM, "  %s %s",
+				    format_count(n, count), counts[i].text);
+	}
+}
+
 static void print_tables(const struct cli *cli, const json_t *tables)
 {
 	char count[FORMAT_LEN];
@@ -155,6 +177,8 @@ static void print_tables(const struct cli *cli, const json_t *tables)
 		printf("%s  %s", format_text(table, "table"),
 		       format_count(json_object_get(table, "entries"), count));
 		print_step(cli, table);
+		if (cli->verbose)
+			print_filtered(cli, table);
 		if (cli->verbose)
 			style_print(cli, STYLE_DIM, "  digest %s",
 				    format_text(table, "digest"));

@@ -15,6 +15,7 @@ int ready_run(struct cli *cli, int argc, char **argv);
 int role_run(struct cli *cli, int argc, char **argv);
 int key_run(struct cli *cli, int argc, char **argv);
 int validate_run(struct cli *cli, int argc, char **argv);
+int filter_run(struct cli *cli, int argc, char **argv);
 int config_run(struct cli *cli, int argc, char **argv);
 int completion_run(struct cli *cli, int argc, char **argv);
 int help_run(struct cli *cli, int argc, char **argv);

@@ -379,6 +379,17 @@ bool fr_config_is_shared(const struct fr_config *config)
 	       config->mode == FR_CONFIG_MULTI_MASTER;
 }
 
+unsigned int fr_config_filter_table(int type)
+{
+	static const uint8_t tables[] = {
+		FLYREP_TABLE_LEASE,  FLYREP_TABLE_DNS,	     FLYREP_TABLE_LEARNING,
+		FLYREP_TABLE_CONFIG, FLYREP_TABLE_METRIC, FLYREP_TABLE_CONNTRACK,
+		FLYREP_TABLE_NFT_SET,
+	};
+
+	return tables[type];
+}
+
 const char *fr_config_mode_name(enum fr_config_mode mode)
 {
 	static const char *const names[] = {

@@ -39,6 +39,9 @@
 #define FR_CONFIG_NETWORKS_MAX 256
 #define FR_CONFIG_SETS_MAX 256
 #define FR_CONFIG_PROTOS_MAX 64
+#define FR_CONFIG_NAMED_ZONES_MAX 64 /* zone "NAME" { } */
+#define FR_CONFIG_FILTERS_MAX 64
+#define FR_CONFIG_WORDS_MAX 256 /* in a list of words */
 
 /* In the order of the choices in schema.c; the last two are not implemented. */
 enum fr_config_mode {
@@ -88,6 +91,48 @@ struct fr_config_networks {
 	size_t n;
 };
 
+struct fr_config_strings {
+	char **v;
+	size_t n;
+};
+
+/* A number that may be left out */
+struct fr_config_number {
+	bool is_set;
+	uint32_t value;
+};
+
+/* (mark & mask) == value */
+struct fr_config_mark {
+	bool is_set;
+	uint32_t value;
+	uint32_t mask;
+};
+
+/* zone "NAME" { }; lib/zone.h tells what belongs to it. */
+struct fr_config_zone {
+	char *name;
+	struct fr_config_strings interfaces;
+	struct fr_config_networks networks;
+	struct fr_config_number ct_zone;
+	struct fr_config_mark ct_mark;
+};
+
+struct fr_config_named_zones {
+	struct fr_config_zone *v;
+	size_t n;
+};
+
+struct fr_config_filter {
+	int type; /* index into the choices of its row, see fr_config_filter_table() */
+	char *condition; /* lib/expr.h compiles it */
+};
+
+struct fr_config_filters {
+	struct fr_config_filter *v;
+	size_t n;
+};
+
 struct fr_config_zones {
 	uint16_t *v;
 	size_t n; /* 0 = every zone */
@@ -124,6 +169,7 @@ struct fr_config {
 	struct fr_address primary_addr; /* sa_len 0: nobody to dial, unless there are more */
 	struct fr_config_addresses primary_addrs; /* more, over other links */
 	struct fr_config_peers peers;
+	struct fr_config_named_zones zones;
 	struct fr_config_secret secret;
 	char *secret_origin; /* for messages: "line 5", a path; NULL without a secret */
 	struct fr_config_secrets previous; /* the newest first */
@@ -178,6 +224,15 @@ struct fr_config {
 		uint32_t hold_s; /* life of an injected flow without a packet */
 		uint32_t orphan_grace_s; /* injected flows outlive a dead agent this long */
 	} conntrack;
+	struct {
+		struct fr_config_strings zones; /* names; n 0 = all */
+		bool exclude_sensitive;
+		struct fr_config_strings sensitive; /* beside those of lib/sensitive.h */
+		struct fr_config_filters custom_filters;
+	} filters;
+	struct {
+		bool anonymize_ips;
+	} transformations;
 	struct {
 		bool auto_resync; /* repair a gap or a difference alone */
 		uint64_t resync_interval_ms; /* period of the full digest audit */
@@ -272,6 +327,12 @@ bool fr_config_has_table(const struct fr_config *config, unsigned int table);
  * fr_config_is_shared() - whether all nodes write: active-active or multi-master
  */
 bool fr_config_is_shared(const struct fr_config *config);
+
+/**
+ * fr_config_filter_table() - the table, an enum flyrep_table, that a type of filter is about
+ * @type: as in struct fr_config_filter
+ */
+unsigned int fr_config_filter_table(int type);
 
 /**
  * fr_config_mode_name() - as written in the file

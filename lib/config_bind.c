@@ -15,24 +15,35 @@ static bool is_worth_a_hint(const struct fr_config_binder *b)
 	return b->diag->n[FR_DIAG_ERROR] < FR_DIAG_MAX;
 }
 
+/* A field for a list of sections, whatever these are */
+struct sections {
+	void *v;
+	size_t n;
+};
+
 static void bind_sections(struct fr_config_binder *b,
 			  const struct fr_schema *row,
 			  const struct fr_hcl_value *value, void *to)
 {
-	struct fr_config_peers list = { 0 };
 	const struct fr_hcl_value *element;
+	struct sections list = { 0 };
+	char *at;
 
 	if (!fr_config_value_get_list(b, row, value) ||
 	    fr_config_value_refuse(b, row, value))
 		return;
-	list.v = fr_arena_alloc(b->arena, value->list.n * sizeof(*list.v));
+	list.v = fr_arena_alloc(b->arena, value->list.n * row->element_len);
+	at = list.v;
 	for (element = value->list.first; element && list.v;
-	     element = element->next)
-		if (fr_config_value_get_object(b, row, element))
-			bind_section(b, row, element->object,
-				     to ? &list.v[list.n++] : NULL);
+	     element = element->next) {
+		if (!fr_config_value_get_object(b, row, element))
+			continue;
+		bind_section(b, row, element->object, to ? at : NULL);
+		at += row->element_len;
+		list.n++;
+	}
 	if (to && list.v)
-		*(struct fr_config_peers *)to = list;
+		memcpy(to, &list, sizeof(list));
 }
 
 static void bind_value(struct fr_config_binder *b, const struct fr_schema *row,
@@ -40,7 +51,6 @@ static void bind_value(struct fr_config_binder *b, const struct fr_schema *row,
 {
 	switch (row->type) {
 	case FR_SCHEMA_SECTION:
-	case FR_SCHEMA_LABELLED:
 		if (fr_config_value_get_object(b, row, value))
 			bind_section(b, row, value->object, to);
 		break;
@@ -89,6 +99,58 @@ static void blocks_to_list(struct fr_config_binder *b,
 		tail = &element->next;
 		list->list.n++;
 	}
+}
+
+static bool is_labelled(const struct fr_hcl_item *item, const char *key)
+{
+	return !strcmp(item->key, key) && item->is_block && item->n_labels == 1 &&
+	       item->value.type == FR_HCL_OBJECT;
+}
+
+/* The first of these blocks with the label of this one, which may be itself */
+static const struct fr_hcl_item *first_of_label(const struct fr_hcl_item *first,
+						const struct fr_hcl_item *item)
+{
+	while (!is_labelled(first, item->key) ||
+	       strcmp(first->labels[0], item->labels[0]))
+		first = first->next;
+	return first;
+}
+
+/* All blocks of one name that have a label; @item is the first with the name. */
+static void bind_labelled(struct fr_config_binder *b,
+			  const struct fr_schema *row,
+			  const struct fr_hcl_item *item, void *to)
+{
+	const struct fr_hcl_item *block, *same;
+	struct sections list = { 0 };
+	size_t n = 0;
+	char *at;
+
+	for (block = item; block; block = block->next)
+		n += is_labelled(block, item->key);
+	if (n > row->max) {
+		fr_diag_error(b->diag, item->pos, "%s: more than %zu of them",
+			      row->path, (size_t)row->max);
+		return;
+	}
+	list.v = fr_arena_alloc(b->arena, n * row->element_len);
+	at = list.v;
+	for (block = item; block && list.v; block = block->next) {
+		if (!is_labelled(block, item->key))
+			continue;
+		same = first_of_label(item, block);
+		if (same != block)
+			fr_diag_error(b->diag, block->pos,
+				      "%s \"%.60s\" is set twice: first on line %u",
+				      row->path, block->labels[0], same->pos.line);
+		memcpy(at, &block->labels[0], sizeof(block->labels[0]));
+		bind_section(b, row, block->value.object, to ? at : NULL);
+		at += row->element_len;
+		list.n++;
+	}
+	if (to && list.v)
+		memcpy(to, &list, sizeof(list));
 }
 
 /* Labels and repetition, where the type has a say in it. */
@@ -145,6 +207,9 @@ static void bind_item(struct fr_config_binder *b, const struct fr_schema *row,
 			blocks_to_list(b, item, &list);
 			bind_value(b, row, &list, base);
 		}
+	} else if (row->type == FR_SCHEMA_LABELLED) {
+		if (item == fr_hcl_find(body, item->key))
+			bind_labelled(b, row, item, base);
 	} else {
 		bind_value(b, row, &item->value, base);
 	}

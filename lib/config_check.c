@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "config_check.h"
 
-#include "flyrep_records.h"
+#include "expr.h"
+#include "item.h"
+#include "sensitive.h"
 
 #include <string.h>
 #include <sys/un.h>
@@ -45,21 +47,25 @@ static struct fr_diag_pos at(const struct check *c, const char *path)
 	return fr_config_pos(c->section, path);
 }
 
-/* The object the i-th peer was written as: in a list, or a block among others. */
-static struct fr_diag_pos peer_pos(const struct check *c, size_t i)
+/* What the i-th of a list of sections was written as: in a list, or a block among others. */
+static const struct fr_hcl_value *element(const struct fr_hcl_item *item, size_t i)
 {
-	const struct fr_hcl_item *item = fr_hcl_find(c->section, "peers");
-	const struct fr_hcl_value *element;
+	const struct fr_hcl_value *value;
+	const char *key = item->key;
 
 	if (item->is_block) {
-		for (; item; item = item->next)
-			if (!strcmp(item->key, "peers") && !i--)
-				return item->value.pos;
-		return c->section->pos;
+		while (strcmp(item->key, key) || i--)
+			item = item->next;
+		return &item->value;
 	}
-	for (element = item->value.list.first; element && i; i--)
-		element = element->next;
-	return element ? element->pos : item->value.pos;
+	for (value = item->value.list.first; i; i--)
+		value = value->next;
+	return value;
+}
+
+static struct fr_diag_pos peer_pos(const struct check *c, size_t i)
+{
+	return element(fr_hcl_find(c->section, "peers"), i)->pos;
 }
 
 static bool have_common_address(const struct fr_config_peer *a,
@@ -330,6 +336,118 @@ static void check_mark(const struct check *c)
 			"conntrack.mark_mask: say conntrack.mark too: flows with (mark & mark_mask) == mark are shipped");
 }
 
+#define ZONE_NAME_MAX 63
+
+static void check_zone(const struct check *c, size_t i)
+{
+	const struct fr_config_zone *zone = &c->config->zones.v[i];
+	const struct fr_hcl_item *item = fr_hcl_find(c->section, "zone");
+	struct fr_diag_pos pos = element(item, i)->pos;
+
+	if (!*zone->name || strlen(zone->name) > ZONE_NAME_MAX)
+		fr_diag_error(c->diag, pos, "zone: a name of 1 to %d bytes is needed",
+			      ZONE_NAME_MAX);
+	if (!zone->interfaces.n && !zone->networks.n && !zone->ct_zone.is_set &&
+	    !zone->ct_mark.is_set)
+		fr_diag_warning(c->diag, pos, "zone \"%.60s\": nothing belongs to it",
+				zone->name);
+}
+
+static bool is_zone(const struct fr_config *config, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < config->zones.n; i++)
+		if (!strcmp(config->zones.v[i].name, name))
+			return true;
+	return false;
+}
+
+static void check_zones(const struct check *c)
+{
+	const struct fr_config_strings *listed = &c->config->filters.zones;
+	size_t i;
+
+	for (i = 0; i < c->config->zones.n; i++)
+		check_zone(c, i);
+	for (i = 0; i < listed->n; i++)
+		if (!is_zone(c->config, listed->v[i]))
+			fr_diag_warning(
+				c->diag, at(c, "filters.zones"),
+				"filters.zones: there is no zone \"%.60s\" { }: only leases can say that they belong to it",
+				listed->v[i]);
+}
+
+/* The condition as the text of the file has it */
+static struct fr_diag_pos condition_pos(const struct check *c, size_t i)
+{
+	const struct fr_hcl_item *filters = fr_hcl_find(c->section, "filters");
+	const struct fr_hcl_item *list = fr_hcl_find(filters->value.object, "custom_filters");
+
+	return fr_hcl_find(element(list, i)->object, "condition")->value.pos;
+}
+
+static void check_conditions(const struct check *c)
+{
+	const struct fr_config_filters *list = &c->config->filters.custom_filters;
+	size_t i;
+
+	for (i = 0; i < list->n; i++) {
+		const char *condition = list->v[i].condition;
+		struct fr_expr_error error;
+		struct fr_expr *e;
+
+		e = fr_expr_compile(fr_config_filter_table(list->v[i].type), condition,
+				    strlen(condition), &error);
+		if (!e)
+			fr_diag_error(c->diag, condition_pos(c, i),
+				      "filters.custom_filters.condition: character %u: %s",
+				      error.column, error.text);
+		fr_expr_free(e);
+	}
+}
+
+/* A record without a field of its key would be another one. */
+static void check_sensitive(const struct check *c)
+{
+	const struct fr_config_strings *names = &c->config->filters.sensitive;
+	const struct fr_item_field *f;
+	unsigned int table;
+
+	for (table = FLYREP_TABLE_LEASE; table <= FLYREP_TABLE_METRIC; table++)
+		for (f = fr_item_fields(table); f->name; f++)
+			if (f->is_key && fr_sensitive_field(f->name, names))
+				fr_diag_error(
+					c->diag, at(c, "filters.sensitive"),
+					"filters.sensitive: %s is in the key of %s and cannot be left out",
+					f->name, fr_table_by_id(table)->name);
+}
+
+/* Where a kernel or a server acts by an address, another one does harm. */
+static void check_anonymize(const struct check *c)
+{
+	static const struct {
+		unsigned int table;
+		const char *key;
+		const char *none;
+	} used[] = {
+		{ FLYREP_TABLE_CONNTRACK, "conntrack", "false" },
+		{ FLYREP_TABLE_NFT_SET, "nft_sets", "[]" },
+		{ FLYREP_TABLE_LEASE, "dhcp_leases", "false" },
+		{ FLYREP_TABLE_DNS, "dns_records", "false" },
+		{ FLYREP_TABLE_CONFIG, "configuration", "false" },
+	};
+	size_t i;
+
+	for (i = 0; c->config->transformations.anonymize_ips && i < sizeof(used) / sizeof(used[0]);
+	     i++)
+		if (fr_config_has_table(c->config, used[i].table))
+			fr_diag_error(
+				c->diag, at(c, "transformations.anonymize_ips"),
+				"transformations.anonymize_ips: a peer must use the addresses in %s as they are: set data.%s = %s",
+				fr_table_by_id(used[i].table)->name, used[i].key, used[i].none);
+}
+
 static void check_socket(const struct check *c)
 {
 	size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
@@ -351,5 +469,9 @@ void fr_config_check(const struct fr_config *config,
 	check_sync(&c);
 	check_data(&c);
 	check_mark(&c);
+	check_zones(&c);
+	check_conditions(&c);
+	check_sensitive(&c);
+	check_anonymize(&c);
 	check_socket(&c);
 }

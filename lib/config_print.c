@@ -4,6 +4,7 @@
 #include "schema.h"
 #include "units.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -29,6 +30,21 @@ static void print_mask(const struct fr_schema *row, const void *from, FILE *out)
 {
 	(void)row;
 	fprintf(out, "\"0x%" PRIx32 "\"", *(const uint32_t *)from);
+}
+
+static void print_optional(const struct fr_schema *row, const void *from,
+			   FILE *out)
+{
+	(void)row;
+	fprintf(out, "%" PRIu32, ((const struct fr_config_number *)from)->value);
+}
+
+static void print_mark(const struct fr_schema *row, const void *from, FILE *out)
+{
+	const struct fr_config_mark *mark = from;
+
+	(void)row;
+	fprintf(out, "\"0x%" PRIx32 "/0x%" PRIx32 "\"", mark->value, mark->mask);
 }
 
 static void print_duration(const struct fr_schema *row, const void *from,
@@ -141,9 +157,10 @@ static void print_zones(const struct fr_schema *row, const void *from,
 	fputc(']', out);
 }
 
-static void print_sets(const struct fr_schema *row, const void *from, FILE *out)
+static void print_strings(const struct fr_schema *row, const void *from,
+			  FILE *out)
 {
-	const struct fr_config_sets *list = from;
+	const struct fr_config_strings *list = from;
 	size_t i;
 
 	(void)row;
@@ -155,11 +172,16 @@ static void print_sets(const struct fr_schema *row, const void *from, FILE *out)
 	fputc(']', out);
 }
 
+static_assert(sizeof(struct fr_config_sets) == sizeof(struct fr_config_strings),
+	      "sets are printed as strings");
+
 /* Types without an entry are never bound, or have their own way. */
 static print_fn *const printers[FR_SCHEMA_N_TYPES] = {
 	[FR_SCHEMA_BOOL] = print_bool,
 	[FR_SCHEMA_NUMBER] = print_number,
 	[FR_SCHEMA_MASK] = print_mask,
+	[FR_SCHEMA_OPTIONAL] = print_optional,
+	[FR_SCHEMA_MARK] = print_mark,
 	[FR_SCHEMA_DURATION] = print_duration,
 	[FR_SCHEMA_SECONDS] = print_seconds,
 	[FR_SCHEMA_SIZE] = print_size,
@@ -172,7 +194,8 @@ static print_fn *const printers[FR_SCHEMA_N_TYPES] = {
 	[FR_SCHEMA_PROTOS] = print_protos,
 	[FR_SCHEMA_NETWORKS] = print_networks,
 	[FR_SCHEMA_ZONES] = print_zones,
-	[FR_SCHEMA_SETS] = print_sets,
+	[FR_SCHEMA_STRINGS] = print_strings,
+	[FR_SCHEMA_SETS] = print_strings,
 };
 
 static bool is_absent(const struct fr_schema *row, const void *from)
@@ -183,6 +206,10 @@ static bool is_absent(const struct fr_schema *row, const void *from)
 	case FR_SCHEMA_PATH:
 	case FR_SCHEMA_SECRET:
 		return !*(char *const *)from;
+	case FR_SCHEMA_OPTIONAL:
+		return !((const struct fr_config_number *)from)->is_set;
+	case FR_SCHEMA_MARK:
+		return !((const struct fr_config_mark *)from)->is_set;
 	case FR_SCHEMA_ADDRESS:
 		return !((const struct fr_address *)from)->sa_len;
 	case FR_SCHEMA_SECRETS:
@@ -201,9 +228,15 @@ static void indent(FILE *out, unsigned int depth)
 static void print_rows(const struct fr_schema *parent, const void *base,
 		       unsigned int depth, FILE *out);
 
+/* A list of sections, whatever these are */
+struct sections {
+	const char *v;
+	size_t n;
+};
+
 static void print_sections(const struct fr_schema *row,
-			   const struct fr_config_peers *list,
-			   unsigned int depth, FILE *out)
+			   const struct sections *list, unsigned int depth,
+			   FILE *out)
 {
 	size_t i;
 
@@ -213,7 +246,7 @@ static void print_sections(const struct fr_schema *row,
 		fputs(i ? ",\n" : "\n", out);
 		indent(out, depth + 1);
 		fputs("{\n", out);
-		print_rows(row, &list->v[i], depth + 2, out);
+		print_rows(row, list->v + i * row->element_len, depth + 2, out);
 		indent(out, depth + 1);
 		fputc('}', out);
 	}
@@ -222,6 +255,29 @@ static void print_sections(const struct fr_schema *row,
 		indent(out, depth);
 	}
 	fputs("]\n", out);
+}
+
+/* The label comes first in each. */
+static void print_labelled(const struct fr_schema *row,
+			   const struct sections *list, unsigned int depth,
+			   FILE *out)
+{
+	size_t i;
+
+	for (i = 0; i < list->n; i++) {
+		const char *section = list->v + i * row->element_len;
+		const char *label;
+
+		memcpy(&label, section, sizeof(label));
+		fputc('\n', out);
+		indent(out, depth);
+		fprintf(out, "%s ", fr_schema_name(row));
+		fr_hcl_write_string(label, out);
+		fputs(" {\n", out);
+		print_rows(row, section, depth + 1, out);
+		indent(out, depth);
+		fputs("}\n", out);
+	}
 }
 
 static bool has_bound_rows(const struct fr_schema *section)
@@ -256,8 +312,14 @@ static void print_row(const struct fr_schema *row, const void *base,
 	}
 	if (row->offset == FR_SCHEMA_UNBOUND || is_absent(row, from))
 		return;
-	if (row->type == FR_SCHEMA_SECTIONS) {
-		print_sections(row, from, depth, out);
+	if (row->type == FR_SCHEMA_SECTIONS || row->type == FR_SCHEMA_LABELLED) {
+		struct sections list;
+
+		memcpy(&list, from, sizeof(list));
+		if (row->type == FR_SCHEMA_SECTIONS)
+			print_sections(row, &list, depth, out);
+		else
+			print_labelled(row, &list, depth, out);
 		return;
 	}
 	indent(out, depth);

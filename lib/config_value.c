@@ -4,6 +4,7 @@
 #include "config_bind.h"
 #include "units.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <stddef.h>
@@ -149,6 +150,65 @@ static bool bind_mask(struct fr_config_binder *b, const struct fr_schema *row,
 	}
 	if (to)
 		*(uint32_t *)to = (uint32_t)number;
+	return true;
+}
+
+static bool bind_optional(struct fr_config_binder *b,
+			  const struct fr_schema *row,
+			  const struct fr_hcl_value *value, void *to)
+{
+	struct fr_config_number number = { .is_set = true };
+
+	if (!bind_number(b, row, value, &number.value))
+		return false;
+	if (to)
+		*(struct fr_config_number *)to = number;
+	return true;
+}
+
+/* A number of 32 bits at *@text, decimal or 0x; moves behind it. */
+static bool read_bits(const char **text, uint32_t *bits)
+{
+	bool is_hex = !strncmp(*text, "0x", 2);
+	const char *digits = *text + 2 * is_hex;
+	unsigned long long number;
+	char *end;
+
+	if (!isxdigit((unsigned char)digits[0]) || digits[1] == 'x')
+		return false;
+	errno = 0;
+	number = strtoull(digits, &end, is_hex ? 16 : 10);
+	if (end == digits || errno || number > UINT32_MAX)
+		return false;
+	*text = end;
+	*bits = (uint32_t)number;
+	return true;
+}
+
+static bool bind_mark(struct fr_config_binder *b, const struct fr_schema *row,
+		      const struct fr_hcl_value *value, void *to)
+{
+	struct fr_config_mark mark = { .is_set = true, .mask = UINT32_MAX };
+	const char *text;
+
+	if (!get_string(b, row, value))
+		return false;
+	text = value->string.bytes;
+	if (!read_bits(&text, &mark.value) ||
+	    (*text == '/' && (text++, !read_bits(&text, &mark.mask))) || *text) {
+		fr_diag_error(b->diag, value->pos,
+			      "%s: \"%.40s\" is not a mark like \"0x10/0xf0\", of 32 bits",
+			      row->path, value->string.bytes);
+		return false;
+	}
+	if (mark.value & ~mark.mask) {
+		fr_diag_error(b->diag, value->pos,
+			      "%s: 0x%x has bits outside 0x%x: nothing matches",
+			      row->path, mark.value, mark.mask);
+		return false;
+	}
+	if (to)
+		*(struct fr_config_mark *)to = mark;
 	return true;
 }
 
@@ -338,21 +398,6 @@ static bool bind_address(struct fr_config_binder *b,
 	return !err;
 }
 
-static bool bind_strings(struct fr_config_binder *b,
-			 const struct fr_schema *row,
-			 const struct fr_hcl_value *value, void *to)
-{
-	const struct fr_hcl_value *element;
-	bool is_good = true;
-
-	(void)to;
-	if (!fr_config_value_get_list(b, row, value))
-		return false;
-	for (element = value->list.first; element; element = element->next)
-		is_good &= get_string(b, row, element);
-	return is_good;
-}
-
 static void *alloc_list(struct fr_config_binder *b,
 			const struct fr_hcl_value *value, size_t element_len)
 {
@@ -383,6 +428,29 @@ static bool bind_secrets(struct fr_config_binder *b,
 	}
 	if (to && list.v)
 		*(struct fr_config_secrets *)to = list;
+	return is_good;
+}
+
+static bool bind_strings(struct fr_config_binder *b,
+			 const struct fr_schema *row,
+			 const struct fr_hcl_value *value, void *to)
+{
+	struct fr_config_strings list = { 0 };
+	const struct fr_hcl_value *element;
+	bool is_good = true;
+
+	if (!fr_config_value_get_list(b, row, value))
+		return false;
+	list.v = alloc_list(b, value, sizeof(*list.v));
+	for (element = value->list.first; element && list.v;
+	     element = element->next) {
+		if (get_string(b, row, element))
+			list.v[list.n++] = element->string.bytes;
+		else
+			is_good = false;
+	}
+	if (to && list.v)
+		*(struct fr_config_strings *)to = list;
 	return is_good;
 }
 
@@ -576,6 +644,8 @@ static bind_fn *const binders[FR_SCHEMA_N_TYPES] = {
 	[FR_SCHEMA_BOOL] = bind_bool,
 	[FR_SCHEMA_NUMBER] = bind_number,
 	[FR_SCHEMA_MASK] = bind_mask,
+	[FR_SCHEMA_OPTIONAL] = bind_optional,
+	[FR_SCHEMA_MARK] = bind_mark,
 	[FR_SCHEMA_DURATION] = bind_duration,
 	[FR_SCHEMA_SECONDS] = bind_seconds,
 	[FR_SCHEMA_SIZE] = bind_size,

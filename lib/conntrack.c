@@ -197,7 +197,7 @@ static inline bool is_v4_clean(const union flyrep_addr *a)
 }
 
 /* Protocols whose flows are told apart by ports, or by GRE's keys. */
-static inline bool has_ports(uint8_t proto)
+bool fr_conntrack_has_ports(uint8_t proto)
 {
 	switch (proto) {
 	case IPPROTO_TCP:
@@ -215,7 +215,7 @@ static inline bool has_ports(uint8_t proto)
 static inline const char *reject_ports(uint8_t proto,
 				       const struct flyrep_ct_tuple *t)
 {
-	if (!has_ports(proto) && !is_icmp(proto) && (t->sport | t->dport))
+	if (!fr_conntrack_has_ports(proto) && !is_icmp(proto) && (t->sport | t->dport))
 		return "ports of a protocol without ports";
 	return NULL;
 }
@@ -436,21 +436,40 @@ static json_t *bits_to_json(uint32_t bits, const struct bit_name *names,
 	return list;
 }
 
-static const char *proto_name(uint8_t proto)
-{
-	static const char *const names[] = {
-		[IPPROTO_TCP] = "tcp",	       [IPPROTO_UDP] = "udp",
-		[IPPROTO_ICMP] = "icmp",       [IPPROTO_ICMPV6] = "icmpv6",
-		[IPPROTO_SCTP] = "sctp",       [IPPROTO_DCCP] = "dccp",
-		[IPPROTO_UDPLITE] = "udplite", [IPPROTO_GRE] = "gre",
-	};
+static const char *const proto_names[] = {
+	[IPPROTO_TCP] = "tcp",	       [IPPROTO_UDP] = "udp",
+	[IPPROTO_ICMP] = "icmp",       [IPPROTO_ICMPV6] = "icmpv6",
+	[IPPROTO_SCTP] = "sctp",       [IPPROTO_DCCP] = "dccp",
+	[IPPROTO_UDPLITE] = "udplite", [IPPROTO_GRE] = "gre",
+};
 
-	return proto < N_OF(names) ? names[proto] : NULL;
+const char *const *fr_conntrack_proto_names(size_t *n)
+{
+	*n = N_OF(proto_names);
+	return proto_names;
+}
+
+const char *const *fr_conntrack_state_names(uint8_t proto, size_t *n)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+		*n = N_OF(tcp_state_names);
+		return tcp_state_names;
+	case IPPROTO_SCTP:
+		*n = N_OF(sctp_state_names);
+		return sctp_state_names;
+	case IPPROTO_DCCP:
+		*n = N_OF(dccp_state_names);
+		return dccp_state_names;
+	default:
+		*n = 0;
+		return NULL;
+	}
 }
 
 json_t *fr_conntrack_proto_to_json(uint8_t proto)
 {
-	const char *name = proto_name(proto);
+	const char *name = proto < N_OF(proto_names) ? proto_names[proto] : NULL;
 
 	return name ? json_string(name) : json_integer(proto);
 }
@@ -470,7 +489,7 @@ json_t *fr_conntrack_tuple_to_json(const struct flyrep_ct *ct,
 		json_object_set_new(obj, "type", json_integer(type_code[0]));
 		json_object_set_new(obj, "code", json_integer(type_code[1]));
 		json_object_set_new(obj, "id", json_integer(ntohs(t->sport)));
-	} else if (has_ports(ct->proto)) {
+	} else if (fr_conntrack_has_ports(ct->proto)) {
 		json_object_set_new(obj, "sport",
 				    json_integer(ntohs(t->sport)));
 		json_object_set_new(obj, "dport",

@@ -50,6 +50,15 @@ static inline uint8_t fr_conntrack_nibbles(const uint8_t pair[2], uint8_t mask)
 	return (uint8_t)((pair[0] & mask) | (pair[1] & mask) << 4);
 }
 
+/* Whether flows of a protocol have ports, or the keys of GRE. */
+bool fr_conntrack_has_ports(uint8_t proto);
+
+/* Protocols by their numbers, *@n of them; NULL between where one has no name. */
+const char *const *fr_conntrack_proto_names(size_t *n);
+
+/* The states of TCP, SCTP or DCCP by their numbers, *@n of them; none of another protocol. */
+const char *const *fr_conntrack_state_names(uint8_t proto, size_t *n);
+
 /* What comes first of a record for a person: its head, protocol and zone. */
 json_t *fr_conntrack_head_to_json(const char *table, const struct flyrep_ct *ct);
 

@@ -55,12 +55,12 @@ static const struct fr_item_field learning_fields[] = {
 };
 
 static const struct fr_item_field config_fields[] = {
-	{ "path", FR_ITEM_STRING, true, true },
-	{ "sha256", FR_ITEM_HEX, false, false },
-	{ "schema_version", FR_ITEM_STRING, false, false },
-	{ "author", FR_ITEM_STRING, false, false },
-	{ "applied_at", FR_ITEM_TIME, false, false },
-	{ "bytes", FR_ITEM_BYTES, false, false },
+	[FR_ITEM_CONFIG_PATH] = { "path", FR_ITEM_STRING, true, true },
+	[FR_ITEM_CONFIG_SHA256] = { "sha256", FR_ITEM_HEX, false, false },
+	[FR_ITEM_CONFIG_SCHEMA_VERSION] = { "schema_version", FR_ITEM_STRING, false, false },
+	[FR_ITEM_CONFIG_AUTHOR] = { "author", FR_ITEM_STRING, false, false },
+	[FR_ITEM_CONFIG_APPLIED_AT] = { "applied_at", FR_ITEM_TIME, false, false },
+	[FR_ITEM_CONFIG_BYTES] = { "bytes", FR_ITEM_BYTES, false, false },
 	{ 0 },
 };
 

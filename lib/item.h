@@ -76,6 +76,16 @@ enum fr_item_nft_set {
 	FR_ITEM_NFT_EXPRESSIONS, /* what is in NFTA_SET_ELEM_EXPRESSIONS; not in the digest */
 };
 
+/* The fields of FLYREP_TABLE_CONFIG */
+enum fr_item_config {
+	FR_ITEM_CONFIG_PATH,
+	FR_ITEM_CONFIG_SHA256,
+	FR_ITEM_CONFIG_SCHEMA_VERSION,
+	FR_ITEM_CONFIG_AUTHOR,
+	FR_ITEM_CONFIG_APPLIED_AT,
+	FR_ITEM_CONFIG_BYTES,
+};
+
 /* Room for any item */
 #define FR_ITEM_ROOM                                   \
 	(sizeof(struct flyrep_item) +                  \

@@ -20,6 +20,12 @@ static const char *const families[] = {
 	[NFPROTO_BRIDGE] = "bridge", [NFPROTO_IPV6] = "ip6",
 };
 
+const char *const *fr_item_field_families(size_t *n)
+{
+	*n = N_OF(families);
+	return families;
+}
+
 bool fr_item_is_text(const uint8_t *s, size_t len)
 {
 	static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
@@ -264,7 +270,7 @@ static json_t *field_to_json(const struct fr_item_field *f,
  * What nft keeps with an element is a row of its own: type and length, a byte each, and value.
  * Type 0 is the comment, with a NUL behind it.
  */
-static void comment_to_json(json_t *obj, const uint8_t *field, size_t len)
+const uint8_t *fr_item_field_comment(const uint8_t *field, size_t len, size_t *comment_len)
 {
 	struct fr_reader r;
 	const uint8_t *value;
@@ -276,21 +282,26 @@ static void comment_to_json(json_t *obj, const uint8_t *field, size_t len)
 		value_len = fr_get_u8(&r);
 		value = fr_get_ref(&r, value_len);
 		if (!value)
-			return;
+			return NULL;
 		if (type || !value_len || value[value_len - 1] ||
 		    !fr_item_is_text(value, value_len - 1u))
 			continue;
-		json_object_set_new(obj, "comment",
-				    json_stringn((const char *)value,
-						 value_len - 1u));
-		return;
+		*comment_len = value_len - 1u;
+		return value;
 	}
+	return NULL;
 }
 
 void fr_item_field_to_json(json_t *obj, const struct fr_item_field *f,
 			   const uint8_t *field, size_t len)
 {
+	const uint8_t *comment = NULL;
+	size_t comment_len;
+
 	json_object_set_new(obj, f->name, field_to_json(f, field, len));
 	if (f->type == FR_ITEM_USERDATA)
-		comment_to_json(obj, field, len);
+		comment = fr_item_field_comment(field, len, &comment_len);
+	if (comment)
+		json_object_set_new(obj, "comment",
+				    json_stringn((const char *)comment, comment_len));
 }

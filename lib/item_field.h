@@ -20,6 +20,12 @@ const char *fr_item_field_flaw(const struct fr_item_field *f);
 void fr_item_field_to_json(json_t *obj, const struct fr_item_field *f, const uint8_t *field,
 			   size_t len);
 
+/* The families of nft by their numbers, NFPROTO_*, *@n of them; NULL between. */
+const char *const *fr_item_field_families(size_t *n);
+
+/* The comment in the userdata of an nft element, *@comment_len bytes; NULL: it has none. */
+const uint8_t *fr_item_field_comment(const uint8_t *field, size_t len, size_t *comment_len);
+
 /* "@prefix", then digits with @between the bytes; NULL: no memory. */
 json_t *fr_item_field_hex(const char *prefix, const uint8_t *field, size_t len,
 			  const char *between);

@@ -16,6 +16,9 @@
 
 #define AT(field) .offset = offsetof(struct fr_config, field)
 #define IN_PEER(field) .offset = offsetof(struct fr_config_peer, field)
+#define IN_ZONE(field) .offset = offsetof(struct fr_config_zone, field)
+#define IN_FILTER(field) .offset = offsetof(struct fr_config_filter, field)
+#define LIST_OF(type) .element_len = sizeof(struct type)
 #define UNBOUND .offset = FR_SCHEMA_UNBOUND
 #define RANGE(low, high) .min = (low), .max = (high)
 #define PORT(port) .min = (port)
@@ -89,7 +92,8 @@ static const struct fr_schema rows[] = {
 	  .help = "Changed flows that the kernel module remembers for each CPU until the agent "
 		  "reads them. 0: the module chooses." },
 
-	{ "peers", FR_SCHEMA_SECTIONS, AT(peers), RANGE(0, 64), .dflt = "[]",
+	{ "peers", FR_SCHEMA_SECTIONS, AT(peers), RANGE(0, 64), LIST_OF(fr_config_peer),
+	  .dflt = "[]",
 	  .help = "The other nodes. Nobody else may connect." },
 	{ "peers.id", FR_SCHEMA_NODE_ID, REQUIRED, IN_PEER(id),
 	  .help = "The node_id expected there; any other is refused." },
@@ -105,16 +109,24 @@ static const struct fr_schema rows[] = {
 	  .help = "What that node is when it starts. Where all nodes write they all are peers, and "
 		  "it need not be said." },
 
-	{ "zone", FR_SCHEMA_LABELLED, NOT_YET,
-	  .help = "zone \"NAME\" { }: gives flows and leases the name of a zone." },
-	{ "zone.interfaces", FR_SCHEMA_STRINGS, NOT_YET,
-	  .help = "Interfaces that belong to it." },
-	{ "zone.networks", FR_SCHEMA_NETWORKS, NOT_YET, RANGE(0, 256),
+	{ "zone", FR_SCHEMA_LABELLED, RELOADABLE, AT(zones),
+	  RANGE(0, FR_CONFIG_NAMED_ZONES_MAX), LIST_OF(fr_config_zone),
+	  .help = "zone \"NAME\" { }: names what filters.zones ships. A flow belongs to every zone "
+		  "that has one of its addresses, before or after NAT, in its networks, or its "
+		  "conntrack zone, or its mark. A lease belongs to the zone that its own field zone "
+		  "names; without one, to every zone that has its interface or its address." },
+	{ "zone.interfaces", FR_SCHEMA_STRINGS, RELOADABLE, IN_ZONE(interfaces),
+	  RANGE(0, FR_CONFIG_WORDS_MAX), .dflt = "[]",
+	  .help = "Interfaces that belong to it: of leases only. A flow does not tell by which "
+		  "interfaces it passes; name their networks." },
+	{ "zone.networks", FR_SCHEMA_NETWORKS, RELOADABLE, IN_ZONE(networks),
+	  RANGE(0, FR_CONFIG_NETWORKS_MAX), .dflt = "[]",
 	  .help = "Networks that belong to it." },
-	{ "zone.ct_zone", FR_SCHEMA_NUMBER, NOT_YET, RANGE(0, 65535),
-	  .help = "Conntrack zone that belongs to it." },
-	{ "zone.ct_mark", FR_SCHEMA_STRING, NOT_YET,
-	  .help = "Conntrack mark that belongs to it, as \"value/mask\"." },
+	{ "zone.ct_zone", FR_SCHEMA_OPTIONAL, RELOADABLE, IN_ZONE(ct_zone),
+	  RANGE(0, 65535), .help = "Conntrack zone that belongs to it." },
+	{ "zone.ct_mark", FR_SCHEMA_MARK, RELOADABLE, IN_ZONE(ct_mark),
+	  .help = "Conntrack mark that belongs to it, \"value/mask\" as in \"0x10/0xf0\": flows "
+		  "with (mark & mask) == value. Without a mask all bits count." },
 
 	{ "auth", FR_SCHEMA_SECTION, UNBOUND,
 	  .help = "How peers prove who they are." },
@@ -257,33 +269,50 @@ static const struct fr_schema rows[] = {
 	{ "conflict_resolution.manual_resolution.require_approval",
 	  FR_SCHEMA_BOOL, NOT_YET, .help = "Wait for an approver." },
 	{ "conflict_resolution.manual_resolution.approvers", FR_SCHEMA_STRINGS,
-	  NOT_YET, .help = "Who may decide. Empty: any administrator." },
+	  NOT_YET, RANGE(0, FR_CONFIG_WORDS_MAX), .help = "Who may decide. Empty: any administrator." },
 	{ "conflict_resolution.manual_resolution.timeout", FR_SCHEMA_DURATION,
 	  NOT_YET, RANGE(0, D(365)),
 	  .help = "After this the timestamp decides. 0: never." },
 
-	{ "filters", FR_SCHEMA_SECTION, UNBOUND, .help = "What is left out." },
-	{ "filters.zones", FR_SCHEMA_STRINGS, UNBOUND, .dflt = "[]",
-	  .only = "[]",
-	  .help = "Ship only what belongs to these zones. Empty: all." },
-	{ "filters.exclude_sensitive", FR_SCHEMA_BOOL, UNBOUND, .dflt = "true",
-	  .only = "true", .help = "Leave out passwords, keys and the like." },
-	{ "filters.custom_filters", FR_SCHEMA_SECTIONS, UNBOUND, RANGE(0, 64),
-	  .dflt = "[]", .only = "[]",
+	{ "filters", FR_SCHEMA_SECTION, UNBOUND,
+	  .help = "What is left out. The sender ships no record that does not pass, withdraws one "
+		  "that no longer does, and the receiver refuses what its own filters do not let "
+		  "pass. So give all nodes the same. What was shipped can always be deleted." },
+	{ "filters.zones", FR_SCHEMA_STRINGS, RELOADABLE, AT(filters.zones),
+	  RANGE(0, FR_CONFIG_NAMED_ZONES_MAX), .dflt = "[]",
+	  .help = "Ship only what belongs to one of these zones, or to none at all. Empty: all." },
+	{ "filters.exclude_sensitive", FR_SCHEMA_BOOL, RELOADABLE,
+	  AT(filters.exclude_sensitive), .dflt = "true",
+	  .help = "Leave out passwords, keys and the like. A file of configuration that sets one "
+		  "is held back as a whole, as it would be another file without; status names "
+		  "it." },
+	{ "filters.sensitive", FR_SCHEMA_STRINGS, RELOADABLE, AT(filters.sensitive),
+	  RANGE(0, FR_CONFIG_WORDS_MAX), .dflt = "[]",
+	  .help = "More names that are sensitive, of keys in files of configuration and of fields "
+		  "of leases, DNS, learning and metrics. Case, - and _ do not matter." },
+	{ "filters.custom_filters", FR_SCHEMA_SECTIONS, RELOADABLE,
+	  AT(filters.custom_filters), RANGE(0, FR_CONFIG_FILTERS_MAX),
+	  LIST_OF(fr_config_filter), .dflt = "[]",
 	  .help = "A record is shipped when every condition of its type is true." },
-	{ "filters.custom_filters.type", FR_SCHEMA_CHOICE,
-	  .flags = FR_SCHEMA_REQUIRED, UNBOUND,
+	{ "filters.custom_filters.type", FR_SCHEMA_CHOICE, IN_FILTER(type),
+	  .flags = FR_SCHEMA_REQUIRED | FR_SCHEMA_RELOADABLE,
 	  WORDS("dhcp", "dns", "learning", "config", "metrics", "conntrack",
 		"nft"),
 	  .help = "What the condition is about." },
 	{ "filters.custom_filters.condition", FR_SCHEMA_STRING,
-	  .flags = FR_SCHEMA_REQUIRED, UNBOUND, .help = "An expression." },
+	  IN_FILTER(condition),
+	  .flags = FR_SCHEMA_REQUIRED | FR_SCHEMA_RELOADABLE,
+	  .help = "See CONDITIONS below." },
 
 	{ "transformations", FR_SCHEMA_SECTION, UNBOUND,
 	  .help = "What is done to data on its way." },
-	{ "transformations.anonymize_ips", FR_SCHEMA_BOOL, UNBOUND,
-	  .dflt = "false", .only = "false",
-	  .help = "Replace addresses, keeping their prefixes." },
+	{ "transformations.anonymize_ips", FR_SCHEMA_BOOL, RELOADABLE,
+	  AT(transformations.anonymize_ips), .dflt = "false",
+	  .help = "Replace IP addresses in the texts of learning and metrics by others, the same "
+		  "for the same on all nodes with this secret; addresses that share a prefix still do. "
+		  "Refused beside any table that a kernel or a server must use: conntrack, "
+		  "expectations, nft_sets, dhcp_leases, dns_records, configuration. What comes back "
+		  "from a peer after a takeover is anonymous for good." },
 	{ "transformations.compress_data", FR_SCHEMA_BOOL, UNBOUND,
 	  .dflt = "false", .only = "false",
 	  .help = "Compress data at rest. This version keeps none." },
@@ -395,6 +424,8 @@ const char *fr_schema_type_name(enum fr_schema_type type)
 		[FR_SCHEMA_BOOL] = "boolean",
 		[FR_SCHEMA_NUMBER] = "number",
 		[FR_SCHEMA_MASK] = "32-bit mask",
+		[FR_SCHEMA_OPTIONAL] = "number",
+		[FR_SCHEMA_MARK] = "mark",
 		[FR_SCHEMA_DURATION] = "duration",
 		[FR_SCHEMA_SECONDS] = "duration",
 		[FR_SCHEMA_SIZE] = "size",
@@ -423,6 +454,7 @@ char *fr_schema_range(const struct fr_schema *row, char *buf, size_t len)
 	buf[0] = '\0';
 	switch (row->type) {
 	case FR_SCHEMA_NUMBER:
+	case FR_SCHEMA_OPTIONAL:
 	case FR_SCHEMA_MAP:
 		snprintf(buf, len, "%llu to %llu", (unsigned long long)row->min,
 			 (unsigned long long)row->max);
@@ -450,7 +482,12 @@ char *fr_schema_range(const struct fr_schema *row, char *buf, size_t len)
 		snprintf(buf, len, "at most %llu of them",
 			 (unsigned long long)row->max);
 		break;
+	case FR_SCHEMA_STRINGS:
+		if (!row->max)
+			break;
+		/* fall through */
 	case FR_SCHEMA_SECTIONS:
+	case FR_SCHEMA_LABELLED:
 	case FR_SCHEMA_SECRETS:
 	case FR_SCHEMA_PROTOS:
 	case FR_SCHEMA_NETWORKS:

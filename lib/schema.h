@@ -17,12 +17,14 @@
 /* What a key holds, and the type of the field it is bound to. */
 enum fr_schema_type {
 	FR_SCHEMA_SECTION, /* "x { }" or "x = { }"; binds nothing itself */
-	FR_SCHEMA_SECTIONS, /* struct fr_config_peers: list, or repeated "x { }" */
-	FR_SCHEMA_LABELLED, /* repeated "x "label" { }" */
+	FR_SCHEMA_SECTIONS, /* struct { T *v; size_t n; }: list, or repeated "x { }" */
+	FR_SCHEMA_LABELLED, /* likewise, repeated "x "label" { }"; T begins with char *label */
 	FR_SCHEMA_MAP, /* any names = numbers in min..max; unbound */
 	FR_SCHEMA_BOOL, /* bool */
 	FR_SCHEMA_NUMBER, /* uint32_t, min..max */
 	FR_SCHEMA_MASK, /* uint32_t, a number or "0x..." */
+	FR_SCHEMA_OPTIONAL, /* struct fr_config_number, min..max */
+	FR_SCHEMA_MARK, /* struct fr_config_mark, "value/mask" */
 	FR_SCHEMA_DURATION, /* uint64_t of milliseconds, min..max */
 	FR_SCHEMA_SECONDS, /* uint32_t of seconds, min..max */
 	FR_SCHEMA_SIZE, /* uint64_t of bytes, min..max */
@@ -33,7 +35,7 @@ enum fr_schema_type {
 	FR_SCHEMA_SECRET, /* char *, never printed */
 	FR_SCHEMA_ADDRESS, /* struct fr_address; min is the default port */
 	FR_SCHEMA_ADDRESSES, /* struct fr_config_addresses, at most max; min is the default port */
-	FR_SCHEMA_STRINGS, /* list; unbound */
+	FR_SCHEMA_STRINGS, /* struct fr_config_strings, at most max */
 	FR_SCHEMA_SECRETS, /* struct fr_config_secrets, at most max, never printed */
 	FR_SCHEMA_PROTOS, /* struct fr_config_protos, at most max */
 	FR_SCHEMA_NETWORKS, /* struct fr_config_networks, at most max */
@@ -56,6 +58,7 @@ struct fr_schema {
 	unsigned int flags; /* enum fr_schema_flags */
 	size_t offset; /* in struct fr_config or the list's element */
 	uint64_t min, max;
+	uint16_t element_len; /* of T */
 	const char *dflt; /* as HCL; NULL = none */
 	const char *only; /* what is implemented, '|' between; NULL = all */
 	const char *const *choices; /* ends with NULL */

@@ -147,7 +147,10 @@ static const char everything[] =
 	"    ignore_networks = [\"10.0.0.0/8\", \"2001:db8::/32\", \"192.0.2.1\"]\n"
 	"    zones = [0, 65535]\n    mark = 16\n    mark_mask = \"0xFF\"\n"
 	"    hold = \"1h30m\"\n    orphan_grace = \"0s\"\n  }\n"
-	"  filters = { zones = [], exclude_sensitive = true, custom_filters = [] }\n"
+	"  zone \"lan\" {\n    interfaces = [\"eth1\"]\n    networks = [\"10.0.0.0/8\"]\n  }\n"
+	"  zone \"dmz\" {\n    ct_zone = 0\n    ct_mark = \"16/0xf0\"\n  }\n"
+	"  filters = { zones = [\"lan\"], exclude_sensitive = false, sensitive = [\"vendor\"],\n"
+	"    custom_filters = [{ type = \"nft\", condition = \"timeout > 1m\" }] }\n"
 	"  transformations = { anonymize_ips = false }\n"
 	"  recovery {\n    auto_resync = true\n    resync_interval = \"2h\"\n"
 	"    audit_interval = \"500ms\"\n    incremental { enabled = false\n }\n  }\n"
@@ -220,6 +223,28 @@ static void every_key_is_bound(void **state)
 	assert_int_equal(c->conntrack.mark_mask, 255);
 	assert_int_equal(c->conntrack.hold_s, 5400);
 	assert_int_equal(c->conntrack.orphan_grace_s, 0);
+	assert_int_equal(c->zones.n, 2);
+	assert_string_equal(c->zones.v[0].name, "lan");
+	assert_string_equal(c->zones.v[0].interfaces.v[0], "eth1");
+	assert_int_equal(c->zones.v[0].networks.v[0].prefix_len, 8);
+	assert_false(c->zones.v[0].ct_zone.is_set);
+	assert_false(c->zones.v[0].ct_mark.is_set);
+	assert_string_equal(c->zones.v[1].name, "dmz");
+	assert_int_equal(c->zones.v[1].interfaces.n, 0);
+	assert_true(c->zones.v[1].ct_zone.is_set);
+	assert_int_equal(c->zones.v[1].ct_zone.value, 0);
+	assert_true(c->zones.v[1].ct_mark.is_set);
+	assert_int_equal(c->zones.v[1].ct_mark.value, 0x10);
+	assert_int_equal(c->zones.v[1].ct_mark.mask, 0xf0);
+	assert_int_equal(c->filters.zones.n, 1);
+	assert_string_equal(c->filters.zones.v[0], "lan");
+	assert_false(c->filters.exclude_sensitive);
+	assert_string_equal(c->filters.sensitive.v[0], "vendor");
+	assert_int_equal(c->filters.custom_filters.n, 1);
+	assert_int_equal(fr_config_filter_table(c->filters.custom_filters.v[0].type),
+			 FLYREP_TABLE_NFT_SET);
+	assert_string_equal(c->filters.custom_filters.v[0].condition, "timeout > 1m");
+	assert_false(c->transformations.anonymize_ips);
 	assert_int_equal(c->recovery.resync_interval_ms, 7200000);
 	assert_int_equal(c->recovery.audit_interval_ms, 500);
 	assert_string_equal(c->api.socket, "/run/x.sock");
@@ -300,8 +325,6 @@ static const struct {
 	{ "guide_conflict.hcl",
 	  "%s:5:3: conflict_resolution: not supported yet\n" },
 	{ "guide_filtering.hcl",
-	  "%s:7:13: filters.zones: anything but [] is not supported yet\n"
-	  "%s:13:22: filters.custom_filters: anything but [] is not supported yet\n"
 	  "%s:28:21: transformations.compress_data: true is not supported yet\n"
 	  "%s:29:20: transformations.encrypt_data: true is not supported yet\n" },
 	{ "guide_recovery.hcl",
@@ -482,9 +505,47 @@ static const struct {
 	  "f:5:10: peers: b cannot be a primary of a node whose mode is active-active\n"
 	  "f:7:24: data.dhcp_leases: not supported yet where the mode is active-active\n"
 	  "f:7:41: data.nft_sets: not supported yet where the mode is active-active: say []\n" },
-	{ "mode = \"replica\"\nzone \"lan\" {\n ct_zone = 70000\n}",
-	  "f:3:1: zone: not supported yet\n"
-	  "f:4:12: zone.ct_zone: out of range: 0 to 65535\n" },
+	{ "mode = \"replica\"\nzone \"lan\" {\n ct_zone = 70000\n ct_mark = 1\n}",
+	  "f:4:12: zone.ct_zone: out of range: 0 to 65535\n"
+	  "f:5:12: zone.ct_mark: expected a string, found a number\n" },
+	{ "mode = \"replica\"\nzone \"a\" {\n ct_mark = \"0x1g\"\n}\nzone \"b\" {\n ct_mark = \"3/1\"\n}",
+	  "f:4:12: zone.ct_mark: \"0x1g\" is not a mark like \"0x10/0xf0\", of 32 bits\n"
+	  "f:7:12: zone.ct_mark: 0x3 has bits outside 0x1: nothing matches\n" },
+	{ "mode = \"replica\"\nzone \"a\" {\n}\nzone \"b\" {\n}\nzone \"a\" {\n network = []\n}",
+	  "f:7:1: zone \"a\" is set twice: first on line 3\n"
+	  "f:8:2: unknown key \"network\" in zone: did you mean \"networks\"?\n" },
+	{ "mode = \"replica\"\nzone \"a\" \"b\" {\n}\nzone \"a\" {\n}",
+	  "f:3:1: zone: write zone \"NAME\" { ... }\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\nzone \"\" {\n}\nfilters { zones = [\"lan\"] }",
+	  "f:5:9: zone: a name of 1 to 63 bytes is needed\n"
+	  "f:5:9: warning: zone \"\": nothing belongs to it\n"
+	  "f:7:19: warning: filters.zones: there is no "
+	  "zone \"lan\" { }: only leases can say that they belong to it\n" },
+	{ "mode = \"replica\"\nfilters { "
+	  "custom_filters = [{ type = \"dhpc\", condition = \"x\" }, { type = \"dns\" }] }",
+	  "f:3:38: filters.custom_filters.type: \"dhpc\" is not one of dhcp, dns, learning, config, metrics, conntrack, nft\n"
+	  "f:3:65: filters.custom_filters.condition is missing\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\nfilters {\n custom_filters = [\n  { type = \"dhcp\", condition = \"scope == 'x'\" },\n"
+	  "  { type = \"dns\", condition = \"ttl > 'x'\" },\n ]\n}",
+	  "f:8:31: filters.custom_filters.condition: character 7: ttl is a duration, and this is text\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\nfilters {\n custom_filters {\n  type = \"dhcp\"\n  condition = \"scope == 'x'\"\n }\n"
+	  " custom_filters {\n  type = \"nft\"\n  condition = \"scope == 'x'\"\n }\n}",
+	  "f:12:15: filters.custom_filters.condition: character 1: no field \"scope\": there are "
+	  "family, nft_table, set, key, key_end, data, timeout, userdata, object, comment\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\nfilters { sensitive = [\"Client\", \"vendor\"] }",
+	  "f:5:23: filters.sensitive: client is in the key of lease and cannot be left out\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\ndata { metrics = true\n configuration = true }\ntransformations { anonymize_ips = true }",
+	  "f:7:35: transformations.anonymize_ips: a peer must use the addresses in conntrack as they "
+	  "are: set data.conntrack = false\n"
+	  "f:7:35: transformations.anonymize_ips: a peer must use the addresses in nft_set as they "
+	  "are: set data.nft_sets = []\n"
+	  "f:7:35: transformations.anonymize_ips: a peer must use the addresses in config as they "
+	  "are: set data.configuration = false\n" },
 	{ "mode = \"replica\"\nzone {\n}",
 	  "f:3:1: zone: write zone \"NAME\" { ... }\n" },
 	{ "mode = \"replica\"\nconflict_resolution {\n strategy = \"age\"\n priorities = { a = true }\n}",

@@ -92,6 +92,7 @@ struct pair {
 	uint64_t reader_order;
 	const char *refused;		/* name of a note that its kernel refuses */
 	int error;			/* with what */
+	const char *barred;		/* text of notes that its filter refuses */
 	unsigned int n_injected;
 	unsigned int n_deleted;
 	unsigned int n_reader_audits;
@@ -170,6 +171,16 @@ static int inject(void *cookie, uint8_t table, const void *recs, size_t n,
 	return 0;
 }
 
+static bool admits(void *cookie, uint8_t table, const void *rec)
+{
+	const struct pair *p = cookie;
+	const struct note *note = rec;
+
+	return !p->barred || table != NOTES || note->rec.op == FLYREP_OP_DELETE ||
+	       note->text_len != strlen(p->barred) ||
+	       memcmp(note->tail + note->name_len, p->barred, note->text_len) != 0;
+}
+
 static uint64_t next_order(void *cookie)
 {
 	return ++((struct pair *)cookie)->reader_order;
@@ -192,7 +203,8 @@ static void on_reader_audited(void *cookie, unsigned int n_groups)
 }
 
 static const struct receive_ops receive_ops = {
-	.inject = inject, .order = next_order, .check = on_check, .audited = on_reader_audited,
+	.admits = admits, .inject = inject, .order = next_order, .check = on_check,
+	.audited = on_reader_audited,
 };
 
 static void on_drop(void *cookie, const struct backlog_batch *b)
@@ -589,6 +601,48 @@ static void test_what_a_node_cannot_take_is_left_at_that(void **state)
 	pair_free(p);
 }
 
+/* Neither is what the standby's own filter refuses; and nothing of it gets to the kernel. */
+static void test_what_a_filter_refuses_is_left_at_that(void **state)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 1 << 20);
+
+	(void)state;
+	p->barred = "no";
+	meet(p, BIT(NOTES), BIT(NOTES));
+	write_note(p, 0, NOTES, "a", "no", true);
+	write_note(p, 1, NOTES, "b", "yes", true);
+	write_note(p, 2, NOTES, "c", "no", true);
+	write_note(p, 3, NOTES, "d", "yes", true);
+	push(p, NOTES);
+	settle(p);
+	assert_int_equal(p->n_injected, 2);
+	assert_int_equal(p->n_deleted, 0);
+	assert_int_equal(receive_table_figures(p->receive, NOTES)->refused, 2);
+	ship_audit(p->ship);
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_int_equal(p->n_injected, 2);
+	/* What was held and no longer passes goes, in its turn. */
+	write_note(p, 1, NOTES, "b", "no", true);
+	write_note(p, 3, NOTES, "d", "more", true);
+	push(p, NOTES);
+	settle(p);
+	assert_int_equal(p->n_injected, 4);
+	assert_int_equal(p->n_deleted, 1);
+	/* What passes after all is taken; a delete always is. */
+	write_note(p, 0, NOTES, "a", "yes", true);
+	write_note(p, 2, NOTES, "c", NULL, true);
+	push(p, NOTES);
+	settle(p);
+	assert_int_equal(p->n_injected, 6);
+	assert_int_equal(p->n_deleted, 2);
+	ship_audit(p->ship);
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_int_equal(receive_table_figures(p->receive, NOTES)->unrepaired, 0);
+	pair_free(p);
+}
+
 static const char *longest(unsigned int i)
 {
 	static char name[FR_KEY_MAX_LEN + 1];
@@ -818,6 +872,7 @@ int main(void)
 		cmocka_unit_test(test_only_one_table_differs),
 		cmocka_unit_test(test_what_the_kernel_refuses_counts_for_its_table),
 		cmocka_unit_test(test_what_a_node_cannot_take_is_left_at_that),
+		cmocka_unit_test(test_what_a_filter_refuses_is_left_at_that),
 		cmocka_unit_test(test_a_repair_deletes_what_it_does_not_name),
 		cmocka_unit_test(test_a_table_the_peer_lacks_is_left_out),
 		cmocka_unit_test(test_what_was_missed_while_away_is_repaired),
