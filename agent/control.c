@@ -76,6 +76,8 @@ static const char *link_state(const struct flow_link *l)
 	case PEER_UP:
 		break;
 	}
+	if (flow_is_paused(l) && l->relation != ROLE_SPLIT)
+		return "paused";
 	switch (l->relation) {
 	case ROLE_WRITE:
 		return writer_state(l);
@@ -89,8 +91,8 @@ static const char *link_state(const struct flow_link *l)
 }
 
 /* Worst first. */
-static const char *const states[] = { "split_brain", "down",	   "needs_resync", "lagging",
-				      "connecting",  "syncing", "in_sync" };
+static const char *const states[] = { "split_brain", "paused",	   "down",    "needs_resync",
+				      "lagging",     "connecting", "syncing", "in_sync" };
 
 static const char *node_state(const struct flow *f)
 {
@@ -100,10 +102,13 @@ static const char *node_state(const struct flow *f)
 		return "down";
 	if (!f->is_known)
 		return "init";
-	for (k = 0; k < sizeof(states) / sizeof(states[0]); k++)
+	for (k = 0; k < sizeof(states) / sizeof(states[0]); k++) {
+		if (f->stream.is_paused && !strcmp(states[k], "paused"))
+			return states[k];
 		for (i = 0; i < f->n_links; i++)
 			if (!strcmp(link_state(&f->links[i]), states[k]))
 				return states[k];
+	}
 	return "init";
 }
 
@@ -149,6 +154,7 @@ static json_t *peer_json(const struct flow_link *l)
 	json_object_set_new(o, "repairing_buckets", json_integer(s->n_dirty));
 	json_object_set_new(o, "repaired_buckets", json_integer(s->n_repaired));
 	json_object_set_new(o, "refused", json_integer(reads ? r->refused : s->refused));
+	json_object_set_new(o, "paused", json_boolean(l->is_paused));
 	json_object_set_new(o, "error", json_string(peer_trouble(l->peer)));
 	return o;
 }
@@ -365,7 +371,7 @@ static void on_status(void *cookie, struct api_call *call, const json_t *body)
 	json_object_set_new(s, "error", json_string(drain_trouble(f->drain)));
 	json_object_set_new(s, "sequence", json_integer(backlog_next_seq(f->backlog) - 1));
 	json_object_set_new(s, "epoch", json_integer(f->role.epoch));
-	json_object_set_new(s, "paused", json_false());
+	json_object_set_new(s, "paused", json_boolean(f->stream.is_paused));
 	json_object_set_new(s, "taken_over", json_integer(f->n_taken_over));
 	json_object_set_new(s, "lost", json_integer(f->n_lost));
 	json_object_set_new(s, "module", module_json(f));
@@ -478,6 +484,27 @@ static void on_role(void *cookie, struct api_call *call, const json_t *body)
 				  "took_ms", monotonic_ms(monotonic_ns() - begin)));
 }
 
+/* Asked twice is asked once. */
+static void set_paused(struct control *c, struct api_call *call, bool pause)
+{
+	bool was_paused = c->flow->stream.is_paused;
+
+	flow_pause(c->flow, pause);
+	api_reply(call, json_pack("{s:b, s:b}", "paused", pause, "changed", was_paused != pause));
+}
+
+static void on_pause(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)body;
+	set_paused(cookie, call, true);
+}
+
+static void on_resume(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)body;
+	set_paused(cookie, call, false);
+}
+
 static void on_validate(void *cookie, struct api_call *call, const json_t *body)
 {
 	struct control *c = cookie;
@@ -490,6 +517,8 @@ static const struct api_route routes[] = {
 	{ "GET", "/api/replication/lag", on_lag },
 	{ "GET", "/api/replication/ready", on_ready },
 	{ "POST", "/api/replication/role", on_role },
+	{ "POST", "/api/replication/pause", on_pause },
+	{ "POST", "/api/replication/resume", on_resume },
 	{ "POST", "/api/replication/validate", on_validate },
 	{},
 };

@@ -568,7 +568,7 @@ static const struct receive_ops receive_ops = {
 
 static bool can_recall(const struct flow_link *l)
 {
-	return ship_is_started(l->ship) && ship_tables(l->ship) >> FLYREP_TABLE_NFT_SET & 1;
+	return !flow_is_paused(l) && ship_is_started(l->ship) && ship_tables(l->ship) >> FLYREP_TABLE_NFT_SET & 1;
 }
 
 static int send_recall(struct flow_link *l, const struct set *set)
@@ -679,6 +679,80 @@ static int on_recalled(struct flow *f, struct flow_link *l, const char **why)
 	return 0;
 }
 
+/* --- pause --- */
+
+bool flow_is_paused(const struct flow_link *l)
+{
+	return l->flow->stream.is_paused || l->is_paused;
+}
+
+static void send_pause(struct flow_link *l)
+{
+	struct fr_pause m = { .is_paused = l->flow->stream.is_paused };
+	uint8_t buf[8];
+	struct fr_writer w;
+
+	if (!peer_conn(l->peer))
+		return;
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_pause_encode(&w, &m);
+	conn_send_message(peer_conn(l->peer), FR_FRAME_PAUSE, 0, buf, fr_writer_len(&w), NULL);
+}
+
+/* What the running snapshot is for cannot be done now. */
+static void stop_job_of(struct flow *f, const struct flow_link *l)
+{
+	if (f->job_link == l)
+		job_cancel(f);
+}
+
+void flow_pause(struct flow *f, bool pause)
+{
+	size_t i;
+
+	if (f->stream.is_paused == pause)
+		return;
+	fr_notice("replication: %s by hand", pause ? "paused" : "resumed");
+	f->stream.is_paused = pause;
+	for (i = 0; i < f->n_links; i++) {
+		struct flow_link *l = &f->links[i];
+
+		if (pause && f->job_link)
+			stop_job_of(f, l);
+		receive_pause(l->receive, pause);
+		send_pause(l);
+	}
+	if (pause)
+		return;
+	/* A standby has let pass what came meanwhile; HELLO tells where it stands. */
+	if (!flow_is_writer(f))
+		peers_restart(f->peers, "it was resumed");
+	peers_hurry(f->peers);
+	flow_recall(f);
+	flow_kick(f);
+	job_schedule(f);
+}
+
+static int on_pause(struct flow *f, struct flow_link *l, const uint8_t *payload, size_t len,
+		    const char **why)
+{
+	struct fr_pause m;
+
+	if (fr_pause_decode(&m, payload, len) < 0) {
+		*why = "malformed";
+		return -EBADMSG;
+	}
+	if (l->is_paused != m.is_paused)
+		fr_notice("replication: peer %s was %s", peer_id(l->peer),
+			  m.is_paused ? "paused" : "resumed");
+	l->is_paused = m.is_paused;
+	if (l->is_paused)
+		stop_job_of(f, l);
+	ship_pause(l->ship, l->is_paused);
+	flow_recall(f);
+	return 0;
+}
+
 /* --- roles --- */
 
 static void send_role(struct flow *f, struct flow_link *l)
@@ -704,7 +778,9 @@ static void relate(struct flow *f, struct flow_link *l)
 	enum role_relation relation;
 
 	if (!peer_conn(l->peer)) {
+		l->is_paused = false;
 		ship_stop(l->ship);
+		ship_pause(l->ship, false);
 		receive_stop(l->receive);
 		l->relation = ROLE_IDLE;
 		l->wants_check = 0;
@@ -874,6 +950,8 @@ static void on_up(void *cookie, struct peer *p, const struct fr_hello *theirs)
 		fr_warn("replication: peer %s replicates %s, this node %s", peer_id(p),
 			flow_table_names(theirs->tables, there, sizeof(there)),
 			flow_table_names(f->stream.tables, here, sizeof(here)));
+	if (f->stream.is_paused)
+		send_pause(l);
 	relate(f, l);
 }
 
@@ -903,6 +981,8 @@ static int on_frame(void *cookie, struct peer *p, const struct fr_frame_head *he
 
 	if (head->type == FR_FRAME_ROLE)
 		return on_role(f, l, payload, len, why);
+	if (head->type == FR_FRAME_PAUSE)
+		return on_pause(f, l, payload, len, why);
 	if (ship_is_started(l->ship)) {
 		switch (head->type) {
 		case FR_FRAME_ACK:

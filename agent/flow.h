@@ -78,6 +78,7 @@ struct flow_link {
 	enum fr_role role;		/* of the peer */
 	uint64_t epoch;
 	enum role_relation relation;
+	bool is_paused;			/* by the peer */
 	uint64_t wants_check;		/* bitmap: tables the peer asked us to validate */
 	struct fr_checked checked[FR_TABLES_MAX];
 	unsigned int n_differ[FR_TABLES_MAX];	/* buckets, at the last audit of what was written */
@@ -141,6 +142,14 @@ void flow_free(struct flow *f);
  * Return: 0, -errno and nothing has changed.
  */
 int flow_set_role(struct flow *f, enum fr_role role, uint32_t *n_promoted);
+
+/*
+ * Send and apply nothing, or go on. Capture goes on meanwhile; what the backlog has no room for is
+ * repaired later. A restart of the agent ends it.
+ */
+void flow_pause(struct flow *f, bool pause);
+/* Whether nothing goes between this node and a peer, as one of them is paused. */
+bool flow_is_paused(const struct flow_link *link);
 
 /* Objects this node knows, all tables. */
 uint64_t flow_entries(const struct flow *f);

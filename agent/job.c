@@ -326,7 +326,7 @@ static bool recall_next(struct flow *f)
 	for (i = 0; i < f->n_links; i++) {
 		struct flow_link *l = &f->links[i];
 
-		if (!l->recall_table || flow_is_writer(f))
+		if (!l->recall_table || flow_is_writer(f) || flow_is_paused(l))
 			continue;
 		l->is_recall_short = false;
 		if (!start_job(f->by_id[l->recall_table], FLOW_JOB_RECALL, NULL, l->recall,

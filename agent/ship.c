@@ -41,6 +41,7 @@ struct ship {
 	uint64_t flight_bytes;
 	bool needs_start;
 	bool is_kicking;
+	bool is_paused;			/* by the peer */
 
 	bool is_repairing;
 	/*
@@ -101,6 +102,12 @@ void ship_free(struct ship *s)
 	free(s);
 }
 
+/* At one end or the other. */
+static bool is_paused(const struct ship *s)
+{
+	return s->is_paused || s->stream->is_paused;
+}
+
 static bool at_head(const struct ship *s)
 {
 	return s->cursor == backlog_next_seq(s->stream->backlog);
@@ -152,9 +159,22 @@ int ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs)
 		s->cursor = next;
 	s->acked = s->cursor - 1;
 	s->wants_audit = true;
-	send_start(s);
+	s->needs_start = true;
+	if (!is_paused(s))
+		send_start(s);
 	ship_kick(s);
 	return 0;
+}
+
+void ship_pause(struct ship *s, bool is_paused)
+{
+	s->is_paused = is_paused;
+	if (is_paused && s->is_auditing) {
+		s->is_auditing = false; /* the peer may not answer it */
+		s->wants_audit = true;
+		s->figures.n_audits_begun = s->figures.n_audits;
+	}
+	ship_kick(s);
 }
 
 void ship_stop(struct ship *s)
@@ -240,7 +260,7 @@ static void send_audit(struct ship *s)
 
 void ship_kick(struct ship *s)
 {
-	if (!s->conn || s->is_kicking)
+	if (!s->conn || s->is_kicking || is_paused(s))
 		return;
 	s->is_kicking = true;
 	send_stream(s);
@@ -457,7 +477,7 @@ static uint8_t next_dirty(const struct ship *s)
 bool ship_wants_repair(const struct ship *s)
 {
 	return s->conn && s->figures.n_dirty && !s->is_repairing && !s->is_auditing &&
-	       at_head(s) && !s->needs_start && next_dirty(s);
+	       !is_paused(s) && at_head(s) && !s->needs_start && next_dirty(s);
 }
 
 int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN])
@@ -541,7 +561,7 @@ void ship_pending(const struct ship *s, uint64_t *n_changes, uint64_t *n_bytes,
 
 bool ship_is_idle(const struct ship *s)
 {
-	return !s->conn || s->acked + 1 == s->cursor;
+	return !s->conn || (!is_paused(s) && s->acked + 1 == s->cursor);
 }
 
 uint64_t ship_acked(const struct ship *s)

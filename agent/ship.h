@@ -24,6 +24,7 @@ struct ship;
  * @truths: by table id; NULL: not replicated by this node
  * @tables: bitmap of those offered to peers, of the ones above
  * @held: of these: not repaired for now, as this node has lost what peers still hold
+ * @is_paused: nothing is sent for now
  * @history: of the stream
  * @epoch: under which it is written
  */
@@ -32,6 +33,7 @@ struct ship_stream {
 	struct truth *const *truths;	/* FR_TABLES_MAX of them */
 	uint64_t tables;
 	uint64_t held;
+	bool is_paused;
 	uint8_t history[FR_HISTORY_LEN];
 	uint64_t epoch;
 	bool auto_resync;
@@ -103,6 +105,9 @@ int ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs)
 void ship_stop(struct ship *s);
 bool ship_is_started(const struct ship *s);
 
+/* The peer applies nothing for now: so nothing is sent to it. Outlives the session. */
+void ship_pause(struct ship *s, bool is_paused);
+
 /* Send whatever may be sent now. */
 void ship_kick(struct ship *s);
 /* -EBADMSG with *why. */
@@ -136,7 +141,7 @@ void ship_repair_end(struct ship *s, int err);
 /* Changes and bytes not acknowledged, capture time of the oldest (0: none). */
 void ship_pending(const struct ship *s, uint64_t *n_changes, uint64_t *n_bytes,
 		  uint64_t *oldest_ns);
-bool ship_is_idle(const struct ship *s);	/* nothing in flight */
+bool ship_is_idle(const struct ship *s);	/* nothing in flight, and what comes may go */
 uint64_t ship_acked(const struct ship *s);
 uint64_t ship_tables(const struct ship *s);	/* bitmap: what travels in this session */
 const struct ship_figures *ship_figures(const struct ship *s);

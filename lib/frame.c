@@ -28,6 +28,7 @@ static const char *const type_names[] = {
 	[FR_FRAME_CHECKED] = "CHECKED",
 	[FR_FRAME_RECALL] = "RECALL",
 	[FR_FRAME_RECALLED] = "RECALLED",
+	[FR_FRAME_PAUSE] = "PAUSE",
 };
 
 _Static_assert(N_OF(type_names) == FR_FRAME_TYPE_END,

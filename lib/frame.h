@@ -50,6 +50,7 @@ enum fr_frame_type {
 	FR_FRAME_CHECKED,
 	FR_FRAME_RECALL,
 	FR_FRAME_RECALLED,
+	FR_FRAME_PAUSE,
 	FR_FRAME_TYPE_END
 };
 
@@ -185,6 +186,11 @@ struct fr_role_msg {
 	uint64_t epoch;
 };
 
+/* The sender sends and applies nothing, or does again. */
+struct fr_pause {
+	uint8_t is_paused;	/* 0 or 1 */
+};
+
 /* Codes of ERROR; the sender closes after it. */
 enum fr_error_code {
 	FR_ERROR_PROTOCOL = 1,	/* malformed or unexpected message */
@@ -232,6 +238,8 @@ void fr_recall_encode(struct fr_writer *w, const struct fr_recall *m);
 int fr_recall_decode(struct fr_recall *m, const void *buf, size_t len);
 void fr_role_encode(struct fr_writer *w, const struct fr_role_msg *m);
 int fr_role_decode(struct fr_role_msg *m, const void *buf, size_t len);
+void fr_pause_encode(struct fr_writer *w, const struct fr_pause *m);
+int fr_pause_decode(struct fr_pause *m, const void *buf, size_t len);
 void fr_ping_encode(struct fr_writer *w, const struct fr_ping *m);
 int fr_ping_decode(struct fr_ping *m, const void *buf, size_t len);
 void fr_checked_encode(struct fr_writer *w, const struct fr_checked *m);

@@ -257,6 +257,20 @@ int fr_role_decode(struct fr_role_msg *m, const void *buf, size_t len)
 	return is_role(m->role) ? done(&r) : -EBADMSG;
 }
 
+void fr_pause_encode(struct fr_writer *w, const struct fr_pause *m)
+{
+	fr_put_u8(w, m->is_paused);
+}
+
+int fr_pause_decode(struct fr_pause *m, const void *buf, size_t len)
+{
+	struct fr_reader r;
+
+	fr_reader_init(&r, buf, len);
+	m->is_paused = fr_get_u8(&r);
+	return m->is_paused <= 1 ? done(&r) : -EBADMSG;
+}
+
 void fr_ping_encode(struct fr_writer *w, const struct fr_ping *m)
 {
 	fr_put_be64(w, m->token);

@@ -37,6 +37,7 @@ static const struct fr_frame_head good_heads[] = {
 	{ .type = FR_FRAME_CHECKED, .len = 32, .table = 2 },
 	{ .type = FR_FRAME_RECALL, .len = 7, .table = 7 },
 	{ .type = FR_FRAME_RECALLED, .table = 7 },
+	{ .type = FR_FRAME_PAUSE, .len = 1 },
 };
 
 static void heads_round_trip(void **state)
@@ -82,6 +83,7 @@ static void strange_heads_are_refused(void **state)
 		{ { .type = FR_FRAME_CHECKED }, -EBADMSG },
 		{ { .type = FR_FRAME_RECALL }, -EBADMSG },
 		{ { .type = FR_FRAME_RECALLED }, -EBADMSG },
+		{ { .type = FR_FRAME_PAUSE, .table = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH, .seq = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH, .table = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH,
@@ -500,6 +502,7 @@ static void senseless_messages_are_refused(void **state)
 {
 	struct fr_role_msg role = { .role = 0 };
 	struct fr_start start = { .next_seq = 0 };
+	struct fr_pause pause;
 	struct fr_hello m;
 	struct fr_writer w;
 	uint8_t buf[256];
@@ -526,6 +529,9 @@ static void senseless_messages_are_refused(void **state)
 	fr_writer_init(&w, buf, sizeof(buf));
 	fr_role_encode(&w, &role);
 	assert_int_equal(fr_role_decode(&role, buf, 9), -EBADMSG);
+	buf[0] = 2;
+	assert_int_equal(fr_pause_decode(&pause, buf, 1), -EBADMSG);
+	assert_int_equal(fr_pause_decode(&pause, buf, 0), -EBADMSG);
 	fr_writer_init(&w, buf, sizeof(buf));
 	fr_start_encode(&w, &start);
 	assert_int_equal(fr_start_decode(&start, buf, 32), -EBADMSG);

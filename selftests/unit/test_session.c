@@ -810,6 +810,122 @@ static void test_a_repair_is_of_the_table_it_began_with(void **state)
 	pair_free(p);
 }
 
+/* Nothing goes while the writer is paused; then all of it, from the backlog. */
+static void test_a_paused_writer_sends_nothing(void **state)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 1 << 20);
+	size_t n_sent;
+
+	(void)state;
+	meet(p, BIT(NOTES), BIT(NOTES));
+	settle(p);
+	n_sent = p->to_reader.last;
+	p->stream.is_paused = true;
+	write_note(p, 1, NOTES, "lost", "two", false);
+	ship_dirty(p->ship, NOTES, 7);
+	assert_false(ship_wants_repair(p->ship));
+	write_note(p, 0, NOTES, "a", "one", true);
+	push(p, NOTES);
+	ship_audit(p->ship);
+	assert_false(ship_is_idle(p->ship));
+	settle(p);
+	assert_int_equal(p->to_reader.last, n_sent);
+	assert_int_equal(p->n_injected, 0);
+	p->stream.is_paused = false;
+	ship_kick(p->ship);
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_true(ship_figures(p->ship)->is_equal);
+	pair_free(p);
+}
+
+/* A session that begins in a pause sends its START after it. */
+static void test_a_session_begins_in_a_pause(void **state)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 1 << 20);
+
+	(void)state;
+	p->stream.is_paused = true;
+	write_note(p, 0, NOTES, "a", "one", false);
+	meet(p, BIT(NOTES), BIT(NOTES));
+	settle(p);
+	assert_int_equal(p->to_reader.last, 0);
+	p->stream.is_paused = false;
+	ship_kick(p->ship);
+	settle(p);
+	assert_int_equal(p->to_reader.n_sent[FR_FRAME_START], 1);
+	assert_true(is_same(p, NOTES));
+	pair_free(p);
+}
+
+/* A pause longer than the backlog ends in a repair. */
+static void test_a_pause_beyond_the_backlog_is_repaired(void **state)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 4000);
+	char name[16];
+	unsigned int i;
+
+	(void)state;
+	meet(p, BIT(NOTES), BIT(NOTES));
+	settle(p);
+	p->stream.is_paused = true;
+	for (i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		write_note(p, i, NOTES, name, "text", true);
+		push(p, NOTES);
+	}
+	assert_int_equal(ship_figures(p->ship)->n_jumps, 1);
+	assert_true(ship_figures(p->ship)->n_dirty > 0);
+	p->stream.is_paused = false;
+	ship_kick(p->ship);
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_true(ship_figures(p->ship)->is_equal);
+	pair_free(p);
+}
+
+/* What comes to a paused standby passes by; a new session goes on where it stood. */
+static void test_a_paused_reader_applies_nothing(void **state)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 1 << 20);
+	size_t n_sent;
+
+	(void)state;
+	meet(p, BIT(NOTES), BIT(NOTES));
+	write_note(p, 0, NOTES, "a", "one", true);
+	push(p, NOTES);
+	settle(p);
+	receive_pause(p->receive, true);
+	write_note(p, 1, NOTES, "b", "two", true);
+	push(p, NOTES); /* on its way when the pause is told */
+	ship_audit(p->ship);
+	ship_pause(p->ship, true);
+	settle(p);
+	n_sent = p->to_reader.last;
+	write_note(p, 2, NOTES, "c", "three", true);
+	push(p, NOTES);
+	ship_audit(p->ship);
+	settle(p);
+	assert_int_equal(p->to_reader.last, n_sent);
+	assert_int_equal(p->n_injected, 1);
+	assert_int_equal(ship_acked(p->ship), 1);
+	/* It still compares its index with its kernel. */
+	assert_int_equal(ship_check(p->ship), 0);
+	settle(p);
+	assert_int_equal(p->n_checked, 1);
+	receive_stop(p->receive);
+	ship_stop(p->ship);
+	ship_pause(p->ship, false);
+	receive_pause(p->receive, false);
+	meet(p, BIT(NOTES), BIT(NOTES));
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_int_equal(p->n_injected, 3);
+	assert_int_equal(p->to_reader.n_sent[FR_FRAME_REPAIR_BEGIN], 0);
+	assert_true(ship_figures(p->ship)->is_equal);
+	pair_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -825,6 +941,10 @@ int main(void)
 		cmocka_unit_test(test_check_is_of_each_table),
 		cmocka_unit_test(test_a_stranger_table_is_refused),
 		cmocka_unit_test(test_a_repair_is_of_the_table_it_began_with),
+		cmocka_unit_test(test_a_paused_writer_sends_nothing),
+		cmocka_unit_test(test_a_session_begins_in_a_pause),
+		cmocka_unit_test(test_a_pause_beyond_the_backlog_is_repaired),
+		cmocka_unit_test(test_a_paused_reader_applies_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

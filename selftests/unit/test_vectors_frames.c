@@ -334,6 +334,22 @@ static int say_recall(FILE *out, const void *buf, size_t len)
 	return err;
 }
 
+static void put_pause(struct fr_writer *w)
+{
+	static const struct fr_pause m = { 1 };
+
+	fr_pause_encode(w, &m);
+}
+
+static int say_pause(FILE *out, const void *buf, size_t len)
+{
+	struct fr_pause m;
+	int err = fr_pause_decode(&m, buf, len);
+
+	fprintf(out, "paused %u", m.is_paused);
+	return err;
+}
+
 /* A row for every type of frame: write its payload; say what a payload means. */
 static const struct message {
 	void (*put)(struct fr_writer *w);
@@ -355,6 +371,7 @@ static const struct message {
 	[FR_FRAME_CHECKED] = { put_checked, say_checked },
 	[FR_FRAME_RECALL] = { put_recall, say_recall },
 	[FR_FRAME_RECALLED] = { put_nothing, say_nothing },
+	[FR_FRAME_PAUSE] = { put_pause, say_pause },
 };
 
 #define PAYLOAD_MAX (FLYREP_BUCKETS_LEN + 1024)
