@@ -505,6 +505,59 @@ static void on_resume(void *cookie, struct api_call *call, const json_t *body)
 	set_paused(cookie, call, false);
 }
 
+/* A name in a body, or NULL; false: it is no name, and @call has its answer. */
+static bool get_name(struct api_call *call, const json_t *body, const char *key, const char **name)
+{
+	const json_t *v = json_object_get(body, key);
+
+	*name = json_string_value(v);
+	if (!v || *name)
+		return true;
+	api_fail(call, 400, "bad request", "%s: a name", key);
+	return false;
+}
+
+static void on_resync(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct flow *f = ((struct control *)cookie)->flow;
+	struct resync_wish wish = { 0 };
+	const char *table;
+	char why[200], id[16];
+	int rc;
+
+	if (!get_name(call, body, "peer", &wish.peer) || !get_name(call, body, "table", &table))
+		return;
+	if (table && !fr_table_by_name(table)) {
+		api_fail(call, 404, "no such table", "there is no table %.60s", table);
+		return;
+	}
+	if (table)
+		wish.tables = 1ull << fr_table_by_name(table)->id;
+	rc = resync_start(f->resync, &wish, why, sizeof(why));
+	if (rc < 0) {
+		api_fail(call, rc == -ENOENT ? 404 : 409,
+			 rc == -EBUSY  ? "busy" :
+			 rc == -ENOENT ? "no such peer" :
+					 "nobody to resync",
+			 "%s", why);
+		return;
+	}
+	snprintf(id, sizeof(id), "%u", resync_id(f->resync));
+	api_accept(call, resync_json(f->resync, id));
+}
+
+static void on_resync_progress(void *cookie, struct api_call *call, const json_t *body)
+{
+	json_t *o = resync_json(((struct control *)cookie)->flow->resync, api_arg(call));
+
+	(void)body;
+	if (o)
+		api_reply(call, o);
+	else
+		api_fail(call, 404, "not found", "no resync %s; the last one is remembered",
+			 api_arg(call));
+}
+
 static void on_validate(void *cookie, struct api_call *call, const json_t *body)
 {
 	struct control *c = cookie;
@@ -519,6 +572,8 @@ static const struct api_route routes[] = {
 	{ "POST", "/api/replication/role", on_role },
 	{ "POST", "/api/replication/pause", on_pause },
 	{ "POST", "/api/replication/resume", on_resume },
+	{ "POST", "/api/replication/resync", on_resync },
+	{ "GET", "/api/replication/resync/+", on_resync_progress },
 	{ "POST", "/api/replication/validate", on_validate },
 	{},
 };

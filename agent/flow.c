@@ -568,7 +568,8 @@ static const struct receive_ops receive_ops = {
 
 static bool can_recall(const struct flow_link *l)
 {
-	return !flow_is_paused(l) && ship_is_started(l->ship) && ship_tables(l->ship) >> FLYREP_TABLE_NFT_SET & 1;
+	return !flow_is_paused(l) && ship_is_started(l->ship) &&
+	       ship_tables(l->ship) >> FLYREP_TABLE_NFT_SET & 1;
 }
 
 static int send_recall(struct flow_link *l, const struct set *set)
@@ -983,6 +984,8 @@ static int on_frame(void *cookie, struct peer *p, const struct fr_frame_head *he
 		return on_role(f, l, payload, len, why);
 	if (head->type == FR_FRAME_PAUSE)
 		return on_pause(f, l, payload, len, why);
+	if (head->type == FR_FRAME_RESYNC)
+		return resync_frame(f->resync, l, payload, len, why);
 	if (ship_is_started(l->ship)) {
 		switch (head->type) {
 		case FR_FRAME_ACK:
@@ -1222,6 +1225,8 @@ static int open_all(struct flow *f)
 	if (rc >= 0)
 		rc = new_links(f);
 	if (rc >= 0)
+		rc = resync_new(&f->resync, f->event, f);
+	if (rc >= 0)
 		rc = add_timer(f, &f->pace, 0, on_pace);
 	if (rc >= 0)
 		rc = sd_event_source_set_enabled(f->pace, SD_EVENT_OFF);
@@ -1265,6 +1270,7 @@ void flow_free(struct flow *f)
 	sd_event_source_disable_unref(f->audit);
 	sd_event_source_disable_unref(f->self_check);
 	sd_event_source_disable_unref(f->listen);
+	resync_free(f->resync);
 	peers_free(f->peers);
 	for (i = 0; i < f->n_links; i++) {
 		ship_free(f->links[i].ship);

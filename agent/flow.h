@@ -28,6 +28,7 @@
 #include "log.h"
 #include "peer.h"
 #include "receive.h"
+#include "resync.h"
 #include "role.h"
 #include "ship.h"
 #include "truth.h"
@@ -109,6 +110,7 @@ struct flow {
 	struct peers *peers;
 	struct flow_link *links;
 	size_t n_links;
+	struct resync *resync;
 
 	bool is_drained;		/* the ring was empty once since the module is there */
 	bool is_known;			/* all tables are, or are missing */

@@ -91,8 +91,9 @@ static void flush_repair(struct flow_table *t)
 	len = batch_encode(t->repair, f->encoder, 0, FR_FRAME_F_REPAIR, &frame,
 			   on_unsendable, t);
 	if (len > 0)
-		len = f->job == FLOW_JOB_RECALL ? send_back(l, frame, len) :
-						  ship_repair_send(l->ship, frame, len);
+		len = f->job == FLOW_JOB_RECALL ?
+			      send_back(l, frame, len) :
+			      ship_repair_send(l->ship, frame, len, batch_count(t->repair));
 	for (i = 0; len < 0 && i < batch_count(t->repair); i++)
 		ship_dirty(l->ship, t->row->id, batch_buckets(t->repair)[i]);
 	batch_reset(t->repair);

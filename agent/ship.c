@@ -20,6 +20,8 @@ struct ship_table {
 	struct ship_table_figures figures;
 	bool is_answered;		/* by the peer, in the running audit */
 	bool is_checking;		/* CHECK was sent, CHECKED is awaited */
+	bool wants_whole;		/* the next repair is of all of it */
+	bool is_whole;			/* the running one is */
 	uint8_t taken[FLYREP_BUCKETS_LEN];	/* buckets of the running repair */
 	uint8_t dirty[FLYREP_BUCKETS_LEN];
 	uint64_t frozen[FLYREP_BUCKETS];	/* digests at the AUDIT */
@@ -153,6 +155,7 @@ int ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs)
 	if (new_tables(s, s->stream->tables & theirs->tables) < 0)
 		return -ENOMEM;
 	s->conn = conn;
+	s->figures.n_sessions++;
 	s->cursor = backlog_next_seq(bl);
 	if (!memcmp(theirs->have_history, s->stream->history, FR_HISTORY_LEN) &&
 	    next >= backlog_first_seq(bl) && next <= s->cursor)
@@ -348,7 +351,7 @@ void ship_audit(struct ship *s)
 	ship_kick(s);
 }
 
-int ship_check(struct ship *s)
+int ship_check(struct ship *s, uint64_t tables)
 {
 	size_t id;
 	int rc = 0;
@@ -356,7 +359,7 @@ int ship_check(struct ship *s)
 	if (!s->conn)
 		return -ENOTCONN;
 	for (id = 0; id < FR_TABLES_MAX && rc >= 0; id++) {
-		if (!s->tables[id])
+		if (!s->tables[id] || !(tables >> id & 1))
 			continue;
 		rc = conn_send_message(s->conn, FR_FRAME_CHECK, id, NULL, 0, NULL);
 		s->tables[id]->is_checking = rc >= 0;
@@ -457,6 +460,36 @@ int ship_on_audit_reply(struct ship *s, uint8_t table, const uint8_t *payload, s
 
 /* --- repair --- */
 
+static void dirty_whole(struct ship *s, uint8_t table)
+{
+	unsigned int b;
+
+	for (b = 0; b < FLYREP_BUCKETS; b++)
+		ship_dirty(s, table, b);
+	s->tables[table]->wants_whole = true;
+}
+
+void ship_resync(struct ship *s, uint64_t tables)
+{
+	size_t id;
+
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		if (s->tables[id] && tables >> id & 1)
+			dirty_whole(s, id);
+	ship_kick(s);
+}
+
+uint64_t ship_resync_left(const struct ship *s)
+{
+	uint64_t left = 0;
+	size_t id;
+
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		if (s->tables[id] && (s->tables[id]->wants_whole || s->tables[id]->is_whole))
+			left |= 1ull << id;
+	return left;
+}
+
 static bool is_dirty(const struct ship *s, uint8_t table)
 {
 	return s->tables[table] && s->tables[table]->figures.n_dirty &&
@@ -504,19 +537,31 @@ int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN])
 	s->figures.n_repaired += t->figures.n_dirty;
 	s->figures.n_dirty -= t->figures.n_dirty;
 	t->figures.n_dirty = 0;
+	t->figures.n_sent = 0;
+	t->is_whole = t->wants_whole;
+	t->wants_whole = false;
 	s->is_repairing = true;
 	s->repair_table = table;
 	s->repair_acked = s->repair_sent; /* what is under way of the last one is little */
 	return table;
 }
 
-int ship_repair_send(struct ship *s, const uint8_t *frame, size_t len)
+int ship_repair_send(struct ship *s, const uint8_t *frame, size_t len, size_t n)
 {
 	int rc = s->conn && s->is_repairing ? conn_send(s->conn, frame, len) : -ENOTCONN;
 
-	if (!rc)
-		s->repair_sent++;
-	return rc;
+	if (rc)
+		return rc;
+	s->repair_sent++;
+	s->tables[s->repair_table]->figures.n_sent += n;
+	s->figures.n_repair_records += n;
+	s->figures.n_repair_bytes += len;
+	return 0;
+}
+
+bool ship_is_repairing(const struct ship *s, uint8_t table)
+{
+	return s->conn && s->is_repairing && s->repair_table == table;
 }
 
 bool ship_repair_room(const struct ship *s)
@@ -527,13 +572,15 @@ bool ship_repair_room(const struct ship *s)
 
 void ship_repair_end(struct ship *s, int err)
 {
-	const struct ship_table *t;
+	struct ship_table *t;
 	unsigned int b;
 
 	if (!s->conn || !s->is_repairing)
 		return;
 	s->is_repairing = false;
 	t = s->tables[s->repair_table];
+	t->wants_whole |= t->is_whole && err;
+	t->is_whole = false;
 	if (err) {
 		for (b = 0; b < FLYREP_BUCKETS; b++)
 			if (t->taken[b / 8] & (1u << (b % 8)))

@@ -68,6 +68,9 @@ struct ship_ops {
  * @n_dirty: buckets waiting for repair, or in it
  * @refused: records the peer's kernel refused in this session
  * @n_jumps: how often the peer fell off the backlog
+ * @n_sessions: begun
+ * @n_repair_records: sent in repairs since the node began
+ * @n_repair_bytes: likewise
  */
 struct ship_figures {
 	uint64_t n_audits_begun;
@@ -80,6 +83,9 @@ struct ship_figures {
 	unsigned int n_dirty;
 	uint64_t refused;
 	uint64_t n_jumps;
+	uint64_t n_sessions;
+	uint64_t n_repair_records;
+	uint64_t n_repair_bytes;
 };
 
 /**
@@ -87,11 +93,13 @@ struct ship_figures {
  * @n_differ: buckets that differed in the last audit
  * @n_dirty: buckets waiting for repair, or in it
  * @remote_entries: objects the peer held at the last audit
+ * @n_sent: records of the running repair so far
  */
 struct ship_table_figures {
 	unsigned int n_differ;
 	unsigned int n_dirty;
 	uint64_t remote_entries;
+	uint64_t n_sent;
 };
 
 struct ship *ship_new(const struct ship_stream *stream, const struct ship_ops *ops, void *cookie);
@@ -119,8 +127,12 @@ int ship_on_checked(struct ship *s, uint8_t table, const uint8_t *payload, size_
 
 /* Compare as soon as the stream allows. */
 void ship_audit(struct ship *s);
-/* Have the peer compare its indexes with its kernel. */
-int ship_check(struct ship *s);
+/* Have the peer compare its indexes of these tables, a bitmap, with its kernel. */
+int ship_check(struct ship *s, uint64_t tables);
+/* Repair all of these tables, a bitmap, whatever an audit says. */
+void ship_resync(struct ship *s, uint64_t tables);
+/* Of these: those that are not sent yet. */
+uint64_t ship_resync_left(const struct ship *s);
 
 /* The backlog forgets this batch. */
 void ship_on_drop(struct ship *s, const struct backlog_batch *b);
@@ -131,8 +143,9 @@ void ship_dirty(struct ship *s, uint8_t table, unsigned int bucket);
 bool ship_wants_repair(const struct ship *s);
 /* Takes all dirty buckets of one table into @buckets and tells the peer. Return: the table */
 int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN]);
-/* A frame of it. -errno: not sent, and it is the owner's to call ship_dirty() for what it held. */
-int ship_repair_send(struct ship *s, const uint8_t *frame, size_t len);
+/* A frame of it, with @n records. -errno: not sent, and it is the owner's to call ship_dirty() for what it held. */
+int ship_repair_send(struct ship *s, const uint8_t *frame, size_t len, size_t n);
+bool ship_is_repairing(const struct ship *s, uint8_t table);
 /* Room for more of it now? If not, ops->wants tells when. */
 bool ship_repair_room(const struct ship *s);
 /* @err: not complete; its buckets are dirty again */
@@ -141,7 +154,7 @@ void ship_repair_end(struct ship *s, int err);
 /* Changes and bytes not acknowledged, capture time of the oldest (0: none). */
 void ship_pending(const struct ship *s, uint64_t *n_changes, uint64_t *n_bytes,
 		  uint64_t *oldest_ns);
-bool ship_is_idle(const struct ship *s);	/* nothing in flight, and what comes may go */
+bool ship_is_idle(const struct ship *s);	/* nothing in flight, nor held back by a pause */
 uint64_t ship_acked(const struct ship *s);
 uint64_t ship_tables(const struct ship *s);	/* bitmap: what travels in this session */
 const struct ship_figures *ship_figures(const struct ship *s);

@@ -155,7 +155,7 @@ static void validate_begin(struct validate *v, enum validate_step step)
 			v->n_before[i] = step == VALIDATE_PEERS ? l->n_checked :
 							ship_figures(l->ship)->n_audits_begun;
 			if (step == VALIDATE_PEERS)
-				ship_check(l->ship);
+				ship_check(l->ship, UINT64_MAX);
 			else
 				flow_audit(f, l);
 		} else {

@@ -10,6 +10,7 @@ load pair
 setup_file() {
 	pair_up 100000
 	pair_start
+	load_answer
 }
 
 teardown_file() {
@@ -95,5 +96,67 @@ waits() {
 	assert_output --partial ' 405 '
 	run fr a --json resume
 	assert_output --partial '"changed": true'
+	wait_until 60 in_step
+}
+
+# resynced JSON: done, all of it
+resynced() {
+	jq -e '.state == "done" and .buckets == .buckets_total and .records >= 2000 and
+		.bytes > 0 and .left_ms == 0' <<<"$1" >/dev/null
+}
+
+@test "a resync of the primary sends everything, and says how far it is" {
+	local out
+	out=$(fr a --json resync --wait)
+	resynced "$out" || fail "$out"
+	assert_equal "$(jq -r '.peers[0]' <<<"$out")" b
+	run fr a resync --table conntrack
+	assert_success
+	assert_output --partial conntrack
+	run fr a resync --wait "$(jq -r '.id | tonumber + 1' <<<"$out")"
+	assert_success
+	assert_output --partial 'done'
+	wait_until 60 in_step
+}
+
+@test "a standby has its primary send everything" {
+	local out
+	out=$(fr b --json resync --wait)
+	resynced "$out" || fail "$out"
+	assert_equal "$(jq -r '.peers[0]' <<<"$out")" a
+}
+
+@test "what cannot be resynced is refused" {
+	run fr a resync --peer c
+	assert_failure 1
+	assert_output --partial 'c is none of our peers'
+	run fr a resync --table cheese
+	assert_failure 1
+	assert_output --partial 'there is no table cheese'
+	run fr a resync 4711
+	assert_failure 1
+	assert_output --partial 'no resync 4711'
+	run fr a resync x
+	assert_failure 2
+	fr a pause
+	run fr a resync
+	assert_failure 1
+	assert_output --partial 'paused here'
+	fr a resume
+	wait_until 60 in_step
+}
+
+# b stands still, so the first one cannot end.
+@test "one resync at a time" {
+	local replies
+	agent_signal b STOP
+	run fr a resync
+	assert_success
+	run fr a resync
+	assert_failure 1
+	assert_output --partial 'is running'
+	replies=$(printf 'POST /api/replication/resync HTTP/1.0\r\n\r\n' | nc -U "$topo_dir/a.sock")
+	[[ $replies == *' 409 '* ]] || fail "$replies"
+	agent_signal b CONT
 	wait_until 60 in_step
 }

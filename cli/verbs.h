@@ -16,6 +16,7 @@ int role_run(struct cli *cli, int argc, char **argv);
 int validate_run(struct cli *cli, int argc, char **argv);
 int pause_run(struct cli *cli, int argc, char **argv);
 int resume_run(struct cli *cli, int argc, char **argv);
+int resync_run(struct cli *cli, int argc, char **argv);
 int config_run(struct cli *cli, int argc, char **argv);
 int completion_run(struct cli *cli, int argc, char **argv);
 int help_run(struct cli *cli, int argc, char **argv);

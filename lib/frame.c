@@ -29,6 +29,7 @@ static const char *const type_names[] = {
 	[FR_FRAME_RECALL] = "RECALL",
 	[FR_FRAME_RECALLED] = "RECALLED",
 	[FR_FRAME_PAUSE] = "PAUSE",
+	[FR_FRAME_RESYNC] = "RESYNC",
 };
 
 _Static_assert(N_OF(type_names) == FR_FRAME_TYPE_END,

@@ -51,6 +51,7 @@ enum fr_frame_type {
 	FR_FRAME_RECALL,
 	FR_FRAME_RECALLED,
 	FR_FRAME_PAUSE,
+	FR_FRAME_RESYNC,
 	FR_FRAME_TYPE_END
 };
 
@@ -191,6 +192,35 @@ struct fr_pause {
 	uint8_t is_paused;	/* 0 or 1 */
 };
 
+enum fr_resync_state {
+	FR_RESYNC_WANTED = 1,	/* standby to writer */
+	FR_RESYNC_RUNNING,	/* writer to standby, as the following */
+	FR_RESYNC_DONE,
+	FR_RESYNC_FAILED,
+};
+
+/**
+ * struct fr_resync - everything of some tables is sent again, or shall be
+ * @id: given by who wants it
+ * @state: enum fr_resync_state; if it is FR_RESYNC_WANTED, only @id and @tables count
+ * @tables: bitmap; 0: all
+ * @buckets: sent, of @buckets_total
+ * @records: sent, of about @records_total
+ * @bytes: sent
+ * @why: it failed, for people
+ */
+struct fr_resync {
+	uint32_t id;
+	uint8_t state;
+	uint64_t tables;
+	uint64_t buckets;
+	uint64_t buckets_total;
+	uint64_t records;
+	uint64_t records_total;
+	uint64_t bytes;
+	char why[200];
+};
+
 /* Codes of ERROR; the sender closes after it. */
 enum fr_error_code {
 	FR_ERROR_PROTOCOL = 1,	/* malformed or unexpected message */
@@ -240,6 +270,8 @@ void fr_role_encode(struct fr_writer *w, const struct fr_role_msg *m);
 int fr_role_decode(struct fr_role_msg *m, const void *buf, size_t len);
 void fr_pause_encode(struct fr_writer *w, const struct fr_pause *m);
 int fr_pause_decode(struct fr_pause *m, const void *buf, size_t len);
+void fr_resync_encode(struct fr_writer *w, const struct fr_resync *m);
+int fr_resync_decode(struct fr_resync *m, const void *buf, size_t len);
 void fr_ping_encode(struct fr_writer *w, const struct fr_ping *m);
 int fr_ping_decode(struct fr_ping *m, const void *buf, size_t len);
 void fr_checked_encode(struct fr_writer *w, const struct fr_checked *m);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "buckets.h"
 #include "notes.h"
 #include "receive.h"
 #include "ship.h"
@@ -349,12 +350,12 @@ static void repair(struct pair *p)
 			continue;
 		len = batch_encode(b, p->encoder, 0, FR_FRAME_F_REPAIR, &frame, refuse_none, NULL);
 		assert_true(len > 0);
-		assert_int_equal(ship_repair_send(p->ship, frame, len), 0);
+		assert_int_equal(ship_repair_send(p->ship, frame, len, batch_count(b)), 0);
 		batch_reset(b);
 	}
 	if (batch_count(b)) {
 		len = batch_encode(b, p->encoder, 0, FR_FRAME_F_REPAIR, &frame, refuse_none, NULL);
-		assert_int_equal(ship_repair_send(p->ship, frame, len), 0);
+		assert_int_equal(ship_repair_send(p->ship, frame, len, batch_count(b)), 0);
 	}
 	batch_free(b);
 	ship_repair_end(p->ship, 0);
@@ -745,10 +746,10 @@ static void test_check_is_of_each_table(void **state)
 	struct pair *p = pair_new(both, both, 1 << 20);
 
 	(void)state;
-	assert_int_equal(ship_check(p->ship), -ENOTCONN);
+	assert_int_equal(ship_check(p->ship, UINT64_MAX), -ENOTCONN);
 	meet(p, both, both);
 	settle(p);
-	assert_int_equal(ship_check(p->ship), 0);
+	assert_int_equal(ship_check(p->ship, UINT64_MAX), 0);
 	settle(p);
 	assert_int_equal(p->n_checked, 2);
 	assert_true(p->is_checked);
@@ -910,7 +911,7 @@ static void test_a_paused_reader_applies_nothing(void **state)
 	assert_int_equal(p->n_injected, 1);
 	assert_int_equal(ship_acked(p->ship), 1);
 	/* It still compares its index with its kernel. */
-	assert_int_equal(ship_check(p->ship), 0);
+	assert_int_equal(ship_check(p->ship, UINT64_MAX), 0);
 	settle(p);
 	assert_int_equal(p->n_checked, 1);
 	receive_stop(p->receive);
@@ -923,6 +924,51 @@ static void test_a_paused_reader_applies_nothing(void **state)
 	assert_int_equal(p->n_injected, 3);
 	assert_int_equal(p->to_reader.n_sent[FR_FRAME_REPAIR_BEGIN], 0);
 	assert_true(ship_figures(p->ship)->is_equal);
+	pair_free(p);
+}
+
+/* All of one table is sent again, equal or not, also where nothing is repaired unasked. */
+static void test_a_resync_sends_everything(void **state)
+{
+	const uint64_t both = BIT(NOTES) | BIT(OTHERS);
+	struct pair *p = pair_new(both, both, 1 << 20);
+	const struct ship_figures *f = ship_figures(p->ship);
+	uint8_t buckets[FLYREP_BUCKETS_LEN];
+	unsigned int i, n;
+	char name[16];
+
+	(void)state;
+	for (i = 0; i < 500; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		write_note(p, i, i % 2 ? NOTES : OTHERS, name, "text", false);
+	}
+	meet(p, both, both);
+	settle(p);
+	assert_true(is_same(p, NOTES) && is_same(p, OTHERS));
+	p->stream.auto_resync = false;
+	n = p->n_injected;
+	i = f->n_repair_records;
+	ship_resync(p->ship, BIT(NOTES));
+	assert_int_equal(ship_resync_left(p->ship), BIT(NOTES));
+	/* One that is given up is still to be done. */
+	assert_int_equal(ship_repair_begin(p->ship, buckets), NOTES);
+	assert_true(buckets_is_all(buckets));
+	assert_true(ship_is_repairing(p->ship, NOTES));
+	ship_repair_end(p->ship, -ECANCELED);
+	assert_int_equal(ship_resync_left(p->ship), BIT(NOTES));
+	settle(p);
+	assert_int_equal(ship_resync_left(p->ship), 0);
+	assert_int_equal(f->n_repair_records, i + 250);
+	assert_int_equal(ship_table_figures(p->ship, NOTES)->n_sent, 250);
+	/* The standby had it all. */
+	assert_int_equal(p->n_injected, n);
+	/* A repair of a few buckets is no resync. */
+	ship_dirty(p->ship, OTHERS, 5);
+	assert_int_equal(ship_resync_left(p->ship), 0);
+	settle(p);
+	ship_resync(p->ship, both);
+	ship_stop(p->ship);
+	assert_int_equal(ship_resync_left(p->ship), 0);
 	pair_free(p);
 }
 
@@ -941,6 +987,7 @@ int main(void)
 		cmocka_unit_test(test_check_is_of_each_table),
 		cmocka_unit_test(test_a_stranger_table_is_refused),
 		cmocka_unit_test(test_a_repair_is_of_the_table_it_began_with),
+		cmocka_unit_test(test_a_resync_sends_everything),
 		cmocka_unit_test(test_a_paused_writer_sends_nothing),
 		cmocka_unit_test(test_a_session_begins_in_a_pause),
 		cmocka_unit_test(test_a_pause_beyond_the_backlog_is_repaired),
