@@ -52,7 +52,7 @@ static const char *writer_state(const struct flow_link *l)
 	if (!s->last_audit_ns || s->n_dirty)
 		return "syncing";
 	if (!s->is_equal)
-		return l->flow->config->recovery.auto_resync ? "syncing" : "needs_resync";
+		return ship_is_auto(l->ship) ? "syncing" : "needs_resync";
 	return "in_sync";
 }
 
@@ -124,6 +124,19 @@ static json_t *when(uint64_t at_ns)
 		return json_null();
 	clock_gettime(CLOCK_REALTIME, &now);
 	t = now.tv_sec - (time_t)((monotonic_ns() - at_ns) / 1000000000ull);
+	gmtime_r(&t, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return json_string(text);
+}
+
+static json_t *next_json(const struct schedule *s)
+{
+	time_t t = schedule_next(s);
+	char text[40];
+	struct tm tm;
+
+	if (!s)
+		return json_null();
 	gmtime_r(&t, &tm);
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	return json_string(text);
@@ -372,6 +385,7 @@ static void on_status(void *cookie, struct api_call *call, const json_t *body)
 	json_object_set_new(s, "sequence", json_integer(backlog_next_seq(f->backlog) - 1));
 	json_object_set_new(s, "epoch", json_integer(f->role.epoch));
 	json_object_set_new(s, "paused", json_boolean(f->stream.is_paused));
+	json_object_set_new(s, "next_full_resync", next_json(f->schedule));
 	json_object_set_new(s, "taken_over", json_integer(f->n_taken_over));
 	json_object_set_new(s, "lost", json_integer(f->n_lost));
 	json_object_set_new(s, "module", module_json(f));
@@ -432,7 +446,7 @@ static json_t *would_lose(const struct flow *f)
 		if (peer_state(l->peer) != PEER_UP)
 			continue;
 		if (l->relation == ROLE_WRITE && ship_is_started(l->ship))
-			oldest_age_ns(l, &n, &bytes);
+			oldest_age_ns(l, &n, &bytes), n += f->n_withheld;
 		else if (l->relation == ROLE_READ)
 			n = peer_remote_pending(l->peer);
 		else

@@ -193,6 +193,22 @@ static int on_pace(sd_event_source *s, uint64_t usec, void *cookie)
 	return 0;
 }
 
+/*
+ * In mode full changes travel only while a peer is sent a snapshot and compared: so it has
+ * all that this node had at the end of that.
+ */
+static bool is_withheld(const struct flow *f)
+{
+	size_t i;
+
+	if (f->config->sync.mode != FR_CONFIG_SYNC_FULL)
+		return false;
+	for (i = 0; i < f->n_links; i++)
+		if (!ship_is_settled(f->links[i].ship))
+			return false;
+	return true;
+}
+
 void flow_publish(struct flow_table *t, const void *rec, int op, unsigned int bucket)
 {
 	const struct flyrep_rec *head = rec;
@@ -201,6 +217,10 @@ void flow_publish(struct flow_table *t, const void *rec, int op, unsigned int bu
 
 	if (!f->is_known)
 		return;
+	if (is_withheld(f)) {
+		f->n_withheld++;
+		return;
+	}
 	now = monotonic_ns();
 	batch_add(t->batch, rec, op, bucket, now - head->age_us * 1000ull);
 	if (batch_is_full(t->batch)) {
@@ -482,7 +502,7 @@ static void on_ship_audited(void *cookie, struct ship *s, uint64_t entries, unsi
 		if (n && n != l->n_differ[row->id])
 			fr_notice("replication: peer %s: %s: holds %lu, %u buckets differ%s",
 				  peer_id(l->peer), row->name, t->remote_entries, t->n_differ,
-				  f->config->recovery.auto_resync ? ", repairing" : "");
+				  ship_is_auto(s) ? ", repairing" : ", waiting for a resync");
 		l->n_differ[row->id] = n;
 	}
 	if (!n_buckets && ship_figures(s)->n_audits == 1)
@@ -925,6 +945,7 @@ static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 	h->epoch = f->role.epoch;
 	h->tables = f->stream.tables;
 	memcpy(h->history, f->stream.history, sizeof(h->history));
+	h->capabilities = f->config->recovery.auto_resync ? 0 : FR_CAPABILITY_ASK;
 	h->seq = backlog_next_seq(f->backlog) - 1;
 	if (p)
 		receive_position(link_of(p)->receive, h->have_history, &h->have_seq);
@@ -1028,7 +1049,7 @@ static uint64_t on_pending(void *cookie, struct peer *p)
 	if (!ship_is_started(link_of(p)->ship))
 		return 0;
 	ship_pending(link_of(p)->ship, &n_changes, &n_bytes, &oldest);
-	return n_changes + n_collected(f);
+	return n_changes + n_collected(f) + f->n_withheld;
 }
 
 static void on_down(void *cookie, struct peer *p)
@@ -1054,10 +1075,34 @@ static int on_audit_due(sd_event_source *s, uint64_t usec, void *cookie)
 	size_t i;
 
 	(void)usec;
-	for (i = 0; i < f->n_links; i++)
+	/* Between two snapshots there is nothing to compare. */
+	for (i = 0; i < f->n_links && f->config->sync.mode != FR_CONFIG_SYNC_FULL; i++)
 		if (ship_is_started(f->links[i].ship))
 			ship_audit(f->links[i].ship);
 	sd_event_source_set_time_relative(s, f->config->recovery.audit_interval_ms * 1000);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+/* Mode full: everything to everybody who has the last one. */
+static int on_snapshot_due(sd_event_source *s, uint64_t usec, void *cookie)
+{
+	struct flow *f = cookie;
+	bool is_any = false;
+	size_t i;
+
+	(void)usec;
+	for (i = 0; i < f->n_links; i++) {
+		struct ship *ship = f->links[i].ship;
+
+		if (!ship_is_started(ship) || !ship_is_settled(ship) ||
+		    flow_is_paused(&f->links[i]))
+			continue;
+		is_any = true;
+		ship_resync(ship, UINT64_MAX);
+	}
+	if (is_any)
+		f->n_withheld = 0;
+	sd_event_source_set_time_relative(s, f->config->sync.interval_ms * 1000);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
@@ -1210,11 +1255,14 @@ static int open_all(struct flow *f)
 	f->inject = inject_new();
 	f->encoder = encoder_new(c->transport.compression);
 	f->backlog = backlog_new(c->backlog_len, on_drop, f);
-	if (!f->inject || !f->encoder || !f->backlog)
+	f->whole_encoder =
+		encoder_new(c->transport.compression && c->recovery.full_resync.compression);
+	if (!f->inject || !f->encoder || !f->whole_encoder || !f->backlog)
 		return -ENOMEM;
 	f->stream.backlog = f->backlog;
 	f->stream.truths = f->truths;
 	f->stream.auto_resync = c->recovery.auto_resync;
+	f->stream.resync_threshold = c->recovery.resync_threshold;
 	new_stream(f);
 	rc = drain_new(&f->drain, f->event, c, &hash_key, !flow_is_writer(f), &drain_ops, f);
 	if (rc >= 0 && f->by_id[FLYREP_TABLE_NFT_SET])
@@ -1226,6 +1274,9 @@ static int open_all(struct flow *f)
 		rc = new_links(f);
 	if (rc >= 0)
 		rc = resync_new(&f->resync, f->event, f);
+	if (rc >= 0 && c->recovery.full_resync.schedule)
+		rc = schedule_new(&f->schedule, f->event, c->recovery.full_resync.schedule,
+				  f->resync);
 	if (rc >= 0)
 		rc = add_timer(f, &f->pace, 0, on_pace);
 	if (rc >= 0)
@@ -1235,6 +1286,8 @@ static int open_all(struct flow *f)
 	if (rc >= 0)
 		rc = add_timer(f, &f->self_check, c->recovery.resync_interval_ms,
 			       on_self_check_due);
+	if (rc >= 0 && c->sync.mode == FR_CONFIG_SYNC_FULL)
+		rc = add_timer(f, &f->snapshot, c->sync.interval_ms, on_snapshot_due);
 	if (rc >= 0)
 		rc = add_timer(f, &f->listen, 0, on_listen_due);
 	if (rc >= 0)
@@ -1269,7 +1322,9 @@ void flow_free(struct flow *f)
 	sd_event_source_disable_unref(f->pace);
 	sd_event_source_disable_unref(f->audit);
 	sd_event_source_disable_unref(f->self_check);
+	sd_event_source_disable_unref(f->snapshot);
 	sd_event_source_disable_unref(f->listen);
+	schedule_free(f->schedule);
 	resync_free(f->resync);
 	peers_free(f->peers);
 	for (i = 0; i < f->n_links; i++) {
@@ -1281,6 +1336,7 @@ void flow_free(struct flow *f)
 	drain_free(f->drain);
 	backlog_free(f->backlog);
 	encoder_free(f->encoder);
+	encoder_free(f->whole_encoder);
 	inject_free(f->inject);
 	for (i = 0; i < f->n_tables; i++) {
 		truth_free(f->tables[i].truth);

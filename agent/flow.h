@@ -30,6 +30,7 @@
 #include "receive.h"
 #include "resync.h"
 #include "role.h"
+#include "schedule.h"
 #include "ship.h"
 #include "truth.h"
 
@@ -105,12 +106,14 @@ struct flow {
 	const struct set *recall_set;
 	struct inject *inject;
 	struct encoder *encoder;
+	struct encoder *whole_encoder;	/* of full resyncs */
 	struct backlog *backlog;
 	struct ship_stream stream;
 	struct peers *peers;
 	struct flow_link *links;
 	size_t n_links;
 	struct resync *resync;
+	struct schedule *schedule;	/* NULL: none */
 
 	bool is_drained;		/* the ring was empty once since the module is there */
 	bool is_known;			/* all tables are, or are missing */
@@ -128,6 +131,8 @@ struct flow {
 	sd_event_source *self_check;
 	sd_event_source *listen;	/* looks at the mute ones again */
 
+	sd_event_source *snapshot;	/* in mode full */
+	uint64_t n_withheld;		/* in mode full: changes since the last snapshot began */
 	uint64_t n_taken_over;		/* held flows that a packet made local here */
 	uint64_t n_lost;		/* held objects that vanished from the kernel */
 	bool was_in_step;		/* standby: at the last audit, even if the writer is gone */

@@ -88,8 +88,8 @@ static void flush_repair(struct flow_table *t)
 
 	if (!batch_count(t->repair))
 		return;
-	len = batch_encode(t->repair, f->encoder, 0, FR_FRAME_F_REPAIR, &frame,
-			   on_unsendable, t);
+	len = batch_encode(t->repair, ship_is_whole(l->ship) ? f->whole_encoder : f->encoder, 0,
+			   FR_FRAME_F_REPAIR, &frame, on_unsendable, t);
 	if (len > 0)
 		len = f->job == FLOW_JOB_RECALL ?
 			      send_back(l, frame, len) :

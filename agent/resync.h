@@ -2,7 +2,8 @@
 /*
  * Resync: send all of some tables again, because somebody asks. A standby first compares
  * what it believes with its own kernel; then the writer repairs every bucket, equal or not; an
- * audit proves it. One at a time. On a standby it is the writer's doing, and this follows its progress.
+ * audit proves it. One at a time. On a standby it is the writer's doing, and this follows its
+ * progress.
  */
 #ifndef RESYNC_H
 #define RESYNC_H

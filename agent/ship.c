@@ -44,6 +44,7 @@ struct ship {
 	bool needs_start;
 	bool is_kicking;
 	bool is_paused;			/* by the peer */
+	bool is_asking;			/* it is repaired only when somebody asks */
 
 	bool is_repairing;
 	/*
@@ -146,20 +147,96 @@ static int new_tables(struct ship *s, uint64_t tables)
 	return 0;
 }
 
-int ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs)
+bool ship_is_auto(const struct ship *s)
+{
+	return s->stream->auto_resync && !s->is_asking;
+}
+
+static unsigned int count_bits(const uint8_t *bits, size_t len)
+{
+	unsigned int n = 0;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		n += __builtin_popcount(bits[i]);
+	return n;
+}
+
+/* Which buckets of a table change in the backlog from @seq on. */
+static void touched(const struct ship *s, uint8_t table, uint64_t seq,
+		    uint8_t buckets[FLYREP_BUCKETS_LEN])
+{
+	const struct backlog_batch *b;
+	uint32_t i;
+
+	memset(buckets, 0, FLYREP_BUCKETS_LEN);
+	for (; (b = backlog_get(s->stream->backlog, seq)); seq++)
+		for (i = 0; b->table == table && i < b->n_changes; i++)
+			buckets[b->buckets[i] / 8] |= 1u << (b->buckets[i] % 8);
+}
+
+/*
+ * What a comparison of a table would send: digests of the groups that differ both ways, and the
+ * objects of the buckets that differ, each like a change of the stream.
+ */
+static uint64_t cost_of_comparing(const struct ship *s, uint8_t table, uint64_t seq,
+				  uint64_t change_len)
+{
+	uint64_t entries = index_entries(truth_index(s->stream->truths[table]));
+	uint8_t buckets[FLYREP_BUCKETS_LEN];
+	unsigned int g, n, n_groups = 0, n_buckets = 0;
+
+	touched(s, table, seq, buckets);
+	for (g = 0; g < FR_GROUPS; g++) {
+		n = count_bits(buckets + g * FR_GROUP_BUCKETS / 8, FR_GROUP_BUCKETS / 8);
+		n_groups += n > 0;
+		n_buckets += n;
+	}
+	return (1 + n_groups) * FR_GROUP_BUCKETS * 8ull +
+	       n_buckets * (1 + entries / FLYREP_BUCKETS) * change_len;
+}
+
+/* Is it cheaper to compare with a peer that lacks the stream from @seq on than to send that? */
+static bool is_better_compared(const struct ship *s, uint64_t seq)
+{
+	uint64_t n_changes, n_bytes, cost = 0;
+	size_t id;
+
+	backlog_pending(s->stream->backlog, seq, &n_changes, &n_bytes);
+	if (!ship_is_auto(s) || n_changes <= s->stream->resync_threshold)
+		return false;
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		if (s->tables[id])
+			cost += cost_of_comparing(s, id, seq, n_bytes / n_changes + 1);
+	return cost < n_bytes;
+}
+
+/* Where the stream goes on for a peer that has been away. */
+static uint64_t resume_at(struct ship *s, const struct fr_hello *theirs)
 {
 	const struct backlog *bl = s->stream->backlog;
-	uint64_t next = theirs->have_seq + 1;
+	uint64_t next = theirs->have_seq + 1, end = backlog_next_seq(bl);
 
+	if (memcmp(theirs->have_history, s->stream->history, FR_HISTORY_LEN) ||
+	    next < backlog_first_seq(bl) || next > end)
+		return end;
+	if (!is_better_compared(s, next))
+		return next;
+	s->figures.n_skips++;
+	fr_notice("replication: peer %s is far behind: comparing is cheaper than sending all of it",
+		  theirs->node_id);
+	return end;
+}
+
+int ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs)
+{
 	ship_stop(s);
 	if (new_tables(s, s->stream->tables & theirs->tables) < 0)
 		return -ENOMEM;
 	s->conn = conn;
 	s->figures.n_sessions++;
-	s->cursor = backlog_next_seq(bl);
-	if (!memcmp(theirs->have_history, s->stream->history, FR_HISTORY_LEN) &&
-	    next >= backlog_first_seq(bl) && next <= s->cursor)
-		s->cursor = next;
+	s->is_asking = theirs->capabilities & FR_CAPABILITY_ASK;
+	s->cursor = resume_at(s, theirs);
 	s->acked = s->cursor - 1;
 	s->wants_audit = true;
 	s->needs_start = true;
@@ -314,16 +391,29 @@ int ship_on_ack(struct ship *s, const uint8_t *payload, size_t len, const char *
 	return 0;
 }
 
-void ship_dirty(struct ship *s, uint8_t table, unsigned int bucket)
+static void mark_dirty(struct ship *s, struct ship_table *t, unsigned int bucket)
 {
-	struct ship_table *t = table_of(s, table);
 	uint8_t bit = 1u << (bucket % 8);
 
-	if (!t || t->dirty[bucket / 8] & bit)
+	if (t->dirty[bucket / 8] & bit)
 		return;
 	t->dirty[bucket / 8] |= bit;
 	t->figures.n_dirty++;
 	s->figures.n_dirty++;
+}
+
+void ship_dirty(struct ship *s, uint8_t table, unsigned int bucket)
+{
+	struct ship_table *t = table_of(s, table);
+
+	if (!t)
+		return;
+	if (ship_is_auto(s)) {
+		mark_dirty(s, t, bucket);
+		return;
+	}
+	s->figures.is_equal = false;
+	s->wants_audit = true;
 }
 
 void ship_on_drop(struct ship *s, const struct backlog_batch *b)
@@ -336,7 +426,8 @@ void ship_on_drop(struct ship *s, const struct backlog_batch *b)
 		ship_dirty(s, b->table, b->buckets[i]);
 	if (!s->needs_start) {
 		s->figures.n_jumps++;
-		fr_warn("replication: a peer fell off the backlog; what it missed will be repaired");
+		fr_warn("replication: a peer fell off the backlog; what it missed %s",
+			ship_is_auto(s) ? "will be repaired" : "waits for `flyrep resync`");
 	}
 	s->cursor = b->seq + 1;
 	s->acked = b->seq;
@@ -398,7 +489,7 @@ static unsigned int mark_group(struct ship *s, uint8_t table, const struct fr_au
 		if (fr_audit_reply_digest(m, nth, i) == frozen[bucket])
 			continue;
 		n++;
-		if (s->stream->auto_resync)
+		if (ship_is_auto(s))
 			ship_dirty(s, table, bucket);
 	}
 	return n;
@@ -465,7 +556,7 @@ static void dirty_whole(struct ship *s, uint8_t table)
 	unsigned int b;
 
 	for (b = 0; b < FLYREP_BUCKETS; b++)
-		ship_dirty(s, table, b);
+		mark_dirty(s, s->tables[table], b);
 	s->tables[table]->wants_whole = true;
 }
 
@@ -476,6 +567,7 @@ void ship_resync(struct ship *s, uint64_t tables)
 	for (id = 0; id < FR_TABLES_MAX; id++)
 		if (s->tables[id] && tables >> id & 1)
 			dirty_whole(s, id);
+	s->n_confirms = 0;
 	ship_kick(s);
 }
 
@@ -511,6 +603,12 @@ bool ship_wants_repair(const struct ship *s)
 {
 	return s->conn && s->figures.n_dirty && !s->is_repairing && !s->is_auditing &&
 	       !is_paused(s) && at_head(s) && !s->needs_start && next_dirty(s);
+}
+
+bool ship_is_settled(const struct ship *s)
+{
+	return !s->conn || (!s->figures.n_dirty && !s->is_repairing && !s->is_auditing &&
+			    !s->wants_audit);
 }
 
 int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN])
@@ -564,6 +662,11 @@ bool ship_is_repairing(const struct ship *s, uint8_t table)
 	return s->conn && s->is_repairing && s->repair_table == table;
 }
 
+bool ship_is_whole(const struct ship *s)
+{
+	return s->conn && s->is_repairing && s->tables[s->repair_table]->is_whole;
+}
+
 bool ship_repair_room(const struct ship *s)
 {
 	return !s->conn || !s->is_repairing ||
@@ -584,7 +687,7 @@ void ship_repair_end(struct ship *s, int err)
 	if (err) {
 		for (b = 0; b < FLYREP_BUCKETS; b++)
 			if (t->taken[b / 8] & (1u << (b % 8)))
-				ship_dirty(s, s->repair_table, b);
+				mark_dirty(s, t, b);
 		return;
 	}
 	if (conn_send_message(s->conn, FR_FRAME_REPAIR_END, s->repair_table, NULL, 0, NULL) < 0)

@@ -160,3 +160,56 @@ resynced() {
 	agent_signal b CONT
 	wait_until 60 in_step
 }
+
+# restart_with LINE...: both agents, with these in the configuration of the primary
+restart_with() {
+	agent_kill a TERM
+	agent_config a "$@"
+	agent_start a
+}
+
+@test "without auto_resync a difference waits for a resync" {
+	agent_signal b STOP
+	restart_with 'recovery { auto_resync = false }'
+	load_send -n 1000 -f 400000
+	agent_signal b CONT
+	wait_until 60 is needs_resync a
+	run fr a status
+	assert_failure 4
+	assert_output --partial 'NEEDS RESYNC'
+	run fr b ready
+	assert_failure 4
+	run fr a resync --wait
+	assert_success
+	wait_until 60 in_step
+	wait_until 20 fr b ready
+}
+
+# has_entries NODE COUNT
+has_entries() {
+	[ "$(entries "$1")" -ge "$2" ]
+}
+
+@test "in mode full a standby gets snapshots" {
+	local held
+	restart_with 'sync {' 'mode = "full"' 'interval = "5s"' '}'
+	wait_until 60 in_step
+	held=$(entries b)
+	load_send -n 1000 -f 600000
+	wait_until 60 has_entries b $((held + 1000))
+	wait_until 60 in_step
+	run fr b ready
+	assert_success
+	assert [ "$(status a .sequence)" -lt 1000 ]
+}
+
+@test "a full resync comes at its time" {
+	restart_with 'recovery { full_resync {' 'schedule = "* * * * *"' \
+		'compression = false' '} }'
+	wait_until 60 in_step
+	assert_equal "$(status a '.next_full_resync | length')" 20
+	wait_until 100 fr a resync 1
+	run fr a resync 1 --wait
+	assert_success
+	assert_output --partial 'done'
+}

@@ -30,6 +30,8 @@
 #define FR_CONFIG_SECRET_GOOD 32 /* bytes; shorter is a warning */
 #define FR_CONFIG_SECRET_MAX 4096
 
+#define FR_CONFIG_FULL_MIN_MS 1000 /* sync.interval in mode full */
+
 #define FR_CONFIG_ZONES_MAX 64 /* the module's limits on its filter */
 #define FR_CONFIG_NETWORKS_MAX 256
 #define FR_CONFIG_SETS_MAX 256
@@ -43,6 +45,11 @@ enum fr_config_mode {
 	FR_CONFIG_MULTI_MASTER,
 	FR_CONFIG_CHAIN,
 	FR_CONFIG_STANDALONE,
+};
+
+enum fr_config_sync_mode {
+	FR_CONFIG_SYNC_INCREMENTAL,
+	FR_CONFIG_SYNC_FULL,
 };
 
 enum fr_config_role {
@@ -122,7 +129,8 @@ struct fr_config {
 		bool compression; /* zstd per batch, where it helps */
 	} transport;
 	struct {
-		uint64_t interval_ms; /* longest wait of a captured change for its batch */
+		int mode; /* enum fr_config_sync_mode */
+		uint64_t interval_ms; /* longest wait for a batch, or between snapshots */
 		uint32_t batch_size; /* changes */
 		uint64_t max_lag_ms; /* older unacknowledged changes: the peer is lagging */
 	} sync;
@@ -148,8 +156,13 @@ struct fr_config {
 	} conntrack;
 	struct {
 		bool auto_resync; /* repair a gap or a difference alone */
+		uint32_t resync_threshold; /* changes; more are compared, not replayed */
 		uint64_t resync_interval_ms; /* period of the full digest audit */
 		uint64_t audit_interval_ms; /* period of the audit against the own kernel */
+		struct {
+			char *schedule; /* for fr_cron_parse(); NULL = never */
+			bool compression; /* only where transport.compression is, too */
+		} full_resync;
 	} recovery;
 	struct {
 		char *socket; /* unix socket of the HTTP API */

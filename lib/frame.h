@@ -93,6 +93,9 @@ ssize_t fr_squeeze_pack(struct fr_squeeze *s, uint8_t *dst, size_t dst_len, cons
 int fr_squeeze_unpack(struct fr_squeeze *s, const uint8_t *src, size_t len, uint8_t flags,
 		      const uint8_t **out, size_t *out_len);
 
+/* Capabilities in HELLO. */
+#define FR_CAPABILITY_ASK	0x01	/* repair this node only when somebody asks for it */
+
 /* Roles of a node, in HELLO and ROLE. */
 enum fr_role { FR_ROLE_BACKUP = 1, FR_ROLE_PRIMARY, FR_ROLE_FAULT };
 
@@ -102,7 +105,7 @@ struct fr_hello {
 	uint8_t wire_min;
 	uint8_t wire_max;
 	uint8_t role;				/* enum fr_role */
-	uint64_t capabilities;			/* none defined yet; unknown ones are ignored */
+	uint64_t capabilities;			/* FR_CAPABILITY_*; unknown ones are ignored */
 	uint64_t tables;			/* bit n: table id n */
 	uint64_t epoch;
 	uint64_t now_us;			/* CLOCK_REALTIME of the sender */

@@ -81,6 +81,7 @@ struct pair {
 	struct encoder *encoder;
 	struct batch *batch[FR_TABLES_MAX];
 	uint64_t order;
+	uint32_t capabilities;		/* of the standby */
 	unsigned int n_audited;
 	unsigned int n_differ;
 	unsigned int n_checked;
@@ -242,6 +243,7 @@ static struct pair *pair_new(uint64_t writer, uint64_t reader, size_t backlog_le
 		.history = { 1 },
 		.epoch = 1,
 		.auto_resync = true,
+		.resync_threshold = 1000,
 	};
 	p->ship = ship_new(&p->stream, &ship_ops, p);
 	p->receive = receive_new(p->event, p->held, &receive_ops, p);
@@ -253,7 +255,8 @@ static struct pair *pair_new(uint64_t writer, uint64_t reader, size_t backlog_le
 /* Both have greeted. */
 static void meet(struct pair *p, uint64_t writer, uint64_t reader)
 {
-	struct fr_hello hello = { .tables = reader };
+	struct fr_hello hello = { .tables = reader, .capabilities = p->capabilities,
+				  .node_id = "b" };
 
 	receive_position(p->receive, hello.have_history, &hello.have_seq);
 	receive_start(p->receive, &p->to_writer, writer & reader, 1);
@@ -972,6 +975,100 @@ static void test_a_resync_sends_everything(void **state)
 	pair_free(p);
 }
 
+/* Either end may want to be asked first; then what was missed waits, and says so. */
+static void repairs_on_demand(bool by_reader)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 4000);
+	const struct ship_figures *f = ship_figures(p->ship);
+	unsigned int i;
+	char name[16];
+
+	p->stream.auto_resync = by_reader;
+	p->capabilities = by_reader ? FR_CAPABILITY_ASK : 0;
+	meet(p, BIT(NOTES), BIT(NOTES));
+	settle(p);
+	assert_true(f->is_equal);
+	assert_false(ship_is_auto(p->ship));
+	p->stream.is_paused = true;
+	for (i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		write_note(p, i, NOTES, name, "text", true);
+		push(p, NOTES);
+	}
+	p->stream.is_paused = false;
+	assert_int_equal(f->n_jumps, 1);
+	assert_int_equal(f->n_dirty, 0);
+	assert_false(f->is_equal);
+	ship_kick(p->ship);
+	settle(p);
+	assert_true(p->n_differ > 0);
+	assert_int_equal(p->to_reader.n_sent[FR_FRAME_REPAIR_BEGIN], 0);
+	assert_false(f->is_equal);
+	assert_true(ship_is_settled(p->ship));
+	ship_resync(p->ship, UINT64_MAX);
+	assert_false(ship_is_settled(p->ship));
+	settle(p);
+	assert_int_equal(p->to_reader.n_sent[FR_FRAME_REPAIR_BEGIN], 1);
+	assert_true(is_same(p, NOTES));
+	assert_true(f->is_equal);
+	pair_free(p);
+}
+
+static void test_nothing_is_repaired_unasked(void **state)
+{
+	(void)state;
+	repairs_on_demand(false);
+	repairs_on_demand(true);
+}
+
+/* A peer that returns @n changes of @n_names notes later; frames of the stream it then gets. */
+static size_t return_after(unsigned int n, unsigned int n_names, bool is_auto, uint64_t *n_skips)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 16 << 20);
+	unsigned int i;
+	char name[16];
+	size_t n_sent;
+
+	p->stream.auto_resync = is_auto;
+	meet(p, BIT(NOTES), BIT(NOTES));
+	settle(p);
+	ship_stop(p->ship);
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "%u", i % n_names);
+		write_note(p, i % n_names, NOTES, name, noise(i) + NOTE_TEXT_MAX - 300, true);
+		if (i % 100 == 99 || i == n - 1)
+			push(p, NOTES);
+	}
+	n_sent = p->to_reader.n_sent[FR_FRAME_BATCH];
+	meet(p, BIT(NOTES), BIT(NOTES));
+	n_sent = p->to_reader.n_sent[FR_FRAME_BATCH] - n_sent;
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_true(ship_figures(p->ship)->is_equal);
+	*n_skips = ship_figures(p->ship)->n_skips;
+	pair_free(p);
+	return n_sent;
+}
+
+static void test_who_is_far_behind_is_compared(void **state)
+{
+	uint64_t n_skips;
+
+	(void)state;
+	/* Much about little: that is read once. */
+	assert_int_equal(return_after(2000, 2, true, &n_skips), 0);
+	assert_int_equal(n_skips, 1);
+	/* Not more than the threshold. */
+	assert_int_equal(return_after(1000, 2, true, &n_skips), 10);
+	assert_int_equal(n_skips, 0);
+	/* As much about as many things: nothing is gained. */
+	assert_int_equal(return_after(2000, 2000, true, &n_skips), 20);
+	assert_int_equal(n_skips, 0);
+	/* A repair would have to be asked for. */
+	assert_int_equal(return_after(2000, 2, false, &n_skips), 20);
+	assert_int_equal(n_skips, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -988,6 +1085,8 @@ int main(void)
 		cmocka_unit_test(test_a_stranger_table_is_refused),
 		cmocka_unit_test(test_a_repair_is_of_the_table_it_began_with),
 		cmocka_unit_test(test_a_resync_sends_everything),
+		cmocka_unit_test(test_nothing_is_repaired_unasked),
+		cmocka_unit_test(test_who_is_far_behind_is_compared),
 		cmocka_unit_test(test_a_paused_writer_sends_nothing),
 		cmocka_unit_test(test_a_session_begins_in_a_pause),
 		cmocka_unit_test(test_a_pause_beyond_the_backlog_is_repaired),
