@@ -150,14 +150,29 @@ static void release(struct api_call *call)
 	api_call_unref(call);
 }
 
-void api_reply(struct api_call *call, json_t *body)
+static void reply(struct api_call *call, unsigned int status, json_t *body)
 {
 	/* A missing body is one that could not be made: 500. */
 	if (call->api)
-		answer(call, MHD_HTTP_OK, dump(body));
+		answer(call, status, dump(body));
 	else
 		json_decref(body);
 	release(call);
+}
+
+const char *api_arg(const struct api_call *call)
+{
+	return call->arg;
+}
+
+void api_reply(struct api_call *call, json_t *body)
+{
+	reply(call, MHD_HTTP_OK, body);
+}
+
+void api_accept(struct api_call *call, json_t *body)
+{
+	reply(call, MHD_HTTP_ACCEPTED, body);
 }
 
 void api_fail(struct api_call *call, unsigned int status, const char *error,

@@ -18,7 +18,8 @@ struct api_call;
 /**
  * struct api_route - one endpoint
  * @method: "GET" or "POST"
- * @path: exact path
+ * @path: exact path; one that ends in "/+" matches with anything but a slash in
+ *	place of the plus, see api_arg()
  * @handle: called on the loop thread; @body is the parsed JSON object of a POST (an empty
  *	object when there was none), NULL for GET; it lives as long as @call. Must end in
  *	exactly one api_reply() or api_fail(), now or later; until then it owns @call.
@@ -44,8 +45,12 @@ void api_set_deadline(struct api *api, uint64_t ms);
  */
 void api_stop(struct api *api);
 
+/* What stood in place of the plus of its route, at most 63 bytes; "" for none. */
+const char *api_arg(const struct api_call *call);
 /* 200 with this body; takes the reference. */
 void api_reply(struct api_call *call, json_t *body);
+/* 202: begun, and not over yet. */
+void api_accept(struct api_call *call, json_t *body);
 /* {"error","details"} with this status. */
 void api_fail(struct api_call *call, unsigned int status, const char *error,
 	      const char *details_fmt, ...)

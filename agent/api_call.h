@@ -30,6 +30,7 @@ struct api_call {
 	/* HTTP thread */
 	struct MHD_Connection *connection;
 	const struct api_route *route;
+	char arg[64];
 	char *body;
 	size_t body_len;
 	size_t n_drained; /* bytes of body that came and were not kept */

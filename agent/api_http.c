@@ -92,17 +92,34 @@ static enum MHD_Result on_header(void *cookie, enum MHD_ValueKind kind,
 	return MHD_YES;
 }
 
+/* What stands in place of the plus at the end of a route; NULL: it is another path. */
+static const char *match(const char *route, const char *path)
+{
+	size_t len = strlen(route);
+
+	if (route[len - 1] != '+')
+		return strcmp(route, path) ? NULL : "";
+	len--;
+	if (strncmp(route, path, len) || !path[len] || strchr(path + len, '/') ||
+	    strlen(path + len) >= sizeof(((struct api_call *)NULL)->arg))
+		return NULL;
+	return path + len;
+}
+
 static void find_route(const struct api *api, struct api_call *call,
 		       const char *method, const char *path)
 {
 	const struct api_route *r;
+	const char *arg;
 	size_t len = 0;
 
 	for (r = api->routes; r->path; r++) {
-		if (strcmp(r->path, path))
+		arg = match(r->path, path);
+		if (!arg)
 			continue;
 		if (!strcmp(r->method, method)) {
 			call->route = r;
+			strcpy(call->arg, arg);
 			return;
 		}
 		len += snprintf(call->allow + len, sizeof(call->allow) - len,

@@ -52,7 +52,7 @@ static const char *writer_state(const struct flow_link *l)
 	if (!s->last_audit_ns || s->n_dirty)
 		return "syncing";
 	if (!s->is_equal)
-		return l->flow->config->recovery.auto_resync ? "syncing" : "needs_resync";
+		return ship_is_auto(l->ship) ? "syncing" : "needs_resync";
 	return "in_sync";
 }
 
@@ -68,8 +68,8 @@ static const char *reader_state(const struct flow_link *l)
 static const char *worse_state(const char *a, const char *b)
 {
 	/* Worst first. */
-	static const char *const states[] = { "split_brain", "down",	"needs_resync", "lagging",
-					      "connecting",  "syncing", "in_sync" };
+	static const char *const states[] = { "split_brain", "paused",	   "down",    "needs_resync",
+					      "lagging",     "connecting", "syncing", "in_sync" };
 	size_t k;
 
 	for (k = 0; strcmp(a, states[k]) && strcmp(b, states[k]); k++)
@@ -88,6 +88,8 @@ static const char *link_state(const struct flow_link *l)
 	case PEER_UP:
 		break;
 	}
+	if (flow_is_paused(l) && l->relation != ROLE_SPLIT)
+		return "paused";
 	switch (l->relation) {
 	case ROLE_WRITE:
 		return writer_state(l);
@@ -111,6 +113,8 @@ static const char *node_state(const struct flow *f)
 		return "down";
 	if (!f->is_known)
 		return "init";
+	if (f->stream.is_paused)
+		state = "paused";
 	for (i = 0; i < f->n_links; i++)
 		state = worse_state(state, link_state(&f->links[i]));
 	return f->n_links ? state : "init";
@@ -161,6 +165,19 @@ static json_t *held_json(const struct flow_link *l)
 			 "in_step", r->is_equal, "tables", tables);
 }
 
+static json_t *next_json(const struct schedule *s)
+{
+	time_t t = schedule_next(s);
+	char text[40];
+	struct tm tm;
+
+	if (!s)
+		return json_null();
+	gmtime_r(&t, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return json_string(text);
+}
+
 static json_t *peer_json(const struct flow_link *l)
 {
 	const struct ship_figures *s = ship_figures(l->ship);
@@ -194,6 +211,7 @@ static json_t *peer_json(const struct flow_link *l)
 				    json_null());
 	json_object_set_new(o, "key_renewals", json_integer(peer_n_renewals(l->peer)));
 	json_object_set_new(o, "key_trouble", json_string(peer_renewal_trouble(l->peer)));
+	json_object_set_new(o, "paused", json_boolean(l->is_paused));
 	json_object_set_new(o, "error", json_string(peer_trouble(l->peer)));
 	return o;
 }
@@ -465,7 +483,8 @@ static void on_status(void *cookie, struct api_call *call, const json_t *body)
 	json_object_set_new(s, "error", json_string(drain_trouble(f->drain)));
 	json_object_set_new(s, "sequence", json_integer(backlog_next_seq(f->backlog) - 1));
 	json_object_set_new(s, "epoch", json_integer(f->role.epoch));
-	json_object_set_new(s, "paused", json_false());
+	json_object_set_new(s, "paused", json_boolean(f->stream.is_paused));
+	json_object_set_new(s, "next_full_resync", next_json(f->schedule));
 	json_object_set_new(s, "taken_over", json_integer(f->n_taken_over));
 	json_object_set_new(s, "lost", json_integer(f->n_lost));
 	json_object_set_new(s, "module", module_json(f));
@@ -526,7 +545,7 @@ static json_t *would_lose(const struct flow *f)
 		if (peer_state(l->peer) != PEER_UP)
 			continue;
 		if (l->relation == ROLE_WRITE && ship_is_started(l->ship))
-			oldest_age_ns(l, &n, &bytes);
+			oldest_age_ns(l, &n, &bytes), n += f->n_withheld;
 		else if (flow_link_reads(l))
 			n = peer_remote_pending(l->peer);
 		else
@@ -614,6 +633,80 @@ static void on_key_rotate(void *cookie, struct api_call *call, const json_t *bod
 		api_fail(call, 404, "unknown peer", "peer: none of ours");
 }
 
+/* Asked twice is asked once. */
+static void set_paused(struct control *c, struct api_call *call, bool pause)
+{
+	bool was_paused = c->flow->stream.is_paused;
+
+	flow_pause(c->flow, pause);
+	api_reply(call, json_pack("{s:b, s:b}", "paused", pause, "changed", was_paused != pause));
+}
+
+static void on_pause(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)body;
+	set_paused(cookie, call, true);
+}
+
+static void on_resume(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)body;
+	set_paused(cookie, call, false);
+}
+
+/* A name in a body, or NULL; false: it is no name, and @call has its answer. */
+static bool get_name(struct api_call *call, const json_t *body, const char *key, const char **name)
+{
+	const json_t *v = json_object_get(body, key);
+
+	*name = json_string_value(v);
+	if (!v || *name)
+		return true;
+	api_fail(call, 400, "bad request", "%s: a name", key);
+	return false;
+}
+
+static void on_resync(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct flow *f = ((struct control *)cookie)->flow;
+	struct resync_wish wish = { 0 };
+	const char *table;
+	char why[200], id[16];
+	int rc;
+
+	if (!get_name(call, body, "peer", &wish.peer) || !get_name(call, body, "table", &table))
+		return;
+	if (table && !fr_table_by_name(table)) {
+		api_fail(call, 404, "no such table", "there is no table %.60s", table);
+		return;
+	}
+	if (table)
+		wish.tables = 1ull << fr_table_by_name(table)->id;
+	rc = resync_start(f->resync, &wish, why, sizeof(why));
+	if (rc < 0) {
+		api_fail(call, rc == -ENOENT ? 404 : 409,
+			 rc == -EBUSY  ? "busy" :
+			 rc == -ENOENT ? "no such peer" :
+					 "nobody to resync",
+			 "%s", why);
+		return;
+	}
+	snprintf(id, sizeof(id), "%u", resync_id(f->resync));
+	api_accept(call, resync_json(f->resync, id));
+}
+
+static void on_resync_progress(void *cookie, struct api_call *call, const json_t *body)
+{
+	json_t *o = resync_json(((struct control *)cookie)->flow->resync, api_arg(call));
+
+	(void)body;
+	if (o)
+		api_reply(call, o);
+	else
+		api_fail(call, 404, "not found", "no resync %s; the last one is remembered",
+			 api_arg(call));
+}
+
 static void on_validate(void *cookie, struct api_call *call, const json_t *body)
 {
 	struct control *c = cookie;
@@ -626,6 +719,10 @@ static const struct api_route routes[] = {
 	{ "GET", "/api/replication/lag", on_lag },
 	{ "GET", "/api/replication/ready", on_ready },
 	{ "POST", "/api/replication/role", on_role },
+	{ "POST", "/api/replication/pause", on_pause },
+	{ "POST", "/api/replication/resume", on_resume },
+	{ "POST", "/api/replication/resync", on_resync },
+	{ "GET", "/api/replication/resync/+", on_resync_progress },
 	{ "POST", "/api/replication/validate", on_validate },
 	{ "POST", "/api/replication/key/rotate", on_key_rotate },
 	{},

@@ -207,6 +207,22 @@ static int on_pace(sd_event_source *s, uint64_t usec, void *cookie)
 	return 0;
 }
 
+/*
+ * In mode full changes travel only while a peer is sent a snapshot and compared: so it has
+ * all that this node had at the end of that.
+ */
+static bool is_withheld(const struct flow *f)
+{
+	size_t i;
+
+	if (f->config->sync.mode != FR_CONFIG_SYNC_FULL)
+		return false;
+	for (i = 0; i < f->n_links; i++)
+		if (!ship_is_settled(f->links[i].ship))
+			return false;
+	return true;
+}
+
 void flow_publish(struct flow_table *t, const void *rec, int op, unsigned int bucket)
 {
 	const struct flyrep_rec *head = rec;
@@ -215,6 +231,10 @@ void flow_publish(struct flow_table *t, const void *rec, int op, unsigned int bu
 
 	if (!f->is_known)
 		return;
+	if (is_withheld(f)) {
+		f->n_withheld++;
+		return;
+	}
 	now = monotonic_ns();
 	batch_add(t->batch, rec, op, bucket, now - head->age_us * 1000ull);
 	if (batch_is_full(t->batch)) {
@@ -656,7 +676,7 @@ static void on_ship_audited(void *cookie, struct ship *s, uint64_t entries, unsi
 		if (n && n != l->n_differ[row->id])
 			fr_notice("replication: peer %s: %s: holds %lu, %u buckets differ%s",
 				  peer_id(l->peer), row->name, t->remote_entries, t->n_differ,
-				  f->config->recovery.auto_resync ? ", repairing" : "");
+				  ship_is_auto(s) ? ", repairing" : ", waiting for a resync");
 		l->n_differ[row->id] = n;
 	}
 	if (!n_buckets && ship_figures(s)->n_audits == 1)
@@ -783,7 +803,8 @@ static const struct receive_ops receive_ops = {
 
 static bool can_recall(const struct flow_link *l)
 {
-	return ship_is_started(l->ship) && ship_tables(l->ship) >> FLYREP_TABLE_NFT_SET & 1;
+	return !flow_is_paused(l) && ship_is_started(l->ship) &&
+	       ship_tables(l->ship) >> FLYREP_TABLE_NFT_SET & 1;
 }
 
 static int send_recall(struct flow_link *l, const struct set *set)
@@ -894,6 +915,80 @@ static int on_recalled(struct flow *f, struct flow_link *l, const char **why)
 	return 0;
 }
 
+/* --- pause --- */
+
+bool flow_is_paused(const struct flow_link *l)
+{
+	return l->flow->stream.is_paused || l->is_paused;
+}
+
+static void send_pause(struct flow_link *l)
+{
+	struct fr_pause m = { .is_paused = l->flow->stream.is_paused };
+	uint8_t buf[8];
+	struct fr_writer w;
+
+	if (!peer_conn(l->peer))
+		return;
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_pause_encode(&w, &m);
+	conn_send_message(peer_conn(l->peer), FR_FRAME_PAUSE, 0, buf, fr_writer_len(&w), NULL);
+}
+
+/* What the running snapshot is for cannot be done now. */
+static void stop_job_of(struct flow *f, const struct flow_link *l)
+{
+	if (f->job_link == l)
+		job_cancel(f);
+}
+
+void flow_pause(struct flow *f, bool pause)
+{
+	size_t i;
+
+	if (f->stream.is_paused == pause)
+		return;
+	fr_notice("replication: %s by hand", pause ? "paused" : "resumed");
+	f->stream.is_paused = pause;
+	for (i = 0; i < f->n_links; i++) {
+		struct flow_link *l = &f->links[i];
+
+		if (pause && f->job_link)
+			stop_job_of(f, l);
+		receive_pause(l->receive, pause);
+		send_pause(l);
+	}
+	if (pause)
+		return;
+	/* A standby has let pass what came meanwhile; HELLO tells where it stands. */
+	if (!flow_is_writer(f) || flow_is_shared(f))
+		peers_restart(f->peers, "it was resumed");
+	peers_hurry(f->peers);
+	flow_recall(f);
+	flow_kick(f);
+	job_schedule(f);
+}
+
+static int on_pause(struct flow *f, struct flow_link *l, const uint8_t *payload, size_t len,
+		    const char **why)
+{
+	struct fr_pause m;
+
+	if (fr_pause_decode(&m, payload, len) < 0) {
+		*why = "malformed";
+		return -EBADMSG;
+	}
+	if (l->is_paused != m.is_paused)
+		fr_notice("replication: peer %s was %s", peer_id(l->peer),
+			  m.is_paused ? "paused" : "resumed");
+	l->is_paused = m.is_paused;
+	if (l->is_paused)
+		stop_job_of(f, l);
+	ship_pause(l->ship, l->is_paused);
+	flow_recall(f);
+	return 0;
+}
+
 /* --- roles --- */
 
 static void send_role(struct flow *f, struct flow_link *l)
@@ -974,7 +1069,9 @@ static void relate(struct flow *f, struct flow_link *l)
 	enum role_relation relation;
 
 	if (!peer_conn(l->peer)) {
+		l->is_paused = false;
 		ship_stop(l->ship);
+		ship_pause(l->ship, false);
 		receive_stop(l->receive);
 		l->relation = ROLE_IDLE;
 		l->wants_check = 0;
@@ -1131,6 +1228,7 @@ static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 	h->tables = f->stream.tables;
 	memcpy(h->history, f->stream.history, sizeof(h->history));
 	memcpy(h->hash_key, f->role.hash_key.b, sizeof(h->hash_key));
+	h->capabilities = f->config->recovery.auto_resync ? 0 : FR_CAPABILITY_ASK;
 	h->seq = backlog_next_seq(f->backlog) - 1;
 	if (p)
 		receive_position(link_of(p)->receive, h->have_history, &h->have_seq);
@@ -1186,6 +1284,8 @@ static void on_up(void *cookie, struct peer *p, const struct fr_hello *theirs)
 		fr_warn("replication: peer %s replicates %s, this node %s", peer_id(p),
 			flow_table_names(theirs->tables, there, sizeof(there)),
 			flow_table_names(f->stream.tables, here, sizeof(here)));
+	if (f->stream.is_paused)
+		send_pause(l);
 	relate(f, l);
 }
 
@@ -1229,6 +1329,10 @@ static int on_frame(void *cookie, struct peer *p, const struct fr_frame_head *he
 
 	if (head->type == FR_FRAME_ROLE)
 		return on_role(f, l, payload, len, why);
+	if (head->type == FR_FRAME_PAUSE)
+		return on_pause(f, l, payload, len, why);
+	if (head->type == FR_FRAME_RESYNC)
+		return resync_frame(f->resync, l, payload, len, why);
 	if (ship_is_started(l->ship)) {
 		switch (head->type) {
 		case FR_FRAME_ACK:
@@ -1276,7 +1380,7 @@ static uint64_t on_pending(void *cookie, struct peer *p)
 	if (!ship_is_started(link_of(p)->ship))
 		return 0;
 	ship_pending(link_of(p)->ship, &n_changes, &n_bytes, &oldest);
-	return n_changes + n_collected(f);
+	return n_changes + n_collected(f) + f->n_withheld;
 }
 
 static void on_down(void *cookie, struct peer *p)
@@ -1302,10 +1406,34 @@ static int on_audit_due(sd_event_source *s, uint64_t usec, void *cookie)
 	size_t i;
 
 	(void)usec;
-	for (i = 0; i < f->n_links; i++)
+	/* Between two snapshots there is nothing to compare. */
+	for (i = 0; i < f->n_links && f->config->sync.mode != FR_CONFIG_SYNC_FULL; i++)
 		if (ship_is_started(f->links[i].ship))
 			ship_audit(f->links[i].ship);
 	sd_event_source_set_time_relative(s, f->config->recovery.audit_interval_ms * 1000);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+/* Mode full: everything to everybody who has the last one. */
+static int on_snapshot_due(sd_event_source *s, uint64_t usec, void *cookie)
+{
+	struct flow *f = cookie;
+	bool is_any = false;
+	size_t i;
+
+	(void)usec;
+	for (i = 0; i < f->n_links; i++) {
+		struct ship *ship = f->links[i].ship;
+
+		if (!ship_is_started(ship) || !ship_is_settled(ship) ||
+		    flow_is_paused(&f->links[i]))
+			continue;
+		is_any = true;
+		ship_resync(ship, UINT64_MAX);
+	}
+	if (is_any)
+		f->n_withheld = 0;
+	sd_event_source_set_time_relative(s, f->config->sync.interval_ms * 1000);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
@@ -1520,11 +1648,14 @@ static int open_all(struct flow *f)
 	f->inject = inject_new(flow_is_shared(f));
 	f->encoder = encoder_new(c->transport.compression);
 	f->backlog = backlog_new(c->backlog_len, on_drop, f);
-	if (!f->filter || !f->inject || !f->encoder || !f->backlog)
+	f->whole_encoder =
+		encoder_new(c->transport.compression && c->recovery.full_resync.compression);
+	if (!f->filter || !f->inject || !f->encoder || !f->whole_encoder || !f->backlog)
 		return -ENOMEM;
 	f->stream.backlog = f->backlog;
 	f->stream.truths = f->truths;
 	f->stream.auto_resync = c->recovery.auto_resync;
+	f->stream.resync_threshold = c->recovery.resync_threshold;
 	new_stream(f);
 	rc = drain_new(&f->drain, f->event, c, &f->role.hash_key, !flow_is_writer(f), &drain_ops,
 		       f);
@@ -1536,6 +1667,11 @@ static int open_all(struct flow *f)
 	if (rc >= 0)
 		rc = new_links(f);
 	if (rc >= 0)
+		rc = resync_new(&f->resync, f->event, f);
+	if (rc >= 0 && c->recovery.full_resync.schedule)
+		rc = schedule_new(&f->schedule, f->event, c->recovery.full_resync.schedule,
+				  f->resync);
+	if (rc >= 0)
 		rc = add_timer(f, &f->pace, 0, on_pace);
 	if (rc >= 0)
 		rc = sd_event_source_set_enabled(f->pace, SD_EVENT_OFF);
@@ -1544,6 +1680,8 @@ static int open_all(struct flow *f)
 	if (rc >= 0)
 		rc = add_timer(f, &f->self_check, c->recovery.resync_interval_ms,
 			       on_self_check_due);
+	if (rc >= 0 && c->sync.mode == FR_CONFIG_SYNC_FULL)
+		rc = add_timer(f, &f->snapshot, c->sync.interval_ms, on_snapshot_due);
 	if (rc >= 0)
 		rc = add_timer(f, &f->listen, 0, on_listen_due);
 	if (rc >= 0)
@@ -1612,7 +1750,10 @@ void flow_free(struct flow *f)
 	sd_event_source_disable_unref(f->pace);
 	sd_event_source_disable_unref(f->audit);
 	sd_event_source_disable_unref(f->self_check);
+	sd_event_source_disable_unref(f->snapshot);
 	sd_event_source_disable_unref(f->listen);
+	schedule_free(f->schedule);
+	resync_free(f->resync);
 	peers_free(f->peers);
 	for (i = 0; i < f->n_links; i++) {
 		ship_free(f->links[i].ship);
@@ -1624,6 +1765,7 @@ void flow_free(struct flow *f)
 	drain_free(f->drain);
 	backlog_free(f->backlog);
 	encoder_free(f->encoder);
+	encoder_free(f->whole_encoder);
 	inject_free(f->inject);
 	filter_free(f->filter);
 	for (i = 0; i < f->n_tables; i++) {

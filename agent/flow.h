@@ -29,7 +29,9 @@
 #include "log.h"
 #include "peer.h"
 #include "receive.h"
+#include "resync.h"
 #include "role.h"
+#include "schedule.h"
 #include "ship.h"
 #include "truth.h"
 
@@ -80,6 +82,7 @@ struct flow_link {
 	uint64_t epoch;
 	enum role_relation relation;
 	uint8_t life[FR_LIFE_LEN];	/* of its kernel, when what we hold for it was told */
+	bool is_paused;			/* by the peer */
 	uint64_t wants_check;		/* bitmap: tables the peer asked us to validate */
 	struct fr_checked checked[FR_TABLES_MAX];
 	unsigned int n_differ[FR_TABLES_MAX];	/* buckets, at the last audit of what was written */
@@ -106,11 +109,14 @@ struct flow {
 	const struct set *recall_set;
 	struct inject *inject;
 	struct encoder *encoder;
+	struct encoder *whole_encoder;	/* of full resyncs */
 	struct backlog *backlog;
 	struct ship_stream stream;
 	struct peers *peers;
 	struct flow_link *links;
 	size_t n_links;
+	struct resync *resync;
+	struct schedule *schedule;	/* NULL: none */
 
 	bool is_drained;		/* the ring was empty once since the module is there */
 	bool is_known;			/* all tables are, or are missing */
@@ -135,6 +141,8 @@ struct flow {
 	sd_event_source *self_check;
 	sd_event_source *listen;	/* looks at the mute ones again */
 
+	sd_event_source *snapshot;	/* in mode full */
+	uint64_t n_withheld;		/* in mode full: changes since the last snapshot began */
 	uint64_t n_taken_over;		/* held flows that became local here, but for a promotion */
 	uint64_t n_lost;		/* held objects that vanished from the kernel */
 	bool was_in_step;		/* standby: at the last audit, even if the writer is gone */
@@ -153,6 +161,14 @@ int flow_reload(struct flow *f);
  * Return: 0, -errno and nothing has changed.
  */
 int flow_set_role(struct flow *f, enum fr_role role, uint32_t *n_promoted);
+
+/*
+ * Send and apply nothing, or go on. Capture goes on meanwhile; what the backlog has no room for is
+ * repaired later. A restart of the agent ends it.
+ */
+void flow_pause(struct flow *f, bool pause);
+/* Whether nothing goes between this node and a peer, as one of them is paused. */
+bool flow_is_paused(const struct flow_link *link);
 
 /* Objects this node knows, all tables, its own and those it holds for others. */
 uint64_t flow_entries(const struct flow *f);

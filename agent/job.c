@@ -160,11 +160,12 @@ static void flush_repair(struct flow_table *t)
 
 	if (!batch_count(t->repair))
 		return;
-	len = batch_encode(t->repair, f->encoder, 0, FR_FRAME_F_REPAIR, &frame,
-			   on_unsendable, t);
+	len = batch_encode(t->repair, ship_is_whole(l->ship) ? f->whole_encoder : f->encoder, 0,
+			   FR_FRAME_F_REPAIR, &frame, on_unsendable, t);
 	if (len > 0)
-		len = f->job == FLOW_JOB_RECALL ? send_back(l, frame, len) :
-						  ship_repair_send(l->ship, frame, len);
+		len = f->job == FLOW_JOB_RECALL ?
+			      send_back(l, frame, len) :
+			      ship_repair_send(l->ship, frame, len, batch_count(t->repair));
 	for (i = 0; len < 0 && i < batch_count(t->repair); i++)
 		ship_dirty(l->ship, t->row->id, batch_buckets(t->repair)[i]);
 	batch_reset(t->repair);
@@ -436,7 +437,7 @@ static bool recall_next(struct flow *f)
 	for (i = 0; i < f->n_links; i++) {
 		struct flow_link *l = &f->links[i];
 
-		if (!l->recall_table || flow_is_writer(f))
+		if (!l->recall_table || flow_is_writer(f) || flow_is_paused(l))
 			continue;
 		l->is_recall_short = false;
 		if (!start_job(f->by_id[l->recall_table], FLOW_JOB_RECALL, NULL, l->recall,

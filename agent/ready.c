@@ -72,6 +72,24 @@ static void reason_link(struct flow *f, const struct flow_link *l,
 	}
 }
 
+/* Paused by hand, here or at a peer. */
+static void reason_paused(const struct flow *f, char *reasons, size_t len)
+{
+	char text[FR_NODE_ID_MAX_LEN + 100];
+	size_t i;
+
+	if (f->stream.is_paused)
+		reason(reasons, len, "replication is paused here: flyrep resume");
+	for (i = 0; i < f->n_links; i++) {
+		const struct flow_link *l = &f->links[i];
+
+		if (!l->is_paused || flow_is_writer(f))
+			continue;
+		snprintf(text, sizeof(text), "replication is paused on %s", peer_id(l->peer));
+		reason(reasons, len, text);
+	}
+}
+
 /* Not in step, and with what. */
 static void reason_step(struct flow *f, char *reasons, size_t len)
 {
@@ -104,6 +122,7 @@ bool ready_ask(struct flow *f, char *reasons, size_t len)
 		reason(reasons, len, "still learning the own tables");
 	if (f->role.role == FR_ROLE_FAULT)
 		reason(reasons, len, "this node was put into fault by hand");
+	reason_paused(f, reasons, len);
 	for (i = 0; i < f->n_links; i++)
 		if (f->links[i].relation == ROLE_SPLIT)
 			reason(reasons, len, "split brain");

@@ -24,6 +24,7 @@ struct receive {
 	uint64_t tables;		/* bitmap of those agreed on */
 	uint64_t min_epoch;
 	bool is_started;		/* START was seen in this session */
+	bool is_paused;
 	uint8_t history[FR_HISTORY_LEN];
 	uint64_t seq;			/* last applied */
 	uint64_t refused;		/* in this session */
@@ -137,6 +138,11 @@ void receive_stop(struct receive *r)
 bool receive_is_started(const struct receive *r)
 {
 	return r->is_started;
+}
+
+void receive_pause(struct receive *r, bool is_paused)
+{
+	r->is_paused = is_paused;
 }
 
 void receive_forget(struct receive *r)
@@ -521,6 +527,8 @@ int receive_frame(struct receive *r, const struct fr_frame_head *head, const uin
 {
 	struct truth *truth = truth_of(r, head->table);
 
+	if (r->is_paused && head->type != FR_FRAME_CHECK)
+		return 0;
 	if (head->type == FR_FRAME_START)
 		return on_start(r, payload, len, why);
 	if (!r->is_started) {

@@ -64,6 +64,8 @@ void receive_free(struct receive *r);
 void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64_t min_epoch);
 void receive_stop(struct receive *r);
 bool receive_is_started(const struct receive *r);
+/* Apply nothing that comes. To go on, the session must begin anew: what came is lost. */
+void receive_pause(struct receive *r, bool is_paused);
 /* What was held is no longer known: the stream cannot be resumed. */
 void receive_forget(struct receive *r);
 

@@ -20,6 +20,8 @@ struct ship_table {
 	struct ship_table_figures figures;
 	bool is_answered;		/* by the peer, in the running audit */
 	bool is_checking;		/* CHECK was sent, CHECKED is awaited */
+	bool wants_whole;		/* the next repair is of all of it */
+	bool is_whole;			/* the running one is */
 	uint8_t taken[FLYREP_BUCKETS_LEN];	/* buckets of the running repair */
 	uint8_t dirty[FLYREP_BUCKETS_LEN];
 	uint64_t frozen[FLYREP_BUCKETS];	/* digests at the AUDIT */
@@ -41,6 +43,8 @@ struct ship {
 	uint64_t flight_bytes;
 	bool needs_start;
 	bool is_kicking;
+	bool is_paused;			/* by the peer */
+	bool is_asking;			/* it is repaired only when somebody asks */
 
 	bool is_repairing;
 	/*
@@ -101,6 +105,12 @@ void ship_free(struct ship *s)
 	free(s);
 }
 
+/* At one end or the other. */
+static bool is_paused(const struct ship *s)
+{
+	return s->is_paused || s->stream->is_paused;
+}
+
 static bool at_head(const struct ship *s)
 {
 	return s->cursor == backlog_next_seq(s->stream->backlog);
@@ -137,24 +147,114 @@ static int new_tables(struct ship *s, uint64_t tables)
 	return 0;
 }
 
-int ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs)
+bool ship_is_auto(const struct ship *s)
+{
+	return s->stream->auto_resync && !s->is_asking;
+}
+
+static unsigned int count_bits(const uint8_t *bits, size_t len)
+{
+	unsigned int n = 0;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		n += __builtin_popcount(bits[i]);
+	return n;
+}
+
+/* Which buckets of a table change in the backlog from @seq on. */
+static void touched(const struct ship *s, uint8_t table, uint64_t seq,
+		    uint8_t buckets[FLYREP_BUCKETS_LEN])
+{
+	const struct backlog_batch *b;
+	uint32_t i;
+
+	memset(buckets, 0, FLYREP_BUCKETS_LEN);
+	for (; (b = backlog_get(s->stream->backlog, seq)); seq++)
+		for (i = 0; b->table == table && i < b->n_changes; i++)
+			buckets[b->buckets[i] / 8] |= 1u << (b->buckets[i] % 8);
+}
+
+/*
+ * What a comparison of a table would send: digests of the groups that differ both ways, and the
+ * objects of the buckets that differ, each like a change of the stream.
+ */
+static uint64_t cost_of_comparing(const struct ship *s, uint8_t table, uint64_t seq,
+				  uint64_t change_len)
+{
+	uint64_t entries = index_entries(truth_index(s->stream->truths[table]));
+	uint8_t buckets[FLYREP_BUCKETS_LEN];
+	unsigned int g, n, n_groups = 0, n_buckets = 0;
+
+	touched(s, table, seq, buckets);
+	for (g = 0; g < FR_GROUPS; g++) {
+		n = count_bits(buckets + g * FR_GROUP_BUCKETS / 8, FR_GROUP_BUCKETS / 8);
+		n_groups += n > 0;
+		n_buckets += n;
+	}
+	return (1 + n_groups) * FR_GROUP_BUCKETS * 8ull +
+	       n_buckets * (1 + entries / FLYREP_BUCKETS) * change_len;
+}
+
+/* Is it cheaper to compare with a peer that lacks the stream from @seq on than to send that? */
+static bool is_better_compared(const struct ship *s, uint64_t seq)
+{
+	uint64_t n_changes, n_bytes, cost = 0;
+	size_t id;
+
+	backlog_pending(s->stream->backlog, seq, &n_changes, &n_bytes);
+	if (!ship_is_auto(s) || n_changes <= s->stream->resync_threshold)
+		return false;
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		if (s->tables[id])
+			cost += cost_of_comparing(s, id, seq, n_bytes / n_changes + 1);
+	return cost < n_bytes;
+}
+
+/* Where the stream goes on for a peer that has been away. */
+static uint64_t resume_at(struct ship *s, const struct fr_hello *theirs)
 {
 	const struct backlog *bl = s->stream->backlog;
-	uint64_t next = theirs->have_seq + 1;
+	uint64_t next = theirs->have_seq + 1, end = backlog_next_seq(bl);
 
+	if (memcmp(theirs->have_history, s->stream->history, FR_HISTORY_LEN) ||
+	    next < backlog_first_seq(bl) || next > end)
+		return end;
+	if (!is_better_compared(s, next))
+		return next;
+	s->figures.n_skips++;
+	fr_notice("replication: peer %s is far behind: comparing is cheaper than sending all of it",
+		  theirs->node_id);
+	return end;
+}
+
+int ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs)
+{
 	ship_stop(s);
 	if (new_tables(s, s->stream->tables & theirs->tables) < 0)
 		return -ENOMEM;
 	s->conn = conn;
-	s->cursor = backlog_next_seq(bl);
-	if (!memcmp(theirs->have_history, s->stream->history, FR_HISTORY_LEN) &&
-	    next >= backlog_first_seq(bl) && next <= s->cursor)
-		s->cursor = next;
+	s->figures.n_sessions++;
+	s->is_asking = theirs->capabilities & FR_CAPABILITY_ASK;
+	s->cursor = resume_at(s, theirs);
 	s->acked = s->cursor - 1;
 	s->wants_audit = true;
-	send_start(s);
+	s->needs_start = true;
+	if (!is_paused(s))
+		send_start(s);
 	ship_kick(s);
 	return 0;
+}
+
+void ship_pause(struct ship *s, bool is_paused)
+{
+	s->is_paused = is_paused;
+	if (is_paused && s->is_auditing) {
+		s->is_auditing = false; /* the peer may not answer it */
+		s->wants_audit = true;
+		s->figures.n_audits_begun = s->figures.n_audits;
+	}
+	ship_kick(s);
 }
 
 void ship_stop(struct ship *s)
@@ -240,7 +340,7 @@ static void send_audit(struct ship *s)
 
 void ship_kick(struct ship *s)
 {
-	if (!s->conn || s->is_kicking)
+	if (!s->conn || s->is_kicking || is_paused(s))
 		return;
 	s->is_kicking = true;
 	send_stream(s);
@@ -291,16 +391,29 @@ int ship_on_ack(struct ship *s, const uint8_t *payload, size_t len, const char *
 	return 0;
 }
 
-void ship_dirty(struct ship *s, uint8_t table, unsigned int bucket)
+static void mark_dirty(struct ship *s, struct ship_table *t, unsigned int bucket)
 {
-	struct ship_table *t = table_of(s, table);
 	uint8_t bit = 1u << (bucket % 8);
 
-	if (!t || t->dirty[bucket / 8] & bit)
+	if (t->dirty[bucket / 8] & bit)
 		return;
 	t->dirty[bucket / 8] |= bit;
 	t->figures.n_dirty++;
 	s->figures.n_dirty++;
+}
+
+void ship_dirty(struct ship *s, uint8_t table, unsigned int bucket)
+{
+	struct ship_table *t = table_of(s, table);
+
+	if (!t)
+		return;
+	if (ship_is_auto(s)) {
+		mark_dirty(s, t, bucket);
+		return;
+	}
+	s->figures.is_equal = false;
+	s->wants_audit = true;
 }
 
 void ship_on_drop(struct ship *s, const struct backlog_batch *b)
@@ -313,7 +426,8 @@ void ship_on_drop(struct ship *s, const struct backlog_batch *b)
 		ship_dirty(s, b->table, b->buckets[i]);
 	if (!s->needs_start) {
 		s->figures.n_jumps++;
-		fr_warn("replication: a peer fell off the backlog; what it missed will be repaired");
+		fr_warn("replication: a peer fell off the backlog; what it missed %s",
+			ship_is_auto(s) ? "will be repaired" : "waits for `flyrep resync`");
 	}
 	s->cursor = b->seq + 1;
 	s->acked = b->seq;
@@ -328,7 +442,7 @@ void ship_audit(struct ship *s)
 	ship_kick(s);
 }
 
-int ship_check(struct ship *s)
+int ship_check(struct ship *s, uint64_t tables)
 {
 	size_t id;
 	int rc = 0;
@@ -336,7 +450,7 @@ int ship_check(struct ship *s)
 	if (!s->conn)
 		return -ENOTCONN;
 	for (id = 0; id < FR_TABLES_MAX && rc >= 0; id++) {
-		if (!s->tables[id])
+		if (!s->tables[id] || !(tables >> id & 1))
 			continue;
 		rc = conn_send_message(s->conn, FR_FRAME_CHECK, id, NULL, 0, NULL);
 		s->tables[id]->is_checking = rc >= 0;
@@ -375,7 +489,7 @@ static unsigned int mark_group(struct ship *s, uint8_t table, const struct fr_au
 		if (fr_audit_reply_digest(m, nth, i) == frozen[bucket])
 			continue;
 		n++;
-		if (s->stream->auto_resync)
+		if (ship_is_auto(s))
 			ship_dirty(s, table, bucket);
 	}
 	return n;
@@ -437,6 +551,37 @@ int ship_on_audit_reply(struct ship *s, uint8_t table, const uint8_t *payload, s
 
 /* --- repair --- */
 
+static void dirty_whole(struct ship *s, uint8_t table)
+{
+	unsigned int b;
+
+	for (b = 0; b < FLYREP_BUCKETS; b++)
+		mark_dirty(s, s->tables[table], b);
+	s->tables[table]->wants_whole = true;
+}
+
+void ship_resync(struct ship *s, uint64_t tables)
+{
+	size_t id;
+
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		if (s->tables[id] && tables >> id & 1)
+			dirty_whole(s, id);
+	s->n_confirms = 0;
+	ship_kick(s);
+}
+
+uint64_t ship_resync_left(const struct ship *s)
+{
+	uint64_t left = 0;
+	size_t id;
+
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		if (s->tables[id] && (s->tables[id]->wants_whole || s->tables[id]->is_whole))
+			left |= 1ull << id;
+	return left;
+}
+
 static bool is_dirty(const struct ship *s, uint8_t table)
 {
 	return s->tables[table] && s->tables[table]->figures.n_dirty &&
@@ -457,7 +602,13 @@ static uint8_t next_dirty(const struct ship *s)
 bool ship_wants_repair(const struct ship *s)
 {
 	return s->conn && s->figures.n_dirty && !s->is_repairing && !s->is_auditing &&
-	       at_head(s) && !s->needs_start && next_dirty(s);
+	       !is_paused(s) && at_head(s) && !s->needs_start && next_dirty(s);
+}
+
+bool ship_is_settled(const struct ship *s)
+{
+	return !s->conn || (!s->figures.n_dirty && !s->is_repairing && !s->is_auditing &&
+			    !s->wants_audit);
 }
 
 int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN])
@@ -484,19 +635,36 @@ int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN])
 	s->figures.n_repaired += t->figures.n_dirty;
 	s->figures.n_dirty -= t->figures.n_dirty;
 	t->figures.n_dirty = 0;
+	t->figures.n_sent = 0;
+	t->is_whole = t->wants_whole;
+	t->wants_whole = false;
 	s->is_repairing = true;
 	s->repair_table = table;
 	s->repair_acked = s->repair_sent; /* what is under way of the last one is little */
 	return table;
 }
 
-int ship_repair_send(struct ship *s, const uint8_t *frame, size_t len)
+int ship_repair_send(struct ship *s, const uint8_t *frame, size_t len, size_t n)
 {
 	int rc = s->conn && s->is_repairing ? conn_send(s->conn, frame, len) : -ENOTCONN;
 
-	if (!rc)
-		s->repair_sent++;
-	return rc;
+	if (rc)
+		return rc;
+	s->repair_sent++;
+	s->tables[s->repair_table]->figures.n_sent += n;
+	s->figures.n_repair_records += n;
+	s->figures.n_repair_bytes += len;
+	return 0;
+}
+
+bool ship_is_repairing(const struct ship *s, uint8_t table)
+{
+	return s->conn && s->is_repairing && s->repair_table == table;
+}
+
+bool ship_is_whole(const struct ship *s)
+{
+	return s->conn && s->is_repairing && s->tables[s->repair_table]->is_whole;
 }
 
 bool ship_repair_room(const struct ship *s)
@@ -507,17 +675,19 @@ bool ship_repair_room(const struct ship *s)
 
 void ship_repair_end(struct ship *s, int err)
 {
-	const struct ship_table *t;
+	struct ship_table *t;
 	unsigned int b;
 
 	if (!s->conn || !s->is_repairing)
 		return;
 	s->is_repairing = false;
 	t = s->tables[s->repair_table];
+	t->wants_whole |= t->is_whole && err;
+	t->is_whole = false;
 	if (err) {
 		for (b = 0; b < FLYREP_BUCKETS; b++)
 			if (t->taken[b / 8] & (1u << (b % 8)))
-				ship_dirty(s, s->repair_table, b);
+				mark_dirty(s, t, b);
 		return;
 	}
 	if (conn_send_message(s->conn, FR_FRAME_REPAIR_END, s->repair_table, NULL, 0, NULL) < 0)
@@ -541,7 +711,7 @@ void ship_pending(const struct ship *s, uint64_t *n_changes, uint64_t *n_bytes,
 
 bool ship_is_idle(const struct ship *s)
 {
-	return !s->conn || s->acked + 1 == s->cursor;
+	return !s->conn || (!is_paused(s) && s->acked + 1 == s->cursor);
 }
 
 uint64_t ship_acked(const struct ship *s)

@@ -24,6 +24,9 @@ struct ship;
  * @truths: by table id; NULL: not replicated by this node
  * @tables: bitmap of those offered to peers, of the ones above
  * @held: of these: not repaired for now, as this node has lost what peers still hold
+ * @is_paused: nothing is sent for now
+ * @auto_resync: repair what differs or was missed; else only what ship_resync() is asked for
+ * @resync_threshold: changes; who lacks more when it returns may be compared instead
  * @history: of the stream
  * @epoch: under which it is written
  */
@@ -32,9 +35,11 @@ struct ship_stream {
 	struct truth *const *truths;	/* FR_TABLES_MAX of them */
 	uint64_t tables;
 	uint64_t held;
+	bool is_paused;
 	uint8_t history[FR_HISTORY_LEN];
 	uint64_t epoch;
 	bool auto_resync;
+	uint32_t resync_threshold;
 };
 
 /**
@@ -66,6 +71,10 @@ struct ship_ops {
  * @n_dirty: buckets waiting for repair, or in it
  * @refused: records the peer's kernel refused in this session
  * @n_jumps: how often the peer fell off the backlog
+ * @n_skips: how often a return was cheaper by comparing than by replay
+ * @n_sessions: begun
+ * @n_repair_records: sent in repairs since the node began
+ * @n_repair_bytes: likewise
  */
 struct ship_figures {
 	uint64_t n_audits_begun;
@@ -78,6 +87,10 @@ struct ship_figures {
 	unsigned int n_dirty;
 	uint64_t refused;
 	uint64_t n_jumps;
+	uint64_t n_skips;
+	uint64_t n_sessions;
+	uint64_t n_repair_records;
+	uint64_t n_repair_bytes;
 };
 
 /**
@@ -85,11 +98,13 @@ struct ship_figures {
  * @n_differ: buckets that differed in the last audit
  * @n_dirty: buckets waiting for repair, or in it
  * @remote_entries: objects the peer held at the last audit
+ * @n_sent: records of the running repair so far
  */
 struct ship_table_figures {
 	unsigned int n_differ;
 	unsigned int n_dirty;
 	uint64_t remote_entries;
+	uint64_t n_sent;
 };
 
 struct ship *ship_new(const struct ship_stream *stream, const struct ship_ops *ops, void *cookie);
@@ -103,6 +118,9 @@ int ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs)
 void ship_stop(struct ship *s);
 bool ship_is_started(const struct ship *s);
 
+/* The peer applies nothing for now: so nothing is sent to it. Outlives the session. */
+void ship_pause(struct ship *s, bool is_paused);
+
 /* Send whatever may be sent now. */
 void ship_kick(struct ship *s);
 /* -EBADMSG with *why. */
@@ -114,20 +132,34 @@ int ship_on_checked(struct ship *s, uint8_t table, const uint8_t *payload, size_
 
 /* Compare as soon as the stream allows. */
 void ship_audit(struct ship *s);
-/* Have the peer compare its indexes with its kernel. */
-int ship_check(struct ship *s);
+/* Have the peer compare its indexes of these tables, a bitmap, with its kernel. */
+int ship_check(struct ship *s, uint64_t tables);
+/* Repair all of these tables, a bitmap, whatever an audit says. */
+void ship_resync(struct ship *s, uint64_t tables);
+/* Of these: those that are not sent yet. */
+uint64_t ship_resync_left(const struct ship *s);
+/* Nothing is repaired or compared, or is going to be. */
+bool ship_is_settled(const struct ship *s);
+/* What differs is repaired without being asked for. */
+bool ship_is_auto(const struct ship *s);
 
 /* The backlog forgets this batch. */
 void ship_on_drop(struct ship *s, const struct backlog_batch *b);
-/* A change in this bucket never got into the backlog. Nothing, if the peer has no such table. */
+/*
+ * A change in this bucket never got into the backlog. Nothing, if the peer has no such table. Where
+ * nothing is repaired unasked, it is left to the next audit to say so.
+ */
 void ship_dirty(struct ship *s, uint8_t table, unsigned int bucket);
 
 /* --- repair: the owner walks, ship sends --- */
 bool ship_wants_repair(const struct ship *s);
 /* Takes all dirty buckets of one table into @buckets and tells the peer. Return: the table */
 int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN]);
-/* A frame of it. -errno: not sent, and it is the owner's to call ship_dirty() for what it held. */
-int ship_repair_send(struct ship *s, const uint8_t *frame, size_t len);
+/* A frame of it, with @n records. -errno: not sent, and the owner calls ship_dirty() for those. */
+int ship_repair_send(struct ship *s, const uint8_t *frame, size_t len, size_t n);
+bool ship_is_repairing(const struct ship *s, uint8_t table);
+/* The running repair is of all of its table, as ship_resync() wants it. */
+bool ship_is_whole(const struct ship *s);
 /* Room for more of it now? If not, ops->wants tells when. */
 bool ship_repair_room(const struct ship *s);
 /* @err: not complete; its buckets are dirty again */
@@ -136,7 +168,8 @@ void ship_repair_end(struct ship *s, int err);
 /* Changes and bytes not acknowledged, capture time of the oldest (0: none). */
 void ship_pending(const struct ship *s, uint64_t *n_changes, uint64_t *n_bytes,
 		  uint64_t *oldest_ns);
-bool ship_is_idle(const struct ship *s);	/* nothing in flight */
+/* Nothing in flight, nor held back by a pause. */
+bool ship_is_idle(const struct ship *s);
 uint64_t ship_acked(const struct ship *s);
 uint64_t ship_tables(const struct ship *s);	/* bitmap: what travels in this session */
 const struct ship_figures *ship_figures(const struct ship *s);

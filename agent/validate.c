@@ -133,7 +133,7 @@ static void validate_finish(struct validate *v)
 	if (!n) {
 		json_decref(peers);
 		api_fail(v->call, 409, "nothing to compare with",
-			 "no peer is connected and synchronised");
+			 "no peer is connected, synchronised and not paused");
 	} else {
 		api_reply(v->call, json_pack("{s:b, s:b, s:o, s:f}", "equal", equal, "deep",
 					     v->is_deep, "peers", peers, "took_ms",
@@ -144,7 +144,7 @@ static void validate_finish(struct validate *v)
 
 static bool is_comparable(const struct flow_link *l)
 {
-	return ship_is_started(l->ship) || receive_is_started(l->receive);
+	return !flow_is_paused(l) && (ship_is_started(l->ship) || receive_is_started(l->receive));
 }
 
 /* Begin a step on every link, remembering what there was before. */
@@ -163,7 +163,7 @@ static void validate_begin(struct validate *v, enum validate_step step)
 			v->n_before[i] = step == VALIDATE_PEERS ? l->n_checked :
 							ship_figures(l->ship)->n_audits_begun;
 			if (step == VALIDATE_PEERS)
-				ship_check(l->ship);
+				ship_check(l->ship, UINT64_MAX);
 			else
 				flow_audit(f, l);
 		}

@@ -66,7 +66,7 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 @test "help names every verb, and each has its own" {
 	run "$flyrep" --help
 	assert_success
-	for verb in status lag ready role key validate config kernel completion help; do
+	for verb in status lag ready role key validate pause resume resync config kernel completion help; do
 		assert_line --regexp "^  $verb"
 		run "$flyrep" "$verb" --help
 		assert_success

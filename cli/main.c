@@ -31,6 +31,13 @@ static const struct cli_flag validate_flags[] = {
 	{ 0 },
 };
 
+static const struct cli_flag resync_flags[] = {
+	{ "peer", 0, "PEER", false, "only to or from this node" },
+	{ "table", 0, "TABLE", false, "only this table" },
+	{ "wait", 0, NULL, false, "until it is done; exit 1 if it fails" },
+	{ 0 },
+};
+
 static const struct cli_flag item_flags[] = {
 	{ "expires", 0, "DURATION", false, "add: it ends by itself after this" },
 	{ "force", 0, NULL, false,
@@ -67,6 +74,12 @@ static const struct cli_verb verbs[] = {
 	{ "validate", "",
 	  "compare this node with its peers; exit 1 if they differ", NULL,
 	  validate_flags, validate_run, false, "flyrep validate --deep" },
+	{ "pause", "", "send and apply nothing; capture goes on", NULL, NULL,
+	  pause_run, false, "flyrep pause" },
+	{ "resume", "", "go on after a pause", NULL, NULL, resume_run, false,
+	  "flyrep resume" },
+	{ "resync", "[ID]", "send everything again, or tell how far that is",
+	  NULL, resync_flags, resync_run, true, "flyrep resync --wait" },
 	{ "config", "check|show|schema [FILE]",
 	  "check a configuration, show what it comes to, list all keys",
 	  "check show schema", scdoc_flags, config_run, false,

@@ -11,6 +11,7 @@ static const struct state states[] = {
 	{ "connecting", "connecting", STYLE_WARN, true },
 	{ "lagging", "LAGGING", STYLE_BAD, true },
 	{ "needs_resync", "NEEDS RESYNC", STYLE_BAD, true },
+	{ "paused", "PAUSED", STYLE_BAD, true },
 	{ "split_brain", "SPLIT BRAIN", STYLE_BAD, true },
 	{ "down", "DOWN", STYLE_BAD, true },
 	{ NULL, "unknown", STYLE_BAD, true },

@@ -35,6 +35,8 @@
 
 #define FR_CONFIG_ADDRESSES_MAX 8 /* of one node, that with a key of its own included */
 
+#define FR_CONFIG_FULL_MIN_MS 1000 /* sync.interval in mode full */
+
 #define FR_CONFIG_ZONES_MAX 64 /* the module's limits on its filter */
 #define FR_CONFIG_NETWORKS_MAX 256
 #define FR_CONFIG_SETS_MAX 256
@@ -51,6 +53,11 @@ enum fr_config_mode {
 	FR_CONFIG_MULTI_MASTER,
 	FR_CONFIG_CHAIN,
 	FR_CONFIG_STANDALONE,
+};
+
+enum fr_config_sync_mode {
+	FR_CONFIG_SYNC_INCREMENTAL,
+	FR_CONFIG_SYNC_FULL,
 };
 
 enum fr_config_role {
@@ -200,7 +207,8 @@ struct fr_config {
 		} tls;
 	} transport;
 	struct {
-		uint64_t interval_ms; /* longest wait of a captured change for its batch */
+		int mode; /* enum fr_config_sync_mode */
+		uint64_t interval_ms; /* longest wait for a batch, or between snapshots */
 		uint32_t batch_size; /* changes */
 		uint64_t max_lag_ms; /* older unacknowledged changes: the peer is lagging */
 	} sync;
@@ -235,8 +243,13 @@ struct fr_config {
 	} transformations;
 	struct {
 		bool auto_resync; /* repair a gap or a difference alone */
+		uint32_t resync_threshold; /* changes; more are compared, not replayed */
 		uint64_t resync_interval_ms; /* period of the full digest audit */
 		uint64_t audit_interval_ms; /* period of the audit against the own kernel */
+		struct {
+			char *schedule; /* for fr_cron_parse(); NULL = never */
+			bool compression; /* only where transport.compression is, too */
+		} full_resync;
 	} recovery;
 	struct {
 		char *socket; /* unix socket of the HTTP API */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "config_check.h"
 
+#include "cron.h"
 #include "expr.h"
 #include "item.h"
 #include "sensitive.h"
@@ -297,10 +298,26 @@ static void check_encryption(const struct check *c)
 
 static void check_sync(const struct check *c)
 {
+	if (c->config->sync.mode == FR_CONFIG_SYNC_FULL &&
+	    c->config->sync.interval_ms < FR_CONFIG_FULL_MIN_MS)
+		fr_diag_error(
+			c->diag, at(c, "sync.interval"),
+			"sync.interval: at least 1s between snapshots (sync.mode is full)");
 	if (c->config->sync.interval_ms > c->config->sync.max_lag_ms)
 		fr_diag_warning(
 			c->diag, at(c, "sync.interval"),
 			"sync.interval is longer than sync.max_lag: peers will seem to lag");
+}
+
+static void check_schedule(const struct check *c)
+{
+	const char *text = c->config->recovery.full_resync.schedule;
+	struct fr_cron cron;
+	char why[160];
+
+	if (text && fr_cron_parse(&cron, text, why, sizeof(why)))
+		fr_diag_error(c->diag, at(c, "recovery.full_resync.schedule"),
+			      "recovery.full_resync.schedule: %s", why);
 }
 
 static void check_data(const struct check *c)
@@ -467,6 +484,7 @@ void fr_config_check(const struct fr_config *config,
 	check_tls(&c);
 	check_encryption(&c);
 	check_sync(&c);
+	check_schedule(&c);
 	check_data(&c);
 	check_mark(&c);
 	check_zones(&c);

@@ -31,6 +31,8 @@ static const char *const type_names[] = {
 	[FR_FRAME_MOVE] = "MOVE",
 	[FR_FRAME_MOVED] = "MOVED",
 	[FR_FRAME_RENEW] = "RENEW",
+	[FR_FRAME_PAUSE] = "PAUSE",
+	[FR_FRAME_RESYNC] = "RESYNC",
 };
 
 _Static_assert(N_OF(type_names) == FR_FRAME_TYPE_END,

@@ -53,6 +53,8 @@ enum fr_frame_type {
 	FR_FRAME_MOVE,
 	FR_FRAME_MOVED,
 	FR_FRAME_RENEW,
+	FR_FRAME_PAUSE,
+	FR_FRAME_RESYNC,
 	FR_FRAME_TYPE_END
 };
 
@@ -94,6 +96,9 @@ ssize_t fr_squeeze_pack(struct fr_squeeze *s, uint8_t *dst, size_t dst_len, cons
 int fr_squeeze_unpack(struct fr_squeeze *s, const uint8_t *src, size_t len, uint8_t flags,
 		      const uint8_t **out, size_t *out_len);
 
+/* Capabilities in HELLO. */
+#define FR_CAPABILITY_ASK	0x01	/* repair this node only when somebody asks for it */
+
 /* Roles of a node, in HELLO and ROLE. */
 /* PEER: writes, and so do the others: active-active, multi-master. The rest: of a pair. */
 enum fr_role { FR_ROLE_BACKUP = 1, FR_ROLE_PRIMARY, FR_ROLE_FAULT, FR_ROLE_PEER };
@@ -106,7 +111,7 @@ struct fr_hello {
 	uint8_t wire_min;
 	uint8_t wire_max;
 	uint8_t role;				/* enum fr_role */
-	uint64_t capabilities;			/* none defined yet; unknown ones are ignored */
+	uint64_t capabilities;			/* FR_CAPABILITY_*; unknown ones are ignored */
 	uint64_t tables;			/* bit n: table id n */
 	uint64_t epoch;
 	uint64_t now_us;			/* CLOCK_REALTIME of the sender */
@@ -193,6 +198,40 @@ struct fr_role_msg {
 	uint64_t epoch;
 };
 
+/* The sender sends and applies nothing, or does again. */
+struct fr_pause {
+	uint8_t is_paused;	/* 0 or 1 */
+};
+
+enum fr_resync_state {
+	FR_RESYNC_WANTED = 1,	/* standby to writer */
+	FR_RESYNC_RUNNING,	/* writer to standby, as the following */
+	FR_RESYNC_DONE,
+	FR_RESYNC_FAILED,
+};
+
+/**
+ * struct fr_resync - everything of some tables is sent again, or shall be
+ * @id: given by who wants it
+ * @state: enum fr_resync_state; if it is FR_RESYNC_WANTED, only @id and @tables count
+ * @tables: bitmap; 0: all
+ * @buckets: sent, of @buckets_total
+ * @records: sent, of about @records_total
+ * @bytes: sent
+ * @why: it failed, for people
+ */
+struct fr_resync {
+	uint32_t id;
+	uint8_t state;
+	uint64_t tables;
+	uint64_t buckets;
+	uint64_t buckets_total;
+	uint64_t records;
+	uint64_t records_total;
+	uint64_t bytes;
+	char why[200];
+};
+
 /* Codes of ERROR; the sender closes after it. */
 enum fr_error_code {
 	FR_ERROR_PROTOCOL = 1,	/* malformed or unexpected message */
@@ -241,6 +280,10 @@ void fr_recall_encode(struct fr_writer *w, const struct fr_recall *m);
 int fr_recall_decode(struct fr_recall *m, const void *buf, size_t len);
 void fr_role_encode(struct fr_writer *w, const struct fr_role_msg *m);
 int fr_role_decode(struct fr_role_msg *m, const void *buf, size_t len);
+void fr_pause_encode(struct fr_writer *w, const struct fr_pause *m);
+int fr_pause_decode(struct fr_pause *m, const void *buf, size_t len);
+void fr_resync_encode(struct fr_writer *w, const struct fr_resync *m);
+int fr_resync_decode(struct fr_resync *m, const void *buf, size_t len);
 void fr_ping_encode(struct fr_writer *w, const struct fr_ping *m);
 int fr_ping_decode(struct fr_ping *m, const void *buf, size_t len);
 void fr_checked_encode(struct fr_writer *w, const struct fr_checked *m);

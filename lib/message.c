@@ -262,6 +262,54 @@ int fr_role_decode(struct fr_role_msg *m, const void *buf, size_t len)
 	return is_role(m->role) ? done(&r) : -EBADMSG;
 }
 
+void fr_pause_encode(struct fr_writer *w, const struct fr_pause *m)
+{
+	fr_put_u8(w, m->is_paused);
+}
+
+int fr_pause_decode(struct fr_pause *m, const void *buf, size_t len)
+{
+	struct fr_reader r;
+
+	fr_reader_init(&r, buf, len);
+	m->is_paused = fr_get_u8(&r);
+	return m->is_paused <= 1 ? done(&r) : -EBADMSG;
+}
+
+void fr_resync_encode(struct fr_writer *w, const struct fr_resync *m)
+{
+	fr_put_be32(w, m->id);
+	fr_put_u8(w, m->state);
+	fr_put_be64(w, m->tables);
+	fr_put_be64(w, m->buckets);
+	fr_put_be64(w, m->buckets_total);
+	fr_put_be64(w, m->records);
+	fr_put_be64(w, m->records_total);
+	fr_put_be64(w, m->bytes);
+	fr_put_str8(w, m->why);
+}
+
+int fr_resync_decode(struct fr_resync *m, const void *buf, size_t len)
+{
+	struct fr_reader r;
+
+	fr_reader_init(&r, buf, len);
+	m->id = fr_get_be32(&r);
+	m->state = fr_get_u8(&r);
+	m->tables = fr_get_be64(&r);
+	m->buckets = fr_get_be64(&r);
+	m->buckets_total = fr_get_be64(&r);
+	m->records = fr_get_be64(&r);
+	m->records_total = fr_get_be64(&r);
+	m->bytes = fr_get_be64(&r);
+	fr_get_str8(&r, m->why, sizeof(m->why));
+	defuse(m->why);
+	if (m->state < FR_RESYNC_WANTED || m->state > FR_RESYNC_FAILED ||
+	    m->buckets > m->buckets_total)
+		return -EBADMSG;
+	return done(&r);
+}
+
 void fr_ping_encode(struct fr_writer *w, const struct fr_ping *m)
 {
 	fr_put_be64(w, m->token);

@@ -101,6 +101,24 @@ static void recall(const uint8_t *data, size_t len)
 	must(m.prefix + m.prefix_len <= data + len);
 }
 
+static void pause_or_not(const uint8_t *data, size_t len)
+{
+	struct fr_pause m;
+
+	if (!fr_pause_decode(&m, data, len))
+		must(m.is_paused <= 1);
+}
+
+static void resync(const uint8_t *data, size_t len)
+{
+	struct fr_resync m;
+
+	if (fr_resync_decode(&m, data, len))
+		return;
+	must(m.state && m.buckets <= m.buckets_total);
+	must(strlen(m.why) < sizeof(m.why));
+}
+
 static void batch(const uint8_t *data, size_t len)
 {
 	static union fr_record recs[N_MAX];
@@ -123,7 +141,8 @@ static void (*const decoders[FR_FRAME_TYPE_END])(const uint8_t *, size_t) = {
 	[FR_FRAME_REPAIR_BEGIN] = repair_begin,
 	[FR_FRAME_ROLE] = role,	  [FR_FRAME_PING] = ping,
 	[FR_FRAME_ERROR] = error, [FR_FRAME_CHECKED] = checked,
-	[FR_FRAME_RECALL] = recall,
+	[FR_FRAME_RECALL] = recall, [FR_FRAME_PAUSE] = pause_or_not,
+	[FR_FRAME_RESYNC] = resync,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

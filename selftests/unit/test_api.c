@@ -160,12 +160,27 @@ static void on_watch(void *cookie, struct api_call *call, const json_t *body)
 	atomic_fetch_add(&s->n_held, 1);
 }
 
+static void on_begin(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)body;
+	check_thread(cookie);
+	api_accept(call, json_pack("{s:s}", "id", "7"));
+}
+
+static void on_progress(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)body;
+	check_thread(cookie);
+	api_reply(call, json_pack("{s:s}", "id", api_arg(call)));
+}
+
 static const struct api_route routes[] = {
 	{ "GET", "/now", on_now },	    { "POST", "/now", on_now },
 	{ "POST", "/echo", on_echo },	    { "GET", "/refuse", on_refuse },
 	{ "GET", "/later", on_later },	    { "GET", "/hold", on_hold },
 	{ "POST", "/release", on_release }, { "GET", "/watch", on_watch },
-	{ "GET", "/nothing", on_nothing },  { NULL, NULL, NULL },
+	{ "GET", "/nothing", on_nothing },  { "POST", "/begin", on_begin },
+	{ "GET", "/begin/+", on_progress }, { NULL, NULL, NULL },
 };
 
 static int on_exit_fd(sd_event_source *source, int fd, uint32_t events,
@@ -440,6 +455,12 @@ static void test_answers(void **state)
 	assert_int_equal(r.status, 200);
 	assert_string_equal(r.body, "{\"has_body\":false}\n");
 	assert_string_equal(r.type, "application/json");
+	ask(&r, s, "/begin", "{}");
+	assert_int_equal(r.status, 202);
+	assert_string_equal(r.body, "{\"id\":\"7\"}\n");
+	ask(&r, s, "/begin/7", NULL);
+	assert_int_equal(r.status, 200);
+	assert_string_equal(r.body, "{\"id\":\"7\"}\n");
 	ask(&r, s, "/now?with=query", NULL);
 	assert_int_equal(r.status, 200);
 	ask(&r, s, "/now", "");
@@ -470,6 +491,15 @@ static void test_wrong_requests_get_clear_errors(void **state)
 	check_error(&r, 404, "not found", "nothing at /now/");
 	ask(&r, s, "/../now", NULL);
 	assert_int_equal(r.status, 404);
+	ask(&r, s, "/begin/", NULL);
+	check_error(&r, 404, "not found", "nothing at /begin/");
+	ask(&r, s, "/begin/7/8", NULL);
+	check_error(&r, 404, "not found", "nothing at /begin/7/8");
+	ask(&r, s, "/begin/1234567890123456789012345678901234567890123456789012345678901234",
+	    NULL);
+	assert_int_equal(r.status, 404);
+	ask(&r, s, "/begin/7", "{}");
+	check_error(&r, 405, "method not allowed", "/begin/7 takes GET, not POST");
 	ask(&r, s, "/refuse", "{}");
 	check_error(&r, 405, "method not allowed",
 		    "/refuse takes GET, not POST");

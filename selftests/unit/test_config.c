@@ -113,6 +113,8 @@ static void the_least_there_can_be(void **state)
 	assert_int_equal(l.config.conntrack.hold_s, 86400);
 	assert_int_equal(l.config.conntrack.orphan_grace_s, 60);
 	assert_true(l.config.recovery.auto_resync);
+	assert_int_equal(l.config.recovery.resync_threshold, 1000);
+	assert_int_equal(l.config.sync.mode, FR_CONFIG_SYNC_INCREMENTAL);
 	assert_int_equal(l.config.recovery.resync_interval_ms, 3600000);
 	assert_int_equal(l.config.recovery.audit_interval_ms, 10000);
 	assert_string_equal(l.config.api.socket, FR_CONFIG_API_SOCKET);
@@ -139,7 +141,7 @@ static const char everything[] =
 	"  backup_before_resync = false\n"
 	"  auth { secret_key = \"" SECRET "\"\n key_rotation = 0\n }\n"
 	"  transport = { protocol = \"tcp\", compression = false, encryption = true }\n"
-	"  sync {\n    mode = \"incremental\"\n    interval = \"250ms\"\n"
+	"  sync {\n    mode = \"full\"\n    interval = \"1250ms\"\n"
 	"    batch_size = 65536\n    max_lag = 90\n  }\n"
 	"  data = { conntrack = false, metrics = true, dhcp_leases = true,\n"
 	"    nft_sets = [\"inet/filter/block*\", \"dynamic\"] }\n"
@@ -152,7 +154,7 @@ static const char everything[] =
 	"  filters = { zones = [\"lan\"], exclude_sensitive = false, sensitive = [\"vendor\"],\n"
 	"    custom_filters = [{ type = \"nft\", condition = \"timeout > 1m\" }] }\n"
 	"  transformations = { anonymize_ips = false }\n"
-	"  recovery {\n    auto_resync = true\n    resync_interval = \"2h\"\n"
+	"  recovery {\n    auto_resync = false\n    resync_threshold = 5\n    resync_interval = \"2h\"\n"
 	"    audit_interval = \"500ms\"\n    incremental { enabled = false\n }\n  }\n"
 	"  api { socket = \"/run/x.sock\"\n }\n"
 	"}\n";
@@ -194,7 +196,7 @@ static void every_key_is_bound(void **state)
 	assert_int_equal(c->backlog_len, 256 << 20);
 	assert_int_equal(c->ring_entries, 65536);
 	assert_false(c->transport.compression);
-	assert_int_equal(c->sync.interval_ms, 250);
+	assert_int_equal(c->sync.interval_ms, 1250);
 	assert_int_equal(c->sync.batch_size, 65536);
 	assert_int_equal(c->sync.max_lag_ms, 90000);
 	assert_false(fr_config_has_table(c, FLYREP_TABLE_CONNTRACK));
@@ -245,6 +247,9 @@ static void every_key_is_bound(void **state)
 			 FLYREP_TABLE_NFT_SET);
 	assert_string_equal(c->filters.custom_filters.v[0].condition, "timeout > 1m");
 	assert_false(c->transformations.anonymize_ips);
+	assert_false(c->recovery.auto_resync);
+	assert_int_equal(c->recovery.resync_threshold, 5);
+	assert_int_equal(c->sync.mode, FR_CONFIG_SYNC_FULL);
 	assert_int_equal(c->recovery.resync_interval_ms, 7200000);
 	assert_int_equal(c->recovery.audit_interval_ms, 500);
 	assert_string_equal(c->api.socket, "/run/x.sock");
@@ -328,8 +333,6 @@ static const struct {
 	  "%s:28:21: transformations.compress_data: true is not supported yet\n"
 	  "%s:29:20: transformations.encrypt_data: true is not supported yet\n" },
 	{ "guide_recovery.hcl",
-	  "%s:7:5: recovery.resync_threshold: not supported yet\n"
-	  "%s:11:5: recovery.full_resync: not supported yet\n"
 	  "%s:19:17: recovery.incremental.enabled: true is not supported yet\n"
 	  "%s:20:7: recovery.incremental.checkpoint_interval: not supported yet\n"
 	  "%s:21:7: recovery.incremental.max_checkpoints: not supported yet\n"
@@ -447,8 +450,6 @@ static const struct {
 	  "f:3:19: sync.interval: \"10\" is not a duration: numbers with the units ns us ms s m h d w\n" },
 	{ "mode = \"replica\"\nsync { interval = true }",
 	  "f:3:19: sync.interval: expected a duration like \"1h30m\" or a number of seconds, found a boolean\n" },
-	{ "mode = \"replica\"\nsync { mode = \"full\" }",
-	  "f:3:15: sync.mode: \"full\" is not supported yet\n" },
 	{ "mode = \"replica\"\nconntrack { hold = \"1500ms\" }",
 	  "f:3:20: conntrack.hold: counts in whole seconds\n" },
 	{ "mode = \"replica\"\nconntrack { accept = [] }",
@@ -569,8 +570,6 @@ static const struct {
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
 	  "\"\ndata { conntrack = false\nnft_sets = [] }",
 	  "f:5:20: data: nothing is replicated\n" },
-	{ "mode = \"replica\"\nrecovery { auto_resync = false }",
-	  "f:3:26: recovery.auto_resync: false is not supported yet\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nauth {\n method = \"mtls\"\n key_rotation = 86400\n}",
 	  "f:5:11: auth.method: mtls needs transport.tls\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nauth { method = \"mtls\" }\n"
@@ -607,6 +606,16 @@ static const struct {
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
 	  "\"\nprevious_secret_keys = [1]",
 	  "f:5:25: previous_secret_keys: expected a string, found a number\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\nsync {\n mode = \"full\"\n interval = \"999ms\"\n}",
+	  "f:7:13: sync.interval: at least 1s between snapshots (sync.mode is full)\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
+	  "\"\nrecovery {\n full_resync {\n schedule = \"0 25 * * *\"\n}\n}",
+	  "f:7:13: recovery.full_resync.schedule: column 3: hour: 0 to 23\n" },
+	{ "mode = \"replica\"\nrecovery {\n full_resync {\n checksum_verification = false\n}\n}",
+	  "f:5:26: recovery.full_resync.checksum_verification: false is not supported yet\n" },
+	{ "mode = \"replica\"\nrecovery { resync_threshold = 0 }",
+	  "f:3:31: recovery.resync_threshold: out of range: 1 to 4294967295\n" },
 	{ "mode = \"replica\"\napi { listen = \"127.0.0.1:8085\" }",
 	  "f:3:7: api.listen: not supported yet\n" },
 	/* Keys that contradict each other. */

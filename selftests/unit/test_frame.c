@@ -40,6 +40,8 @@ static const struct fr_frame_head good_heads[] = {
 	{ .type = FR_FRAME_MOVE, .len = 32 },
 	{ .type = FR_FRAME_MOVED },
 	{ .type = FR_FRAME_RENEW },
+	{ .type = FR_FRAME_PAUSE, .len = 1 },
+	{ .type = FR_FRAME_RESYNC, .len = 54 },
 };
 
 static void heads_round_trip(void **state)
@@ -87,6 +89,8 @@ static void strange_heads_are_refused(void **state)
 		{ { .type = FR_FRAME_RECALLED }, -EBADMSG },
 		{ { .type = FR_FRAME_MOVE, .table = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_MOVED, .seq = 1 }, -EBADMSG },
+		{ { .type = FR_FRAME_PAUSE, .table = 1 }, -EBADMSG },
+		{ { .type = FR_FRAME_RESYNC, .table = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH, .seq = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH, .table = 1 }, -EBADMSG },
 		{ { .type = FR_FRAME_BATCH,
@@ -510,6 +514,8 @@ static void senseless_messages_are_refused(void **state)
 {
 	struct fr_role_msg role = { .role = 0 };
 	struct fr_start start = { .next_seq = 0 };
+	struct fr_resync resync = { .id = 1, .state = FR_RESYNC_WANTED };
+	struct fr_pause pause;
 	struct fr_hello m;
 	struct fr_writer w;
 	uint8_t buf[256];
@@ -536,6 +542,20 @@ static void senseless_messages_are_refused(void **state)
 	fr_writer_init(&w, buf, sizeof(buf));
 	fr_role_encode(&w, &role);
 	assert_int_equal(fr_role_decode(&role, buf, 9), -EBADMSG);
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_resync_encode(&w, &resync);
+	assert_int_equal(fr_resync_decode(&resync, buf, fr_writer_len(&w)), 0);
+	assert_int_equal(fr_resync_decode(&resync, buf, fr_writer_len(&w) - 1), -EBADMSG);
+	buf[4] = 0; /* state */
+	assert_int_equal(fr_resync_decode(&resync, buf, fr_writer_len(&w)), -EBADMSG);
+	buf[4] = FR_RESYNC_FAILED + 1;
+	assert_int_equal(fr_resync_decode(&resync, buf, fr_writer_len(&w)), -EBADMSG);
+	buf[4] = FR_RESYNC_DONE;
+	buf[20] = 1; /* buckets: 1 of 0 */
+	assert_int_equal(fr_resync_decode(&resync, buf, fr_writer_len(&w)), -EBADMSG);
+	buf[0] = 2;
+	assert_int_equal(fr_pause_decode(&pause, buf, 1), -EBADMSG);
+	assert_int_equal(fr_pause_decode(&pause, buf, 0), -EBADMSG);
 	fr_writer_init(&w, buf, sizeof(buf));
 	fr_start_encode(&w, &start);
 	assert_int_equal(fr_start_decode(&start, buf, 32), -EBADMSG);

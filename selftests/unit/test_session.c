@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "buckets.h"
 #include "notes.h"
 #include "receive.h"
 #include "ship.h"
@@ -80,6 +81,7 @@ struct pair {
 	struct encoder *encoder;
 	struct batch *batch[FR_TABLES_MAX];
 	uint64_t order;
+	uint32_t capabilities;		/* of the standby */
 	unsigned int n_audited;
 	unsigned int n_differ;
 	unsigned int n_checked;
@@ -253,6 +255,7 @@ static struct pair *pair_new(uint64_t writer, uint64_t reader, size_t backlog_le
 		.history = { 1 },
 		.epoch = 1,
 		.auto_resync = true,
+		.resync_threshold = 1000,
 	};
 	p->ship = ship_new(&p->stream, &ship_ops, p);
 	p->receive = receive_new(p->event, p->held, &receive_ops, p);
@@ -264,7 +267,8 @@ static struct pair *pair_new(uint64_t writer, uint64_t reader, size_t backlog_le
 /* Both have greeted. */
 static void meet(struct pair *p, uint64_t writer, uint64_t reader)
 {
-	struct fr_hello hello = { .tables = reader };
+	struct fr_hello hello = { .tables = reader, .capabilities = p->capabilities,
+				  .node_id = "b" };
 
 	receive_position(p->receive, hello.have_history, &hello.have_seq);
 	receive_start(p->receive, &p->to_writer, writer & reader, 1);
@@ -361,12 +365,12 @@ static void repair(struct pair *p)
 			continue;
 		len = batch_encode(b, p->encoder, 0, FR_FRAME_F_REPAIR, &frame, refuse_none, NULL);
 		assert_true(len > 0);
-		assert_int_equal(ship_repair_send(p->ship, frame, len), 0);
+		assert_int_equal(ship_repair_send(p->ship, frame, len, batch_count(b)), 0);
 		batch_reset(b);
 	}
 	if (batch_count(b)) {
 		len = batch_encode(b, p->encoder, 0, FR_FRAME_F_REPAIR, &frame, refuse_none, NULL);
-		assert_int_equal(ship_repair_send(p->ship, frame, len), 0);
+		assert_int_equal(ship_repair_send(p->ship, frame, len, batch_count(b)), 0);
 	}
 	batch_free(b);
 	ship_repair_end(p->ship, 0);
@@ -799,10 +803,10 @@ static void test_check_is_of_each_table(void **state)
 	struct pair *p = pair_new(both, both, 1 << 20);
 
 	(void)state;
-	assert_int_equal(ship_check(p->ship), -ENOTCONN);
+	assert_int_equal(ship_check(p->ship, UINT64_MAX), -ENOTCONN);
 	meet(p, both, both);
 	settle(p);
-	assert_int_equal(ship_check(p->ship), 0);
+	assert_int_equal(ship_check(p->ship, UINT64_MAX), 0);
 	settle(p);
 	assert_int_equal(p->n_checked, 2);
 	assert_true(p->is_checked);
@@ -864,6 +868,261 @@ static void test_a_repair_is_of_the_table_it_began_with(void **state)
 	pair_free(p);
 }
 
+/* Nothing goes while the writer is paused; then all of it, from the backlog. */
+static void test_a_paused_writer_sends_nothing(void **state)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 1 << 20);
+	size_t n_sent;
+
+	(void)state;
+	meet(p, BIT(NOTES), BIT(NOTES));
+	settle(p);
+	n_sent = p->to_reader.last;
+	p->stream.is_paused = true;
+	write_note(p, 1, NOTES, "lost", "two", false);
+	ship_dirty(p->ship, NOTES, 7);
+	assert_false(ship_wants_repair(p->ship));
+	write_note(p, 0, NOTES, "a", "one", true);
+	push(p, NOTES);
+	ship_audit(p->ship);
+	assert_false(ship_is_idle(p->ship));
+	settle(p);
+	assert_int_equal(p->to_reader.last, n_sent);
+	assert_int_equal(p->n_injected, 0);
+	p->stream.is_paused = false;
+	ship_kick(p->ship);
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_true(ship_figures(p->ship)->is_equal);
+	pair_free(p);
+}
+
+/* A session that begins in a pause sends its START after it. */
+static void test_a_session_begins_in_a_pause(void **state)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 1 << 20);
+
+	(void)state;
+	p->stream.is_paused = true;
+	write_note(p, 0, NOTES, "a", "one", false);
+	meet(p, BIT(NOTES), BIT(NOTES));
+	settle(p);
+	assert_int_equal(p->to_reader.last, 0);
+	p->stream.is_paused = false;
+	ship_kick(p->ship);
+	settle(p);
+	assert_int_equal(p->to_reader.n_sent[FR_FRAME_START], 1);
+	assert_true(is_same(p, NOTES));
+	pair_free(p);
+}
+
+/* A pause longer than the backlog ends in a repair. */
+static void test_a_pause_beyond_the_backlog_is_repaired(void **state)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 4000);
+	char name[16];
+	unsigned int i;
+
+	(void)state;
+	meet(p, BIT(NOTES), BIT(NOTES));
+	settle(p);
+	p->stream.is_paused = true;
+	for (i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		write_note(p, i, NOTES, name, "text", true);
+		push(p, NOTES);
+	}
+	assert_int_equal(ship_figures(p->ship)->n_jumps, 1);
+	assert_true(ship_figures(p->ship)->n_dirty > 0);
+	p->stream.is_paused = false;
+	ship_kick(p->ship);
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_true(ship_figures(p->ship)->is_equal);
+	pair_free(p);
+}
+
+/* What comes to a paused standby passes by; a new session goes on where it stood. */
+static void test_a_paused_reader_applies_nothing(void **state)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 1 << 20);
+	size_t n_sent;
+
+	(void)state;
+	meet(p, BIT(NOTES), BIT(NOTES));
+	write_note(p, 0, NOTES, "a", "one", true);
+	push(p, NOTES);
+	settle(p);
+	receive_pause(p->receive, true);
+	write_note(p, 1, NOTES, "b", "two", true);
+	push(p, NOTES); /* on its way when the pause is told */
+	ship_audit(p->ship);
+	ship_pause(p->ship, true);
+	settle(p);
+	n_sent = p->to_reader.last;
+	write_note(p, 2, NOTES, "c", "three", true);
+	push(p, NOTES);
+	ship_audit(p->ship);
+	settle(p);
+	assert_int_equal(p->to_reader.last, n_sent);
+	assert_int_equal(p->n_injected, 1);
+	assert_int_equal(ship_acked(p->ship), 1);
+	/* It still compares its index with its kernel. */
+	assert_int_equal(ship_check(p->ship, UINT64_MAX), 0);
+	settle(p);
+	assert_int_equal(p->n_checked, 1);
+	receive_stop(p->receive);
+	ship_stop(p->ship);
+	ship_pause(p->ship, false);
+	receive_pause(p->receive, false);
+	meet(p, BIT(NOTES), BIT(NOTES));
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_int_equal(p->n_injected, 3);
+	assert_int_equal(p->to_reader.n_sent[FR_FRAME_REPAIR_BEGIN], 0);
+	assert_true(ship_figures(p->ship)->is_equal);
+	pair_free(p);
+}
+
+/* All of one table is sent again, equal or not, also where nothing is repaired unasked. */
+static void test_a_resync_sends_everything(void **state)
+{
+	const uint64_t both = BIT(NOTES) | BIT(OTHERS);
+	struct pair *p = pair_new(both, both, 1 << 20);
+	const struct ship_figures *f = ship_figures(p->ship);
+	uint8_t buckets[FLYREP_BUCKETS_LEN];
+	unsigned int i, n;
+	char name[16];
+
+	(void)state;
+	for (i = 0; i < 500; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		write_note(p, i, i % 2 ? NOTES : OTHERS, name, "text", false);
+	}
+	meet(p, both, both);
+	settle(p);
+	assert_true(is_same(p, NOTES) && is_same(p, OTHERS));
+	p->stream.auto_resync = false;
+	n = p->n_injected;
+	i = f->n_repair_records;
+	ship_resync(p->ship, BIT(NOTES));
+	assert_int_equal(ship_resync_left(p->ship), BIT(NOTES));
+	/* One that is given up is still to be done. */
+	assert_int_equal(ship_repair_begin(p->ship, buckets), NOTES);
+	assert_true(buckets_is_all(buckets));
+	assert_true(ship_is_repairing(p->ship, NOTES));
+	ship_repair_end(p->ship, -ECANCELED);
+	assert_int_equal(ship_resync_left(p->ship), BIT(NOTES));
+	settle(p);
+	assert_int_equal(ship_resync_left(p->ship), 0);
+	assert_int_equal(f->n_repair_records, i + 250);
+	assert_int_equal(ship_table_figures(p->ship, NOTES)->n_sent, 250);
+	/* The standby had it all. */
+	assert_int_equal(p->n_injected, n);
+	/* A repair of a few buckets is no resync. */
+	ship_dirty(p->ship, OTHERS, 5);
+	assert_int_equal(ship_resync_left(p->ship), 0);
+	settle(p);
+	ship_resync(p->ship, both);
+	ship_stop(p->ship);
+	assert_int_equal(ship_resync_left(p->ship), 0);
+	pair_free(p);
+}
+
+/* Either end may want to be asked first; then what was missed waits, and says so. */
+static void repairs_on_demand(bool by_reader)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 4000);
+	const struct ship_figures *f = ship_figures(p->ship);
+	unsigned int i;
+	char name[16];
+
+	p->stream.auto_resync = by_reader;
+	p->capabilities = by_reader ? FR_CAPABILITY_ASK : 0;
+	meet(p, BIT(NOTES), BIT(NOTES));
+	settle(p);
+	assert_true(f->is_equal);
+	assert_false(ship_is_auto(p->ship));
+	p->stream.is_paused = true;
+	for (i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		write_note(p, i, NOTES, name, "text", true);
+		push(p, NOTES);
+	}
+	p->stream.is_paused = false;
+	assert_int_equal(f->n_jumps, 1);
+	assert_int_equal(f->n_dirty, 0);
+	assert_false(f->is_equal);
+	ship_kick(p->ship);
+	settle(p);
+	assert_true(p->n_differ > 0);
+	assert_int_equal(p->to_reader.n_sent[FR_FRAME_REPAIR_BEGIN], 0);
+	assert_false(f->is_equal);
+	assert_true(ship_is_settled(p->ship));
+	ship_resync(p->ship, UINT64_MAX);
+	assert_false(ship_is_settled(p->ship));
+	settle(p);
+	assert_int_equal(p->to_reader.n_sent[FR_FRAME_REPAIR_BEGIN], 1);
+	assert_true(is_same(p, NOTES));
+	assert_true(f->is_equal);
+	pair_free(p);
+}
+
+static void test_nothing_is_repaired_unasked(void **state)
+{
+	(void)state;
+	repairs_on_demand(false);
+	repairs_on_demand(true);
+}
+
+/* A peer that returns @n changes of @n_names notes later; frames of the stream it then gets. */
+static size_t return_after(unsigned int n, unsigned int n_names, bool is_auto, uint64_t *n_skips)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 16 << 20);
+	unsigned int i;
+	char name[16];
+	size_t n_sent;
+
+	p->stream.auto_resync = is_auto;
+	meet(p, BIT(NOTES), BIT(NOTES));
+	settle(p);
+	ship_stop(p->ship);
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "%u", i % n_names);
+		write_note(p, i % n_names, NOTES, name, noise(i) + NOTE_TEXT_MAX - 300, true);
+		if (i % 100 == 99 || i == n - 1)
+			push(p, NOTES);
+	}
+	n_sent = p->to_reader.n_sent[FR_FRAME_BATCH];
+	meet(p, BIT(NOTES), BIT(NOTES));
+	n_sent = p->to_reader.n_sent[FR_FRAME_BATCH] - n_sent;
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_true(ship_figures(p->ship)->is_equal);
+	*n_skips = ship_figures(p->ship)->n_skips;
+	pair_free(p);
+	return n_sent;
+}
+
+static void test_who_is_far_behind_is_compared(void **state)
+{
+	uint64_t n_skips;
+
+	(void)state;
+	/* Much about little: that is read once. */
+	assert_int_equal(return_after(2000, 2, true, &n_skips), 0);
+	assert_int_equal(n_skips, 1);
+	/* Not more than the threshold. */
+	assert_int_equal(return_after(1000, 2, true, &n_skips), 10);
+	assert_int_equal(n_skips, 0);
+	/* As much about as many things: nothing is gained. */
+	assert_int_equal(return_after(2000, 2000, true, &n_skips), 20);
+	assert_int_equal(n_skips, 0);
+	/* A repair would have to be asked for. */
+	assert_int_equal(return_after(2000, 2, false, &n_skips), 20);
+	assert_int_equal(n_skips, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -880,6 +1139,13 @@ int main(void)
 		cmocka_unit_test(test_check_is_of_each_table),
 		cmocka_unit_test(test_a_stranger_table_is_refused),
 		cmocka_unit_test(test_a_repair_is_of_the_table_it_began_with),
+		cmocka_unit_test(test_a_resync_sends_everything),
+		cmocka_unit_test(test_nothing_is_repaired_unasked),
+		cmocka_unit_test(test_who_is_far_behind_is_compared),
+		cmocka_unit_test(test_a_paused_writer_sends_nothing),
+		cmocka_unit_test(test_a_session_begins_in_a_pause),
+		cmocka_unit_test(test_a_pause_beyond_the_backlog_is_repaired),
+		cmocka_unit_test(test_a_paused_reader_applies_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -354,6 +354,45 @@ static int say_move(FILE *out, const void *buf, size_t len)
 	return 0;
 }
 
+static void put_pause(struct fr_writer *w)
+{
+	static const struct fr_pause m = { 1 };
+
+	fr_pause_encode(w, &m);
+}
+
+static int say_pause(FILE *out, const void *buf, size_t len)
+{
+	struct fr_pause m;
+	int err = fr_pause_decode(&m, buf, len);
+
+	fprintf(out, "paused %u", m.is_paused);
+	return err;
+}
+
+static void put_resync(struct fr_writer *w)
+{
+	static const struct fr_resync m = {
+		.id = 3, .state = FR_RESYNC_RUNNING, .tables = 2, .buckets = 16384,
+		.buckets_total = 65536, .records = 25000, .records_total = 100000,
+		.bytes = 750000,
+	};
+
+	fr_resync_encode(w, &m);
+}
+
+static int say_resync(FILE *out, const void *buf, size_t len)
+{
+	struct fr_resync m;
+	int err = fr_resync_decode(&m, buf, len);
+
+	fprintf(out, "id %u, state %u, tables %lx, buckets %lu of %lu, ", m.id, m.state,
+		m.tables, m.buckets, m.buckets_total);
+	fprintf(out, "records %lu of %lu, bytes %lu, why \"%s\"", m.records, m.records_total,
+		m.bytes, m.why);
+	return err;
+}
+
 /* A row for every type of frame: write its payload; say what a payload means. */
 static const struct message {
 	void (*put)(struct fr_writer *w);
@@ -378,6 +417,8 @@ static const struct message {
 	[FR_FRAME_MOVE] = { put_move, say_move },
 	[FR_FRAME_MOVED] = { put_nothing, say_nothing },
 	[FR_FRAME_RENEW] = { put_nothing, say_nothing },
+	[FR_FRAME_PAUSE] = { put_pause, say_pause },
+	[FR_FRAME_RESYNC] = { put_resync, say_resync },
 };
 
 #define PAYLOAD_MAX (FLYREP_BUCKETS_LEN + 1024)
