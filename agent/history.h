@@ -1,7 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * History: which of the slots of a key is in effect. Pure: it looks at slots and rules, and at
- * nothing else, so that all nodes with the same slots say the same.
+ * History: which of the slots of a key is in effect. Pure: it looks at slots, rules and names of nodes,
+ * and at nothing else, so that all nodes with the same slots say the same.
+ *
+ * A write is a dot, its node and version. A slot carries its history: its own dot, and for each other
+ * node the highest dot of it that it replaces, which stands for all dots of this node up to there.
+ * Dots are in an order that the strategy gives (history_compare_dots()). Of two slots the one is
+ * higher that has the highest dot that the other has not. For two writes that have seen the same before
+ * them this is the order of their dots; and who has seen a slot is always higher than it.
+ *
+ * The highest slot of a key wins. Its owner adds what the losers are, and what they had replaced, to
+ * its history (history_absorb()); the owner of a loser drops it when it learns of a slot that
+ * dominates it, and not before. The two together never change who wins on any node:
+ *
+ * - Histories as sets, compared by the highest element of their difference, are in a total order that
+ *   extends inclusion. The highest slot M of any set of slots is well-defined, and is dominated by
+ *   none of them: a superset is higher, and of two equal sets the one with the higher own dot is. So to drop
+ *   dominated slots never takes M away.
+ * - To absorb makes M higher, and no other slot. So M stays M.
+ * - What was dominated by a slot stays dominated: slots only grow, a new write of the owner takes the history
+ *   of its last one over, and what goes is itself dominated by what stays. So a loser that was dropped is
+ *   replaced by something wherever its mirror still is, and nothing that it replaced comes back,
+ *   though the links between nodes run at different speeds.
+ *
+ * If losers were dropped as soon as they had lost, with what they replace for each slot alone, the last
+ * point would fail: of priorities 100, 50 and 25, let 25 overwrite what 100 has written, and lose to 50,
+ * that had seen neither. If 25 goes before 100 has learnt of it, 100 would win over 50 now.
  */
 #ifndef HISTORY_H
 #define HISTORY_H
@@ -12,17 +36,19 @@
 
 #include "slot.h"
 
+#define HISTORY_NODES_MAX FR_SLOT_SAW_MAX
+
 /* In the order of the choices in schema.c */
 enum history_strategy {
-	HISTORY_TIMESTAMP,
-	HISTORY_PRIORITY,
-	HISTORY_MANUAL,
+	HISTORY_TIMESTAMP,	/* stamp, then priority, then node_id, the later in the alphabet wins */
+	HISTORY_PRIORITY,	/* priority, then version, then node_id likewise */
+	HISTORY_MANUAL,		/* as TIMESTAMP, where nobody decides */
 };
 
 enum history_resolution {
 	HISTORY_SECOND,
 	HISTORY_MILLISECOND,
-	HISTORY_MICROSECOND,	/* a stamp has no finer time below it than its counter: all of it */
+	HISTORY_MICROSECOND,	/* below its milliseconds a stamp has a counter: all of it */
 	HISTORY_NANOSECOND,	/* likewise */
 };
 
@@ -47,5 +73,81 @@ struct history_rules {
 	uint64_t skew_tolerance_ms;
 	bool is_approval_required;
 };
+
+/**
+ * struct history_order - what dots are compared by
+ * @rules: must outlive it
+ * @n_nodes: that have a number, the index into @nodes and @priorities
+ */
+struct history_order {
+	const struct history_rules *rules;
+	size_t n_nodes;
+	char nodes[HISTORY_NODES_MAX][FR_SLOT_NODE_MAX + 1];
+	uint64_t priorities[HISTORY_NODES_MAX];
+};
+
+/**
+ * struct history_dot - all writes of a node to a key, up to a version
+ * @node: its number
+ * @flags: FR_SLOT_SAW_F_*
+ */
+struct history_dot {
+	uint64_t version;
+	uint8_t node;
+	uint8_t flags;
+};
+
+/**
+ * struct history_slot - a slot in memory
+ * @dot: of its write
+ * @decided: see struct fr_slot
+ * @expires_ms: likewise
+ * @n_saw: of @saw, in the order of the numbers of the nodes
+ * @is_seen: what it says had reached the own kernel: the next local write has seen it
+ * @value: @value_len bytes
+ */
+struct history_slot {
+	struct history_dot dot;
+	uint64_t decided;
+	uint64_t expires_ms;
+	bool is_tombstone;
+	bool is_seen;
+	uint8_t n_saw;
+	uint16_t value_len;
+	struct history_dot *saw;
+	uint8_t *value;
+};
+
+/* The number of a node, a new one if it has none; -E2BIG: too many, -EINVAL: no node_id. */
+int history_node(struct history_order *o, const char *node, size_t node_len);
+
+/* Neither a tombstone nor over. */
+bool history_is_alive(const struct history_slot *s, uint64_t now_ms);
+
+/* Below, at, above 0: @a is lower, the same, higher. */
+int history_compare_dots(const struct history_order *o, const struct history_dot *a,
+			 const struct history_dot *b);
+int history_compare(const struct history_order *o, const struct history_slot *a,
+		    const struct history_slot *b);
+
+/* @a has replaced @b: it, or what it replaces, saw it, or won over it. */
+bool history_covers(const struct history_order *o, const struct history_slot *a,
+		    const struct history_slot *b);
+/* It has, and all that @b has replaced as well: nothing is lost with @b. */
+bool history_dominates(const struct history_order *o, const struct history_slot *a,
+		       const struct history_slot *b);
+
+/* Equal for whoever reads them: both dead, or the same value and end. */
+bool history_is_equal(const struct history_slot *a, const struct history_slot *b, uint64_t now_ms);
+
+/**
+ * history_absorb - add the history of one slot to that of another
+ * @flags: of the dot of @b: FR_SLOT_SAW_F_LOST if @a did not see it
+ * Return: 1: @a has changed, 0: it had all of it, -ENOMEM
+ */
+int history_absorb(struct history_slot *a, const struct history_slot *b, uint8_t flags);
+
+/* Add one dot; as history_absorb(). */
+int history_add(struct history_slot *a, const struct history_dot *dot);
 
 #endif

@@ -89,6 +89,9 @@ ssize_t fr_slot_pack(void *room, const struct fr_slot *head, const void *key, co
 const uint8_t *fr_slot_key(const struct fr_slot *s);
 const uint8_t *fr_slot_value(const struct fr_slot *s);
 
+/* The item of FR_ITEM_ROOM bytes that a slot says; op DELETE for a tombstone. Return: its length */
+size_t fr_slot_item(void *item, const struct fr_slot *s);
+
 /* What a slot replaces, in place, FR_SLOT_SAW_MAX at most. The slot has passed the check. */
 size_t fr_slot_saw(const struct fr_slot *s, struct fr_slot_saw *saw);
 
