@@ -2,6 +2,8 @@
 #include "history.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,6 +144,36 @@ bool history_is_equal(const struct history_slot *a, const struct history_slot *b
 	return !is_alive ||
 	       (a->expires_ms == b->expires_ms && a->value_len == b->value_len &&
 		(!a->value_len || !memcmp(a->value, b->value, a->value_len)));
+}
+
+bool history_has_lost(const struct history_slot *a, const struct history_slot *other)
+{
+	size_t i;
+
+	for (i = 0; i < other->n_saw; i++)
+		if (other->saw[i].node == a->dot.node && other->saw[i].version == a->dot.version)
+			return other->saw[i].flags & FR_SLOT_SAW_F_LOST;
+	return false;
+}
+
+void history_explain(const struct history_order *o, const struct history_dot *winner,
+		     const struct history_dot *loser, char *buf, size_t len)
+{
+	const char *a = o->nodes[winner->node], *b = o->nodes[loser->node];
+	uint64_t pa = o->priorities[winner->node], pb = o->priorities[loser->node];
+	uint64_t va = winner->version, vb = loser->version;
+
+	if (o->rules->strategy != HISTORY_PRIORITY) {
+		va = coarse(o->rules, va);
+		vb = coarse(o->rules, vb);
+	}
+	if (pa != pb && (o->rules->strategy == HISTORY_PRIORITY || va == vb))
+		snprintf(buf, len, "%s has priority %" PRIu64 ", %s %" PRIu64, a, pa, b, pb);
+	else if (va != vb)
+		snprintf(buf, len, "%s wrote %" PRIu64 " ms after %s", a,
+			 hlc_ms(winner->version) - hlc_ms(loser->version), b);
+	else
+		snprintf(buf, len, "stamps and priorities are equal, %s comes after %s", a, b);
 }
 
 /* --- growth ------------------------------------------------------------- */

@@ -104,6 +104,7 @@ struct history_dot {
  * @expires_ms: likewise
  * @n_saw: of @saw, in the order of the numbers of the nodes
  * @is_seen: what it says had reached the own kernel: the next local write has seen it
+ * @is_told: that it lost a conflict
  * @value: @value_len bytes
  */
 struct history_slot {
@@ -112,6 +113,7 @@ struct history_slot {
 	uint64_t expires_ms;
 	bool is_tombstone;
 	bool is_seen;
+	bool is_told;
 	uint8_t n_saw;
 	uint16_t value_len;
 	struct history_dot *saw;
@@ -139,6 +141,13 @@ bool history_dominates(const struct history_order *o, const struct history_slot 
 
 /* Equal for whoever reads them: both dead, or the same value and end. */
 bool history_is_equal(const struct history_slot *a, const struct history_slot *b, uint64_t now_ms);
+
+/* Whether @a lost a conflict, by what some other slot says. */
+bool history_has_lost(const struct history_slot *a, const struct history_slot *other);
+
+/* Why one dot is higher than another, in words. */
+void history_explain(const struct history_order *o, const struct history_dot *winner,
+		     const struct history_dot *loser, char *buf, size_t len);
 
 /**
  * history_absorb - add the history of one slot to that of another

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ledger_db.h"
 #include "siphash.h"
 #include "slot.h"
 
@@ -60,7 +61,8 @@ struct inbox_side {
 
 /**
  * struct inbox_conflict - one of them
- * @id: of table, keys and versions, so the same on all nodes that saw the same sides
+ * @id: of table, keys and versions, so the same on all nodes that saw the same sides; below 2^53, as
+ *	numbers of JSON are to many readers
  * @table: enum flyrep_table
  * @state: enum inbox_state
  * @kind: enum inbox_kind
@@ -91,6 +93,8 @@ struct inbox_conflict {
 	char reason[256];
 };
 
+#define INBOX_SIDES_MAX FR_SLOT_SAW_MAX
+
 struct inbox;
 
 const char *inbox_state_name(unsigned int state);
@@ -109,5 +113,35 @@ json_t *inbox_to_json(const struct inbox_conflict *c);
 
 /* What became of a conflict, oldest first: [{"at_ms", "state", "who", "reason"}]; new reference. */
 json_t *inbox_trail(const struct inbox *b, uint64_t id);
+
+/* --- for ledger.c ------------------------------------------------------- */
+
+/* @history_max: conflicts that are over of which a record is kept. NULL: no memory. */
+struct inbox *inbox_new(uint32_t history_max);
+void inbox_free(struct inbox *b);
+
+/* Of a table and the sides, whatever their order. */
+uint64_t inbox_id(uint8_t table, const struct inbox_side *sides, size_t n,
+		  const struct fr_siphash_key *hash_key);
+
+/**
+ * inbox_add - a conflict was noticed
+ * @c: copied with its sides; one with this id must not be there
+ * Return: the copy, NULL: no memory
+ */
+struct inbox_conflict *inbox_add(struct inbox *b, const struct inbox_conflict *c);
+
+/* It is over. @why is copied, @who as well. */
+void inbox_end(struct inbox *b, uint64_t id, const struct inbox_conflict *end);
+
+/* May this identity decide? */
+bool inbox_is_approver(const struct inbox_rules *rules, const char *who);
+
+/* Write what has changed since inbox_saved(). */
+void inbox_save(struct inbox *b, struct ledger_db *db);
+void inbox_saved(struct inbox *b);
+/* What was written: as in struct ledger_db_loader, @cookie is the inbox. */
+int inbox_load(void *cookie, const struct ledger_db_conflict *row);
+int inbox_load_trail(void *cookie, const struct ledger_db_trail *row);
 
 #endif

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What of the ledger's disputes goes into the inbox. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger_entry.h"
+
+#define RULE "rule"
+
+/* The item that a slot says. NULL: no memory */
+static void *item_of(const struct ledger *l, const struct party *p)
+{
+	uint64_t room[FR_ITEM_ROOM / 8 + 1];
+	struct flyrep_item *it = (struct flyrep_item *)room;
+	size_t value_len = p->slot->is_tombstone ? 0 : p->slot->value_len, len;
+	void *copy;
+
+	(void)l;
+	memset(it, 0, sizeof(*it));
+	it->rec.op = p->slot->is_tombstone ? FLYREP_OP_DELETE : FLYREP_OP_UPDATE;
+	it->key_len = p->e->key_len;
+	it->value_len = (uint16_t)value_len;
+	it->expires_ms = p->slot->is_tombstone ? 0 : p->slot->expires_ms;
+	it->rec.tail_len = (uint16_t)FLYREP_ITEM_TAIL_LEN(it->key_len, value_len);
+	len = it->key_len + value_len;
+	memcpy(it + 1, p->e->key, it->key_len);
+	if (value_len)
+		memcpy((uint8_t *)(it + 1) + it->key_len, p->slot->value, value_len);
+	memset((uint8_t *)(it + 1) + len, 0, it->rec.tail_len - len);
+	len = sizeof(*it) + it->rec.tail_len;
+	copy = malloc(len);
+	if (copy)
+		memcpy(copy, it, len);
+	return copy;
+}
+
+static void sides_free(struct inbox_conflict *c)
+{
+	size_t i;
+
+	for (i = 0; c->sides && i < c->n_sides; i++)
+		free(c->sides[i].item);
+	free(c->sides);
+}
+
+static bool is_skewed(const struct ledger *l, const struct dispute *d)
+{
+	uint64_t ms = hlc_ms(d->v[d->winner].slot->dot.version), other;
+	size_t i;
+
+	for (i = 0; i < d->n; i++) {
+		other = hlc_ms(d->v[i].slot->dot.version);
+		if (i != d->winner && (ms > other ? ms - other : other - ms) <
+					      l->config.rules.skew_tolerance_ms)
+			return true;
+	}
+	return false;
+}
+
+/* All of it but what becomes of it. false: no memory */
+static bool conflict_make(struct ledger *l, struct inbox_conflict *c, const struct dispute *d)
+{
+	size_t i;
+
+	memset(c, 0, sizeof(*c));
+	c->table = d->v[0].e->table;
+	c->kind = d->kind;
+	c->at_ms = l->now_ms;
+	c->local = (int)d->local;
+	c->winner = -1;
+	c->is_skewed = is_skewed(l, d);
+	c->sides = calloc(d->n, sizeof(*c->sides));
+	for (i = 0; c->sides && i < d->n; i++, c->n_sides++) {
+		struct inbox_side *side = &c->sides[i];
+
+		snprintf(side->node, sizeof(side->node), "%s",
+			 l->order.nodes[d->v[i].slot->dot.node]);
+		side->version = d->v[i].slot->dot.version;
+		side->item = item_of(l, &d->v[i]);
+		if (!side->item)
+			break;
+	}
+	if (c->n_sides == d->n) {
+		c->id = inbox_id(c->table, c->sides, c->n_sides, l->config.hash_key);
+		return true;
+	}
+	sides_free(c);
+	l->is_oom = true;
+	return false;
+}
+
+void conflict_news(struct ledger *l, uint64_t id)
+{
+	uint64_t *news = realloc(l->news, (l->n_news + 1) * sizeof(*news));
+
+	if (!news)
+		return; /* it is in the inbox all the same */
+	l->news = news;
+	news[l->n_news++] = id;
+}
+
+static void add(struct ledger *l, const struct inbox_conflict *c)
+{
+	l->figures.n_conflicts++;
+	l->figures.n_skewed += c->is_skewed;
+	if (inbox_add(l->inbox, c))
+		conflict_news(l, c->id);
+}
+
+void conflict_end(struct ledger *l, uint64_t id, enum inbox_state state,
+		  enum inbox_resolution resolution, int winner, const char *who,
+		  const char *reason)
+{
+	struct inbox_conflict end = {
+		.state = state,
+		.resolution = resolution,
+		.over_ms = l->now_ms,
+		.winner = winner,
+	};
+
+	snprintf(end.who, sizeof(end.who), "%s", who);
+	snprintf(end.reason, sizeof(end.reason), "%s", reason);
+	inbox_end(l->inbox, id, &end);
+	conflict_news(l, id);
+}
+
+/* Why the winner wins over the first of the others. */
+static void explain(const struct ledger *l, const struct dispute *d, char *buf, size_t len)
+{
+	const struct history_slot *a = d->v[d->winner].slot, *b = d->v[!d->winner].slot;
+
+	if (history_compare_dots(&l->order, &a->dot, &b->dot) > 0)
+		history_explain(&l->order, &a->dot, &b->dot, buf, len);
+	else
+		snprintf(buf, len, "%s replaces a write that %s does not win over",
+			 l->order.nodes[a->dot.node], l->order.nodes[b->dot.node]);
+}
+
+void conflict_note(struct ledger *l, const struct dispute *d)
+{
+	struct inbox_conflict c;
+
+	if (!conflict_make(l, &c, d))
+		return;
+	if (!inbox_find(l->inbox, c.id)) {
+		c.state = INBOX_RESOLVED;
+		c.resolution = INBOX_BY_RULE;
+		c.over_ms = l->now_ms;
+		c.winner = (int)d->winner;
+		snprintf(c.who, sizeof(c.who), RULE);
+		explain(l, d, c.reason, sizeof(c.reason));
+		add(l, &c);
+	}
+	sides_free(&c);
+}
+
+/* --- those that wait ---------------------------------------------------- */
+
+static const struct inbox_conflict *waiting(const struct ledger *l, uint64_t id)
+{
+	const struct inbox_conflict *c = id ? inbox_find(l->inbox, id) : NULL;
+
+	return c && c->state == INBOX_PENDING ? c : NULL;
+}
+
+static void wake_at(struct entry *e, uint64_t ms)
+{
+	if (!e->wake_ms || ms < e->wake_ms)
+		e->wake_ms = ms;
+}
+
+/* It waits as long as what it grew out of would have. */
+static void begin(struct ledger *l, uint64_t *id, struct inbox_conflict *c)
+{
+	const struct inbox_conflict *old = waiting(l, *id);
+	uint64_t was = *id;
+
+	if (old)
+		c->at_ms = old->at_ms;
+	if (!inbox_find(l->inbox, c->id)) {
+		c->state = INBOX_PENDING;
+		add(l, c);
+	}
+	*id = c->id;
+	if (waiting(l, was))
+		conflict_end(l, was, INBOX_RESOLVED, INBOX_OVERWRITTEN, -1, RULE,
+			     "a side was written again, or another came up");
+}
+
+bool conflict_wait(struct ledger *l, struct entry *e, uint64_t *id, const struct dispute *d)
+{
+	uint64_t timeout = l->config.inbox.timeout_ms;
+	const struct inbox_conflict *now;
+	struct inbox_conflict c;
+	char reason[256];
+
+	if (!conflict_make(l, &c, d))
+		return true;
+	if (c.id != *id)
+		begin(l, id, &c);
+	sides_free(&c);
+	now = waiting(l, *id);
+	if (!now)
+		return false;
+	if (!timeout)
+		return true;
+	if (l->now_ms < now->at_ms + timeout) {
+		wake_at(e, now->at_ms + timeout);
+		return true;
+	}
+	explain(l, d, reason, sizeof(reason));
+	conflict_end(l, *id, INBOX_EXPIRED, INBOX_BY_RULE, (int)d->winner, RULE, reason);
+	return false;
+}
+
+/* The side that a slot is; -1: none of them */
+static int side_of(const struct ledger *l, const struct inbox_conflict *c,
+		   const struct history_slot *s)
+{
+	size_t i;
+
+	for (i = 0; s && i < c->n_sides; i++)
+		if (c->sides[i].version == s->dot.version &&
+		    !strcmp(c->sides[i].node, l->order.nodes[s->dot.node]))
+			return (int)i;
+	return -1;
+}
+
+void conflict_gone(struct ledger *l, uint64_t *id, const struct history_slot *heir)
+{
+	const struct inbox_conflict *c = waiting(l, *id);
+	const char *who = heir ? l->order.nodes[heir->dot.node] : RULE;
+	uint64_t was = *id;
+	int winner;
+
+	*id = 0;
+	if (!c)
+		return;
+	winner = c->kind == INBOX_WRITES ? side_of(l, c, heir) : -1;
+	if (winner >= 0)
+		conflict_end(l, was, INBOX_EXPIRED, INBOX_BY_RULE, winner, who,
+			     "the time was over there first");
+	else
+		conflict_end(l, was, INBOX_RESOLVED, INBOX_OVERWRITTEN, -1, who,
+			     c->kind == INBOX_WRITES ? "written again, by who had seen all sides" :
+						       "the address is no longer leased twice");
+}
