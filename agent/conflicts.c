@@ -11,27 +11,15 @@
 /* The item that a slot says. NULL: no memory */
 static void *item_of(const struct ledger *l, const struct party *p)
 {
-	uint64_t room[FR_ITEM_ROOM / 8 + 1];
-	struct flyrep_item *it = (struct flyrep_item *)room;
-	size_t value_len = p->slot->is_tombstone ? 0 : p->slot->value_len, len;
+	const struct history_slot *s = p->slot;
+	size_t len;
 	void *copy;
 
-	(void)l;
-	memset(it, 0, sizeof(*it));
-	it->rec.op = p->slot->is_tombstone ? FLYREP_OP_DELETE : FLYREP_OP_UPDATE;
-	it->key_len = p->e->key_len;
-	it->value_len = (uint16_t)value_len;
-	it->expires_ms = p->slot->is_tombstone ? 0 : p->slot->expires_ms;
-	it->rec.tail_len = (uint16_t)FLYREP_ITEM_TAIL_LEN(it->key_len, value_len);
-	len = it->key_len + value_len;
-	memcpy(it + 1, p->e->key, it->key_len);
-	if (value_len)
-		memcpy((uint8_t *)(it + 1) + it->key_len, p->slot->value, value_len);
-	memset((uint8_t *)(it + 1) + len, 0, it->rec.tail_len - len);
-	len = sizeof(*it) + it->rec.tail_len;
+	len = s->is_tombstone ? entry_item(p->e, l->item, NULL, 0, 0) :
+				entry_item(p->e, l->item, s->value, s->value_len, s->expires_ms);
 	copy = malloc(len);
 	if (copy)
-		memcpy(copy, it, len);
+		memcpy(copy, l->item, len);
 	return copy;
 }
 

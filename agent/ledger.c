@@ -567,6 +567,19 @@ int ledger_learn_begin(struct ledger *l, uint8_t table, bool is_new_kernel)
 	return 0;
 }
 
+/*
+ * The last run may have put more into the own kernel than it could note before it ended: what is counted
+ * there is then more than that.
+ */
+static void assume_applied(struct ledger *l, struct entry *e, const struct flyrep_item *it)
+{
+	if (!merge_has_rules(e->table) || l->met >> e->table & 1 || !e->applied.is_there ||
+	    !settle_item(l, e, l->item))
+		return;
+	if (kernel_item_of(l, e, l->item).e.count <= kernel_item_of(l, e, it).e.count)
+		set_applied(l, e, l->item);
+}
+
 int ledger_learn(struct ledger *l, uint8_t table, const void *item)
 {
 	const struct flyrep_item *it = item;
@@ -581,7 +594,10 @@ int ledger_learn(struct ledger *l, uint8_t table, const void *item)
 	if (it->expires_ms && it->expires_ms <= now(l))
 		return 0;
 	e = entry_get(l, table, it + 1, it->key_len);
-	return e ? take(l, e, it) : -ENOMEM;
+	if (!e)
+		return -ENOMEM;
+	assume_applied(l, e, it);
+	return take(l, e, it);
 }
 
 static void miss(struct ledger *l, struct entry *e, void *cookie)
@@ -605,6 +621,7 @@ void ledger_learn_end(struct ledger *l, uint8_t table)
 	now(l);
 	entry_each(l, miss, &a);
 	l->learnt |= 1ull << table;
+	l->met |= 1ull << table;
 	l->is_oom |= a.rc;
 }
 
@@ -666,11 +683,16 @@ static void restore_clock(struct ledger *l, const struct history_slot *s)
 
 static bool is_same(const struct history_slot *a, const struct history_slot *b)
 {
+	size_t i;
+
+	for (i = 0; i < a->n_saw && i < b->n_saw; i++)
+		if (a->saw[i].node != b->saw[i].node || a->saw[i].version != b->saw[i].version ||
+		    a->saw[i].flags != b->saw[i].flags)
+			return false;
 	return a->dot.version == b->dot.version && a->n_saw == b->n_saw &&
 	       a->is_tombstone == b->is_tombstone && a->expires_ms == b->expires_ms &&
 	       a->decided == b->decided && a->value_len == b->value_len &&
-	       !memcmp(a->value, b->value, a->value_len) &&
-	       (!a->n_saw || !memcmp(a->saw, b->saw, a->n_saw * sizeof(*a->saw)));
+	       !memcmp(a->value, b->value, a->value_len);
 }
 
 int ledger_remote(struct ledger *l, const char *peer, uint8_t table, const void *slot)
@@ -772,7 +794,8 @@ static void sweep_inbox(struct ledger *l)
 		if (id)
 			conflict_gone(l, &id, NULL);
 	}
-	memmove(&l->news[n], &l->news[end], (l->n_news - end) * sizeof(*l->news));
+	if (l->n_news > end)
+		memmove(&l->news[n], &l->news[end], (l->n_news - end) * sizeof(*l->news));
 	l->n_news -= end - n;
 }
 

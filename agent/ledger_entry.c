@@ -132,6 +132,25 @@ void entry_each(struct ledger *l, void (*fn)(struct ledger *l, struct entry *e, 
 			fn(l, e, cookie);
 }
 
+size_t entry_item(const struct entry *e, void *item, const uint8_t *value, size_t value_len,
+		  uint64_t expires_ms)
+{
+	struct flyrep_item *it = item;
+	size_t len = e->key_len + value_len;
+
+	memset(it, 0, sizeof(*it));
+	it->rec.op = value ? FLYREP_OP_UPDATE : FLYREP_OP_DELETE;
+	it->key_len = e->key_len;
+	it->value_len = (uint16_t)value_len;
+	it->expires_ms = expires_ms;
+	it->rec.tail_len = (uint16_t)FLYREP_ITEM_TAIL_LEN(e->key_len, value_len);
+	memcpy(it + 1, e->key, e->key_len);
+	if (value_len)
+		memcpy((uint8_t *)(it + 1) + e->key_len, value, value_len);
+	memset((uint8_t *)(it + 1) + len, 0, it->rec.tail_len - len);
+	return sizeof(*it) + it->rec.tail_len;
+}
+
 /* --- what is to be done ------------------------------------------------- */
 
 static bool list_add(struct ledger *l, struct entries *list, struct entry *e)

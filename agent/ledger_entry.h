@@ -135,6 +135,7 @@ struct ledger {
 	uint64_t n_steps;		/* counts what must not be mixed up in time */
 	uint64_t truth_order;
 	uint64_t learnt;		/* bitmap of tables whose kernel items are known */
+	uint64_t met;			/* bitmap of tables that were learnt since the start */
 	bool is_oom;			/* something could not be settled: tried again */
 	bool is_begun;			/* flushed once */
 
@@ -177,6 +178,10 @@ void entry_changed(struct ledger *l, struct entry *e, uint8_t node);
 /* What is in the kernel has changed. */
 void entry_applied(struct ledger *l, struct entry *e, const struct kernel_item *k,
 		   const struct claim *claim);
+
+/* An item of this key, into FR_ITEM_ROOM bytes. @value: NULL: op DELETE. Return: its length */
+size_t entry_item(const struct entry *e, void *item, const uint8_t *value, size_t value_len,
+		  uint64_t expires_ms);
 
 /* --- its slots --- */
 struct history_slot *entry_slot(const struct entry *e, uint8_t node);

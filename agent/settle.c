@@ -197,6 +197,25 @@ static void drop_dominated(struct ledger *l, struct entry *e)
 	}
 }
 
+/* Whether another slot needs the own one, which is dead, to be there. */
+static bool is_needed(const struct ledger *l, const struct entry *e, const struct history_slot *own)
+{
+	size_t i;
+
+	for (i = 0; i < e->n_slots; i++) {
+		const struct history_slot *s = e->slots[i];
+
+		if (s == own)
+			continue;
+		if (!merge_has_rules(e->table) || history_covers(&l->order, own, s))
+			return true;
+		/* What was counted counts as long as the item lives. */
+		if (!own->is_tombstone && history_is_alive(s, l->now_ms))
+			return true;
+	}
+	return false;
+}
+
 /*
  * A tombstone, or a slot that is over, goes when nothing can come back with it. What is over and had
  * replaced nothing goes at once: it is over everywhere.
@@ -206,7 +225,7 @@ static bool is_retirable(const struct ledger *l, const struct entry *e,
 {
 	size_t i;
 
-	if (e->n_slots > 1)
+	if (is_needed(l, e, own))
 		return false;
 	if (!own->is_tombstone) {
 		for (i = 0; i < own->n_saw; i++)
@@ -291,14 +310,11 @@ static void note_losers(struct ledger *l, struct entry *e, const struct history_
 
 static bool is_applied(const struct ledger *l, const struct entry *e, const struct history_slot *s)
 {
-	uint64_t room[FR_ITEM_ROOM / 8 + 1];
-	struct entry as_if = *e;
-
-	as_if.chosen = s;
-	as_if.merged = NULL;
-	as_if.is_blocked = false;
-	return e->applied.is_there && settle_item(l, &as_if, room) &&
-	       fr_table_by_id(e->table)->digest(room, l->config.hash_key) == e->applied.e.digest;
+	if (!e->applied.is_there || !history_is_alive(s, l->now_ms))
+		return false;
+	entry_item(e, l->item, s->value, s->value_len, s->expires_ms);
+	return fr_table_by_id(e->table)->digest(l->item, l->config.hash_key) ==
+	       e->applied.e.digest;
 }
 
 /* As long as nobody has decided, the own value stays; else that which was in effect. */
@@ -538,26 +554,16 @@ void settle(struct ledger *l, struct entry *e)
 
 /* --- what it found ------------------------------------------------------ */
 
-bool settle_item(const struct ledger *l, const struct entry *e, void *room)
+bool settle_item(const struct ledger *l, const struct entry *e, void *item)
 {
 	const struct history_slot *s = e->chosen;
-	struct flyrep_item *it = room;
-	const uint8_t *value;
-	size_t len;
 
 	if (e->is_blocked || (!e->merged && (!s || !history_is_alive(s, l->now_ms))))
 		return false;
-	value = e->merged ? e->merged->bytes : s->value;
-	memset(it, 0, sizeof(*it));
-	it->rec.op = FLYREP_OP_UPDATE;
-	it->key_len = e->key_len;
-	it->value_len = e->merged ? e->merged->len : s->value_len;
-	it->expires_ms = e->merged ? e->merged_expires_ms : s->expires_ms;
-	it->rec.tail_len = (uint16_t)FLYREP_ITEM_TAIL_LEN(it->key_len, it->value_len);
-	len = (size_t)it->key_len + it->value_len;
-	memcpy(it + 1, e->key, it->key_len);
-	memcpy((uint8_t *)(it + 1) + it->key_len, value, it->value_len);
-	memset((uint8_t *)(it + 1) + len, 0, it->rec.tail_len - len);
+	if (e->merged)
+		entry_item(e, item, e->merged->bytes, e->merged->len, e->merged_expires_ms);
+	else
+		entry_item(e, item, s->value, s->value_len, s->expires_ms);
 	return true;
 }
 
