@@ -207,10 +207,12 @@ static bool is_needed(const struct ledger *l, const struct entry *e, const struc
 
 		if (s == own)
 			continue;
-		if (!merge_has_rules(e->table) || history_covers(&l->order, own, s))
+		if (history_covers(&l->order, own, s) ||
+		    (own->is_tombstone && !merge_has_rules(e->table)))
 			return true;
 		/* What was counted counts as long as the item lives. */
-		if (!own->is_tombstone && history_is_alive(s, l->now_ms))
+		if (merge_has_rules(e->table) && !own->is_tombstone &&
+		    history_is_alive(s, l->now_ms))
 			return true;
 	}
 	return false;
@@ -281,8 +283,8 @@ static void contenders(const struct ledger *l, struct entry *e, const struct his
 	}
 }
 
-/* What is over has lost nothing. */
-static bool is_worth_telling(const struct ledger *l, const struct history_slot *s)
+/* Not over. */
+static bool has_a_say(const struct ledger *l, const struct history_slot *s)
 {
 	return s->is_tombstone || history_is_alive(s, l->now_ms);
 }
@@ -293,11 +295,11 @@ static void note_losers(struct ledger *l, struct entry *e, const struct history_
 	struct dispute d = { .kind = INBOX_WRITES, .n = 1, .v = { { e, top } } };
 	size_t i;
 
-	for (i = 0; i < e->n_slots; i++) {
+	for (i = 0; has_a_say(l, top) && i < e->n_slots; i++) {
 		struct history_slot *s = e->slots[i];
 
 		if (s == top || s->is_told || (is_covered(l, e, s) && !has_lost(e, s)) ||
-		    history_is_equal(s, top, l->now_ms) || !is_worth_telling(l, s))
+		    history_is_equal(s, top, l->now_ms) || !has_a_say(l, s))
 			continue;
 		s->is_told = true;
 		d.v[d.n++] = (struct party){ e, s };
@@ -358,7 +360,8 @@ static void settle_writes(struct ledger *l, struct entry *e)
 	if (top && !is_waiting)
 		note_losers(l, e, top);
 	e->chosen = is_waiting ? d.v[d.local].slot : top;
-	if (!is_waiting && top && top->dot.node == LEDGER_SELF)
+	/* What is over makes way, by the clock of its owner alone: a wrong one ends no other's lease. */
+	if (!is_waiting && top && top->dot.node == LEDGER_SELF && has_a_say(l, top))
 		absorb(l, e, true);
 	drop_dominated(l, e);
 	retire(l, e);

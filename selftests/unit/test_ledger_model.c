@@ -486,8 +486,9 @@ static bool is_replaced(const struct model *m, const struct write *w, bool *is_l
 			    saw[k].version < w->slot->version)
 				continue;
 			if (!(saw[k].flags & FR_SLOT_SAW_F_LOST) || saw[k].version > w->slot->version ||
-			    is_same_content(o->slot, w->slot))
-				return true;
+			    is_same_content(o->slot, w->slot) ||
+			    (w->slot->flags & FR_SLOT_F_TOMBSTONE && o->slot->expires_ms))
+				return true; /* and both may have been dead */
 			*is_lost = true;
 		}
 	}
