@@ -134,6 +134,16 @@ static struct truth *truth_of(const struct ledger *l, uint8_t table, uint8_t nod
 	return is_kept(l, table) ? l->nodes[node].truths[table] : NULL;
 }
 
+static void settle_all(struct ledger *l)
+{
+	while (l->dirty.n) {
+		struct entry *e = l->dirty.v[--l->dirty.n];
+
+		e->is_dirty = false;
+		settle(l, e);
+	}
+}
+
 /* --- opening ------------------------------------------------------------ */
 
 static int load_slot(void *cookie, uint8_t table, const char *owner, struct ledger_db_bytes body)
@@ -210,6 +220,17 @@ static void loaded(struct ledger *l, struct entry *e, void *cookie)
 	e->is_to_publish = false;
 	e->is_unsaved = false;
 	entry_dirty(l, e);
+}
+
+static bool is_in_effect(const struct ledger *l, const struct entry *e, uint64_t digest);
+
+/* What is in the own kernel as it shall be had been seen there. */
+static void see_loaded(struct ledger *l, struct entry *e, void *cookie)
+{
+	(void)cookie;
+	if (e->applied.is_there ? is_in_effect(l, e, e->applied.e.digest) :
+				  !settle_item(l, e, l->item))
+		settle_seen(l, e);
 }
 
 static int add_nodes(struct ledger *l, char *why, size_t why_len)
@@ -386,6 +407,8 @@ static int open_all(struct ledger *l, char *why, size_t why_len)
 	l->unsaved.n = 0;
 	now(l);
 	l->ticked_ms = l->now_ms;
+	settle_all(l);
+	entry_each(l, see_loaded, NULL);
 	entry_each(l, adopt, &rc);
 	if (l->figures.n_adopted)
 		fr_notice("ledger: %lu slots of nodes that are no longer peers adopted",
@@ -552,8 +575,6 @@ static void unname(struct ledger *l, struct entry *e, void *cookie)
 		e->slots[i]->is_seen = e->slots[i]->dot.node == LEDGER_SELF;
 }
 
-static void settle_all(struct ledger *l);
-
 int ledger_learn_begin(struct ledger *l, uint8_t table, bool is_new_kernel)
 {
 	struct learning a = { table, is_new_kernel, 0 };
@@ -573,10 +594,12 @@ int ledger_learn_begin(struct ledger *l, uint8_t table, bool is_new_kernel)
  */
 static void assume_applied(struct ledger *l, struct entry *e, const struct flyrep_item *it)
 {
+	struct kernel_item k = kernel_item_of(l, e, it);
+
 	if (!merge_has_rules(e->table) || l->met >> e->table & 1 || !e->applied.is_there ||
-	    !settle_item(l, e, l->item))
+	    e->applied.e.digest == k.e.digest || !settle_item(l, e, l->item))
 		return;
-	if (kernel_item_of(l, e, l->item).e.count <= kernel_item_of(l, e, it).e.count)
+	if (kernel_item_of(l, e, l->item).e.count <= k.e.count)
 		set_applied(l, e, l->item);
 }
 
@@ -755,16 +778,6 @@ void ledger_in_step(struct ledger *l, const char *peer)
 }
 
 /* --- flush -------------------------------------------------------------- */
-
-static void settle_all(struct ledger *l)
-{
-	while (l->dirty.n) {
-		struct entry *e = l->dirty.v[--l->dirty.n];
-
-		e->is_dirty = false;
-		settle(l, e);
-	}
-}
 
 /* Conflicts of the last run that wait, but not any more: what they were about was written again. */
 static void mark_waiting(struct ledger *l, struct entry *e, void *cookie)

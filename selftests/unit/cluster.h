@@ -23,11 +23,12 @@
 #include <unistd.h>
 
 #include "frame.h"
+#include "hlc.h"
 #include "index.h"
 #include "ledger.h"
 
 #define NODES_MAX 5
-#define ITEMS_MAX 64 /* keys of all tables */
+#define ITEMS_MAX 256 /* keys of all tables */
 
 static const struct fr_siphash_key cluster_hash_key = { "cluster" };
 static const char *const node_names[NODES_MAX] = { "n1", "n2", "n3", "n4", "n5" };

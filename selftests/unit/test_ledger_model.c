@@ -241,6 +241,8 @@ static void pass_time(struct model *m, unsigned int ms)
 {
 	int i;
 
+	for (i = 0; i < m->c.n; i++)
+		flush(&m->c.nodes[i]); /* no turn of the event loop is that long */
 	m->c.now_ms += ms;
 	for (i = 0; i < m->c.n; i++) {
 		kernel_expire(&m->c.nodes[i]);
