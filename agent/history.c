@@ -81,7 +81,7 @@ int history_compare_dots(const struct history_order *o, const struct history_dot
 }
 
 /* The highest version of a node in a history; 0: none */
-static uint64_t upto(const struct history_slot *s, uint8_t node)
+static uint64_t reach(const struct history_slot *s, uint8_t node)
 {
 	uint64_t version = s->dot.node == node ? s->dot.version : 0;
 	size_t i;
@@ -99,10 +99,10 @@ static struct history_dot surplus(const struct history_order *o, const struct hi
 	struct history_dot best = { 0 };
 	size_t i;
 
-	if (upto(b, a->dot.node) < a->dot.version)
+	if (reach(b, a->dot.node) < a->dot.version)
 		best = a->dot;
 	for (i = 0; i < a->n_saw; i++)
-		if (upto(b, a->saw[i].node) < a->saw[i].version &&
+		if (reach(b, a->saw[i].node) < a->saw[i].version &&
 		    (!best.version || history_compare_dots(o, &a->saw[i], &best) > 0))
 			best = a->saw[i];
 	return best;
@@ -123,10 +123,10 @@ int history_compare(const struct history_order *o, const struct history_slot *a,
 bool history_covers(const struct history_order *o, const struct history_slot *a,
 		    const struct history_slot *b)
 {
-	if (upto(a, b->dot.node) < b->dot.version)
+	if (reach(a, b->dot.node) < b->dot.version)
 		return false;
 	/* Two that absorbed each other on nodes that were apart: the higher one has. */
-	return upto(b, a->dot.node) < a->dot.version || history_compare(o, a, b) > 0;
+	return reach(b, a->dot.node) < a->dot.version || history_compare(o, a, b) > 0;
 }
 
 bool history_dominates(const struct history_order *o, const struct history_slot *a,

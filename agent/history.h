@@ -1,31 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * History: which of the slots of a key is in effect. Pure: it looks at slots, rules and names of nodes,
- * and at nothing else, so that all nodes with the same slots say the same.
+ * History: which of the slots of a key is in effect. Pure: it looks at slots, rules and names of
+ * nodes, and at nothing else, so that all nodes with the same slots say the same.
  *
- * A write is a dot, its node and version. A slot carries its history: its own dot, and for each other
- * node the highest dot of it that it replaces, which stands for all dots of this node up to there.
- * Dots are in an order that the strategy gives (history_compare_dots()). Of two slots the one is
- * higher that has the highest dot that the other has not. For two writes that have seen the same before
- * them this is the order of their dots; and who has seen a slot is always higher than it.
+ * A write is a dot, its node and version. A slot carries its history: its own dot, and for each
+ * other node the highest dot of it that it replaces, which stands for all dots of this node up to
+ * there. Dots are in an order that the strategy gives (history_compare_dots()). Of two slots the
+ * one is higher that has the highest dot that the other has not. For two writes that have seen
+ * the same before them this is the order of their dots; and who has seen a slot is always higher
+ * than it.
  *
- * The highest slot of a key wins. Its owner adds what the losers are, and what they had replaced, to
- * its history (history_absorb()); the owner of a loser drops it when it learns of a slot that
+ * The highest slot of a key wins. Its owner adds what the losers are, and what they had replaced,
+ * to its history (history_absorb()); the owner of a loser drops it when it learns of a slot that
  * dominates it, and not before. The two together never change who wins on any node:
  *
- * - Histories as sets, compared by the highest element of their difference, are in a total order that
+ * - Histories as sets, compared by the highest element of their difference, are in a total order
+ * that
  *   extends inclusion. The highest slot M of any set of slots is well-defined, and is dominated by
- *   none of them: a superset is higher, and of two equal sets the one with the higher own dot is. So to drop
- *   dominated slots never takes M away.
+ *   none of them: a superset is higher, and of two equal sets the one with the higher own dot is.
+ *   So to drop dominated slots never takes M away.
  * - To absorb makes M higher, and no other slot. So M stays M.
- * - What was dominated by a slot stays dominated: slots only grow, a new write of the owner takes the history
- *   of its last one over, and what goes is itself dominated by what stays. So a loser that was dropped is
- *   replaced by something wherever its mirror still is, and nothing that it replaced comes back,
- *   though the links between nodes run at different speeds.
+ * - What was dominated by a slot stays dominated: slots only grow, a new write of the owner takes
+ * the history
+ *   of its last one over, and what goes is itself dominated by what stays. So a loser that was
+ *   dropped is replaced by something wherever its mirror still is, and nothing that it replaced
+ *   comes back, though the links between nodes run at different speeds.
  *
- * If losers were dropped as soon as they had lost, with what they replace for each slot alone, the last
- * point would fail: of priorities 100, 50 and 25, let 25 overwrite what 100 has written, and lose to 50,
- * that had seen neither. If 25 goes before 100 has learnt of it, 100 would win over 50 now.
+ * If losers were dropped as soon as they had lost, with what they replace for each slot alone,
+ * the last point would fail: of priorities 100, 50 and 25, let 25 overwrite what 100 has written,
+ * and lose to 50, that had seen neither. If 25 goes before 100 has learnt of it, 100 would win
+ * over 50 now.
  */
 #ifndef HISTORY_H
 #define HISTORY_H

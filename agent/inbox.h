@@ -61,8 +61,8 @@ struct inbox_side {
 
 /**
  * struct inbox_conflict - one of them
- * @id: of table, keys and versions, so the same on all nodes that saw the same sides; below 2^53, as
- *	numbers of JSON are to many readers
+ * @id: of table, keys and versions, so the same on all nodes that saw the same sides; below 2^53,
+ *	as numbers of JSON are to many readers
  * @table: enum flyrep_table
  * @state: enum inbox_state
  * @kind: enum inbox_kind

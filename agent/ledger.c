@@ -589,8 +589,8 @@ int ledger_learn_begin(struct ledger *l, uint8_t table, bool is_new_kernel)
 }
 
 /*
- * The last run may have put more into the own kernel than it could note before it ended: what is counted
- * there is then more than that.
+ * The last run may have put more into the own kernel than it could note before it ended: what is
+ * counted there is then more than that.
  */
 static void assume_applied(struct ledger *l, struct entry *e, const struct flyrep_item *it)
 {
@@ -922,7 +922,9 @@ static void publish(struct ledger *l, struct entry *e)
 		l->ops.publish(l->cookie, e->table, rec, op, bucket);
 }
 
-/* Whether what is in effect, in l->item then, has another address than what is in the own kernel. */
+/*
+ * Whether what is in effect, in l->item then, has another address than what is in the own kernel.
+ */
 static bool moves(const struct entry *e, const struct flyrep_item *it)
 {
 	struct claim_parts parts;
@@ -1292,7 +1294,9 @@ static int overwrite(struct ledger *l, struct entry *e, const void *item)
 	return settle_write(l, e, item);
 }
 
-/* A new own slot for the key; or, of leases of one address, tombstones for all but the chosen one. */
+/*
+ * A new own slot for the key; or, of leases of one address, tombstones for all but the chosen one.
+ */
 static int decide(struct ledger *l, const struct inbox_conflict *c, int chosen)
 {
 	const struct flyrep_item *it = c->sides[chosen].item;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ledger: what all nodes say of the items of the tables that several nodes write, and which of it is
- * in effect. Kept in memory, and durable in ledger.db of the state directory.
+ * Ledger: what all nodes say of the items of the tables that several nodes write, and which of it
+ * is in effect. Kept in memory, and durable in ledger.db of the state directory.
  *
  *   own kernel ─ ledger_local() ─► own slot ─ ops.publish() ─► peers
  *   peers ─ ledger_remote() ─► their slots ─► settle ─ ops.effect() ─► own kernel
  *
- * For each key each node has at most one slot, written by it alone and mirrored on the others by the
- * stream, the audits and the repairs there are for any table: a slot is a record (lib/slot.h) and
- * each (table, owner) has a struct truth. So all nodes come to hold the same slots. What is in
+ * For each key each node has at most one slot, written by it alone and mirrored on the others by
+ * the stream, the audits and the repairs there are for any table: a slot is a record (lib/slot.h)
+ * and each (table, owner) has a struct truth. So all nodes come to hold the same slots. What is in
  * effect follows from the slots of a key alone (history.h), so it is the same everywhere. But for
  * the strategy "manual", where a node keeps its own value until somebody or the timeout decides.
  *
@@ -72,10 +72,10 @@ struct ledger_config {
 /**
  * struct ledger_ops - what the ledger asks and tells, but for @now_ms from within ledger_flush()
  * @now_ms: CLOCK_REALTIME, ms since 1970
- * @effect: put this into the own kernel: an item of op INSERT (create or replace) or DELETE. What of
- *	it is refused: ledger_refused()
- * @publish: a slot of this node changed: @op is an enum flyrep_op, as of truth_put(), @slot a record
- *	of fr_slot_table(@table)
+ * @effect: put this into the own kernel: an item of op INSERT (create or replace) or DELETE. What
+ *	of it is refused: ledger_refused()
+ * @publish: a slot of this node changed: @op is an enum flyrep_op, as of truth_put(), @slot a
+ *	record of fr_slot_table(@table)
  * @conflict: a conflict came up, or its state changed; may be NULL
  */
 struct ledger_ops {
@@ -119,8 +119,9 @@ struct ledger_figures {
  *
  * Nothing is called back yet: follow with ledger_learn_begin() for each table.
  *
- * Return: 0; -EBADMSG: it is damaged; -EPROTO: of a newer version, or not a ledger; -EEXIST: another
- * node's; -E2BIG: of too many nodes; -EBUSY: another process has it; -EINVAL: @config; -errno
+ * Return: 0; -EBADMSG: it is damaged; -EPROTO: of a newer version, or not a ledger; -EEXIST:
+ * another node's; -E2BIG: of too many nodes; -EBUSY: another process has it; -EINVAL: @config;
+ * -errno
  */
 int ledger_open(struct ledger **l, const struct ledger_config *config, const struct ledger_ops *ops,
 		void *cookie, char *why, size_t why_len);
@@ -131,8 +132,8 @@ void ledger_close(struct ledger *l);
  * ledger_truth - the index of the slots of one node in one table
  * @owner: this node or one of the peers
  *
- * That of this node is the ledger's to change: take it for struct ship_stream.truths. That of a peer is
- * for receive_new(), whose inject calls ledger_remote(). NULL: no such table or node.
+ * That of this node is the ledger's to change: take it for struct ship_stream.truths. That of a
+ * peer is for receive_new(), whose inject calls ledger_remote(). NULL: no such table or node.
  */
 struct truth *ledger_truth(const struct ledger *l, uint8_t table, const char *owner);
 
@@ -140,8 +141,8 @@ struct truth *ledger_truth(const struct ledger *l, uint8_t table, const char *ow
  * ledger_local - the own kernel holds this now: written, changed or gone
  * @item: struct flyrep_item; a DELETE of what has ended is not a write
  *
- * What is as the ledger knows it is no write either. Return: 0; -EINVAL: not well-formed, or no such
- * table; -ENOMEM
+ * What is as the ledger knows it is no write either. Return: 0; -EINVAL: not well-formed, or no
+ * such table; -ENOMEM
  */
 int ledger_local(struct ledger *l, uint8_t table, const void *item);
 
@@ -167,8 +168,8 @@ void ledger_refused(struct ledger *l, uint8_t table, const void *item);
  *	reload): what it lacks was not deleted
  *
  * Then ledger_learn() for each item, and ledger_learn_end(): what differs from what was put into
- * effect was written meanwhile, when no agent was there. What the kernel lacks, though it never was put
- * there, is. ledger_local() may come between; of two reads of a key the one with the higher
+ * effect was written meanwhile, when no agent was there. What the kernel lacks, though it never
+ * was put there, is. ledger_local() may come between; of two reads of a key the one with the higher
  * flyrep_rec.stamp counts. Return: as ledger_local()
  */
 int ledger_learn_begin(struct ledger *l, uint8_t table, bool is_new_kernel);
@@ -181,7 +182,9 @@ void ledger_learn_end(struct ledger *l, uint8_t table);
  */
 int ledger_flush(struct ledger *l);
 
-/* What time does: ends, timeouts, tombstones, what was refused. Once a second; then ledger_flush(). */
+/*
+ * What time does: ends, timeouts, tombstones, what was refused. Once a second; then ledger_flush().
+ */
 void ledger_tick(struct ledger *l);
 
 /* What is wrong with the file, for status ("degraded"); NULL: nothing. */
@@ -225,8 +228,8 @@ int ledger_resolve(struct ledger *l, uint64_t id, enum inbox_resolution how, con
 /**
  * ledger_test_conflict - who would win if this node and a peer wrote one key now; leaves nothing
  * @peer: the other one, need not exist
- * Return: {"table", "key", "strategy", "sides": [{"node", "version", ...}], "winner", "why", "skew"};
- * new reference, NULL: no memory
+ * Return: {"table", "key", "strategy", "sides": [{"node", "version", ...}], "winner", "why",
+ * "skew"}; new reference, NULL: no memory
  */
 json_t *ledger_test_conflict(const struct ledger *l, const char *peer);
 

@@ -89,7 +89,10 @@ void ledger_db_put_conflict(struct ledger_db *db, const struct ledger_db_conflic
 void ledger_db_drop_conflict(struct ledger_db *db, uint64_t id);
 void ledger_db_add_trail(struct ledger_db *db, const struct ledger_db_trail *t);
 void ledger_db_put_clock(struct ledger_db *db, uint64_t clock);
-/* 0: all since begin is durable. -EIO, and nothing of it is; *why: static or valid until the next call */
+/*
+ * 0: all since begin is durable. -EIO, and nothing of it is; *why: static or valid until the next
+ * call
+ */
 int ledger_db_commit(struct ledger_db *db, const char **why);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ledger entry: one key of the ledger in memory, with its slots, what the own kernel holds of it, and
- * what is to be done about it. For ledger.c and settle.c alone; others see ledger.h.
+ * Ledger entry: one key of the ledger in memory, with its slots, what the own kernel holds of it,
+ * and what is to be done about it. For ledger.c and settle.c alone; others see ledger.h.
  */
 #ifndef LEDGER_ENTRY_H
 #define LEDGER_ENTRY_H
@@ -185,7 +185,9 @@ size_t entry_item(const struct entry *e, void *item, const uint8_t *value, size_
 
 /* --- its slots --- */
 struct history_slot *entry_slot(const struct entry *e, uint8_t node);
-/* Puts @s, which is taken over, in the place of what its node had. -ENOMEM, and @s is the caller's */
+/*
+ * Puts @s, which is taken over, in the place of what its node had. -ENOMEM, and @s is the caller's
+ */
 int entry_put_slot(struct ledger *l, struct entry *e, struct history_slot *s);
 void entry_drop_slot(struct ledger *l, struct entry *e, uint8_t node);
 void slot_free(struct history_slot *s);
@@ -226,8 +228,8 @@ struct dispute {
 /* It is decided by the rules, now. Told once. */
 void conflict_note(struct ledger *l, const struct dispute *d);
 /*
- * It waits for somebody: @id names what waited so far, and is changed to what does now. Return: whether
- * it does (still): neither decided nor timed out.
+ * It waits for somebody: @id names what waited so far, and is changed to what does now. Return:
+ * whether it does (still): neither decided nor timed out.
  */
 bool conflict_wait(struct ledger *l, struct entry *e, uint64_t *id, const struct dispute *d);
 /* Nothing is disputed any more. @heir: the slot that holds now; NULL: none */

@@ -143,8 +143,8 @@ int merge_write(struct merge_value *out, const struct history_slot *own, const u
 }
 
 /*
- * Whose policy, state and hints hold: the last who changed them, whatever the strategy, as a change is
- * always later than the one it has seen.
+ * Whose policy, state and hints hold: the last who changed them, whatever the strategy, as a
+ * change is always later than the one it has seen.
  */
 static bool is_later(const struct history_order *o, const struct history_slot *a,
 		     const struct history_slot *b)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Merge: learning is added up, not fought over. A slot has what its own node counted; in effect is the
- * sum over the slots, the earliest first_seen, the latest last_seen, and policy, state and hints
- * as of the one who changed them last.
+ * Merge: learning is added up, not fought over. A slot has what its own node counted; in effect
+ * is the sum over the slots, the earliest first_seen, the latest last_seen, and policy, state and
+ * hints as of the one who changed them last.
  *
- * The own kernel holds the sum. So what a local write adds is what the kernel says now less what was put
- * there last. That is exact as long as writes and what is put there take turns; where they cross in the
- * kernel, who comes last overwrites the other, and as many counts are lost as the other had added. A count
- * that is set back below what the other nodes have counted stays at their sum: to begin anew, delete.
+ * The own kernel holds the sum. So what a local write adds is what the kernel says now less what
+ * was put there last. That is exact as long as writes and what is put there take turns; where
+ * they cross in the kernel, who comes last overwrites the other, and as many counts are lost as
+ * the other had added. A count that is set back below what the other nodes have counted stays at
+ * their sum: to begin anew, delete.
  */
 #ifndef MERGE_H
 #define MERGE_H
@@ -21,7 +22,8 @@ static inline bool merge_has_rules(uint8_t table)
 }
 
 /**
- * struct merge_applied - what a merged item said when it was last put into the own kernel, or read there
+ * struct merge_applied - what a merged item said when it was last put into the own kernel, or
+ * read there
  * @count: the sum
  * @decided: digest of the fields that are not merged
  */

@@ -30,8 +30,8 @@ static bool may_wait(const struct ledger *l, const struct entry *e)
 /* --- writing ------------------------------------------------------------ */
 
 /*
- * A dot need not be carried on when nobody can hold a slot that it replaces: its owner has none, as was
- * found after the own slot was written, and it is older than a tombstone gets.
+ * A dot need not be carried on when nobody can hold a slot that it replaces: its owner has none,
+ * as was found after the own slot was written, and it is older than a tombstone gets.
  */
 static bool is_stale(const struct ledger *l, const struct entry *e, const struct history_dot *dot)
 {
@@ -219,8 +219,8 @@ static bool is_needed(const struct ledger *l, const struct entry *e, const struc
 }
 
 /*
- * A tombstone, or a slot that is over, goes when nothing can come back with it. What is over and had
- * replaced nothing goes at once: it is over everywhere.
+ * A tombstone, or a slot that is over, goes when nothing can come back with it. What is over and
+ * had replaced nothing goes at once: it is over everywhere.
  */
 static bool is_retirable(const struct ledger *l, const struct entry *e,
 			 const struct history_slot *own)
@@ -360,7 +360,10 @@ static void settle_writes(struct ledger *l, struct entry *e)
 	if (top && !is_waiting)
 		note_losers(l, e, top);
 	e->chosen = is_waiting ? d.v[d.local].slot : top;
-	/* What is over makes way, by the clock of its owner alone: a wrong one ends no other's lease. */
+	/*
+	 * What is over makes way, by the clock of its owner alone: a wrong one ends no other's
+	 * lease.
+	 */
 	if (!is_waiting && top && top->dot.node == LEDGER_SELF && has_a_say(l, top))
 		absorb(l, e, true);
 	drop_dominated(l, e);
@@ -483,8 +486,9 @@ static bool claimants(const struct ledger *l, const struct entry *e, struct disp
 }
 
 /*
- * The owner of the losing lease deletes it, but not before it has all that the owner of the other one
- * has: that one may have moved to another address, and only a repair told the two in another order.
+ * The owner of the losing lease deletes it, but not before it has all that the owner of the other
+ * one has: that one may have moved to another address, and only a repair told the two in another
+ * order.
  */
 static void give_way(struct ledger *l, struct entry *e, const struct history_slot *to)
 {
