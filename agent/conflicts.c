@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What of the ledger's disputes goes into the inbox. */
+/* What of the ledger's disputes goes into the inbox, and what comes back. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,18 @@
 #include "ledger_entry.h"
 
 #define RULE "rule"
+
+static __attribute__((format(printf, 4, 5))) int refuse(char *why, size_t why_len, int err,
+							const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why, why_len, fmt, args);
+	va_end(args);
+	return err;
+}
+
 
 /* The item that a slot says. NULL: no memory */
 static void *item_of(const struct ledger *l, const struct party *p)
@@ -233,4 +246,153 @@ void conflict_gone(struct ledger *l, uint64_t *id, const struct history_slot *he
 		conflict_end(l, was, INBOX_RESOLVED, INBOX_OVERWRITTEN, -1, who,
 			     c->kind == INBOX_WRITES ? "written again, by who had seen all sides" :
 						       "the address is no longer leased twice");
+}
+
+/* --- somebody decides --------------------------------------------------- */
+
+/* The entry of a side, if it still says what it said. */
+static struct entry *side_entry(struct ledger *l, const struct inbox_conflict *c, size_t i,
+				const struct history_slot **slot)
+{
+	const struct inbox_side *side = &c->sides[i];
+	const struct flyrep_item *it = side->item;
+	struct entry *e = entry_find(l, c->table, it + 1, it->key_len);
+	size_t k;
+
+	*slot = NULL;
+	for (k = 0; e && k < e->n_slots; k++)
+		if (e->slots[k]->dot.version == side->version &&
+		    !strcmp(node_name(l, &e->slots[k]->dot), side->node))
+			*slot = e->slots[k];
+	return *slot ? e : NULL;
+}
+
+/* The side that is in effect here, or the highest of the others. -1: they are no longer there */
+static int pick(struct ledger *l, const struct inbox_conflict *c, bool is_local)
+{
+	const struct history_slot *s, *best = NULL;
+	int local = -1, remote = -1;
+	struct entry *e;
+	size_t i;
+
+	for (i = 0; i < c->n_sides; i++) {
+		e = side_entry(l, c, i, &s);
+		if (!e)
+			return -1;
+		if (e->chosen == s && !e->is_blocked) {
+			local = (int)i;
+		} else if (!best || history_compare_dots(&l->order, &s->dot, &best->dot) > 0) {
+			best = s;
+			remote = (int)i;
+		}
+	}
+	return is_local ? local : remote;
+}
+
+static int overwrite(struct ledger *l, struct entry *e, const void *item)
+{
+	size_t i;
+
+	for (i = 0; i < e->n_slots; i++)
+		e->slots[i]->is_seen = true;
+	return settle_write(l, e, item);
+}
+
+/*
+ * A new own slot for the key; or, of leases of one address, tombstones for all but the chosen one.
+ */
+static int decide(struct ledger *l, const struct inbox_conflict *c, int chosen)
+{
+	const struct flyrep_item *it = c->sides[chosen].item;
+	const struct history_slot *s;
+	struct entry *e;
+	size_t i;
+	int rc = 0;
+
+	if (c->kind == INBOX_WRITES)
+		return overwrite(l, side_entry(l, c, (size_t)chosen, &s),
+				 it->rec.op == FLYREP_OP_DELETE ? NULL : it);
+	for (i = 0; !rc && i < c->n_sides; i++) {
+		e = (int)i == chosen ? NULL : side_entry(l, c, i, &s);
+		if (e)
+			rc = overwrite(l, e, NULL);
+	}
+	return rc;
+}
+
+static int check_decision(const struct ledger *l, const struct inbox_conflict *c,
+			  enum inbox_resolution how, const char *who, const char *reason, char *why,
+			  size_t why_len)
+{
+	if (!c)
+		return refuse(why, why_len, -ENOENT, "no such conflict");
+	if (c->state != INBOX_PENDING)
+		return refuse(why, why_len, -EALREADY, "this conflict is %s already, by %s",
+			      inbox_state_name(c->state), c->who);
+	if (!inbox_is_approver(&l->config.inbox, who))
+		return refuse(why, why_len, -EPERM, "\"%.80s\" is not one of the approvers", who);
+	if (how == INBOX_MERGE && !merge_has_rules(c->table))
+		return refuse(why, why_len, -EOPNOTSUPP,
+			      "items of %s cannot be merged: use_local or use_remote",
+			      fr_table_by_id(c->table)->name);
+	if (how != INBOX_USE_LOCAL && how != INBOX_USE_REMOTE)
+		return refuse(why, why_len, -EINVAL,
+			      "a conflict is resolved by use_local, use_remote or merge");
+	if (strlen(who) >= sizeof(c->who) || !fr_item_is_text((const uint8_t *)who, strlen(who)))
+		return refuse(why, why_len, -EINVAL, "who: not text of at most %zu bytes",
+			      sizeof(c->who) - 1);
+	if (strlen(reason) >= sizeof(c->reason) ||
+	    !fr_item_is_text((const uint8_t *)reason, strlen(reason)))
+		return refuse(why, why_len, -EINVAL, "reason: not text of at most %zu bytes",
+			      sizeof(c->reason) - 1);
+	return 0;
+}
+
+int ledger_resolve(struct ledger *l, uint64_t id, enum inbox_resolution how, const char *who,
+		   const char *reason, char *why, size_t why_len)
+{
+	const struct inbox_conflict *c;
+	int chosen, rc;
+
+	ledger_now(l);
+	settle_all(l);
+	c = inbox_find(l->inbox, id);
+	rc = check_decision(l, c, how, who, reason, why, why_len);
+	if (rc)
+		return rc;
+	chosen = pick(l, c, how == INBOX_USE_LOCAL);
+	if (chosen < 0)
+		return refuse(why, why_len, -EALREADY, "a side of this conflict was written again");
+	rc = decide(l, c, chosen);
+	if (rc)
+		return refuse(why, why_len, rc, "no memory");
+	conflict_end(l, id, INBOX_RESOLVED, how, chosen, who, reason);
+	return 0;
+}
+
+/* --- a dry run ---------------------------------------------------------- */
+
+json_t *ledger_test_conflict(const struct ledger *l, const char *peer)
+{
+	static const char *const strategies[] = { "timestamp", "priority", "manual" };
+	uint64_t now_ms = l->ops.now_ms(l->cookie);
+	struct history_slot sides[2] = { 0 };
+	struct history_order order = l->order;
+	int node = history_node(&order, peer, strlen(peer)), winner;
+	char why[256];
+
+	if (node <= 0)
+		return json_pack("{s:s}", "error", "not the name of another node");
+	sides[0].dot = (struct history_dot){ now_ms << HLC_COUNTER_BITS, LEDGER_SELF, 0 };
+	sides[1].dot = (struct history_dot){ (now_ms + 1) << HLC_COUNTER_BITS, (uint8_t)node, 0 };
+	winner = history_compare(&order, &sides[1], &sides[0]) > 0;
+	history_explain(&order, &sides[winner].dot, &sides[!winner].dot, why, sizeof(why));
+	return json_pack(
+		"{s:s, s:s, s:s, s:b, s:[{s:s, s:I}, {s:s, s:I}], s:s, s:s, s:b}", "table", "test",
+		"key", "test-conflict", "strategy", strategies[l->config.rules.strategy], "waits",
+		l->config.rules.strategy == HISTORY_MANUAL && l->config.rules.is_approval_required,
+		"sides", "node_id", l->config.node_id, "version", (json_int_t)sides[0].dot.version,
+		"node_id", peer, "version", (json_int_t)sides[1].dot.version, "winner",
+		order.nodes[sides[winner].dot.node], "why", why, "skew",
+		l->config.rules.skew_tolerance_ms > 1);
 }

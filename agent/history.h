@@ -44,7 +44,7 @@
 
 /* In the order of the choices in schema.c */
 enum history_strategy {
-	HISTORY_TIMESTAMP,	/* stamp, then priority, then node_id, the later in the alphabet wins */
+	HISTORY_TIMESTAMP,	/* stamp, then priority, then node_id: that with the higher bytes */
 	HISTORY_PRIORITY,	/* priority, then version, then node_id likewise */
 	HISTORY_MANUAL,		/* as TIMESTAMP, where nobody decides */
 };

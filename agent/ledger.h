@@ -4,7 +4,7 @@
  * is in effect. Kept in memory, and durable in ledger.db of the state directory.
  *
  *   own kernel ─ ledger_local() ─► own slot ─ ops.publish() ─► peers
- *   peers ─ ledger_remote() ─► their slots ─► settle ─ ops.effect() ─► own kernel
+ *   others ─ ledger_remote() ─► their slots ─► settle ─ ops.effect() ─► own kernel
  *
  * For each key each node has at most one slot, written by it alone and mirrored on the others by
  * the stream, the audits and the repairs there are for any table: a slot is a record (lib/slot.h)

@@ -13,6 +13,7 @@
 #define APPLICATION_ID 0x666c7972 /* "flyr" */
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define WHY_LEN 256
+#define REMEDY "restore it, or remove it to begin anew from the peers"
 
 /* From version i to i + 1. Never change one that was released: add one. */
 static const char *const migrations[] = {
@@ -106,7 +107,7 @@ static int refuse_sql(const struct ledger_db *db, int rc, char *why, size_t why_
 	case SQLITE_CORRUPT:
 	case SQLITE_EMPTY:
 		return refuse(why, why_len, -EBADMSG,
-			      "%s: damaged (%s); restore it, or remove it to begin anew from the peers",
+			      "%s: damaged (%s); " REMEDY,
 			      db->path, sqlite3_errmsg(db->sql));
 	default:
 		return refuse(why, why_len, -EIO, "%s: %s", db->path,
@@ -244,7 +245,7 @@ static int check_pages(struct ledger_db *db, char *why, size_t why_len)
 		rc = refuse_sql(db, rc, why, why_len);
 	else if (strcmp(said, "ok"))
 		rc = refuse(why, why_len, -EBADMSG,
-			    "%s: damaged (%.80s); restore it, or remove it to begin anew from the peers",
+			    "%s: damaged (%.80s); " REMEDY,
 			    db->path, said);
 	else
 		rc = 0;
@@ -469,7 +470,7 @@ int ledger_db_load(struct ledger_db *db, const struct ledger_db_loader *loader, 
 				      db->path, 64);
 		if (err)
 			return refuse(why, why_len, -EBADMSG,
-				      "%s: damaged: row %zu of table %s; restore it, or remove it to begin anew from the peers",
+				      "%s: damaged: row %zu of table %s; " REMEDY,
 				      db->path, row - 1, loads[i].name);
 		if (rc != SQLITE_DONE)
 			return refuse_sql(db, rc, why, why_len);

@@ -372,3 +372,92 @@ struct entry *entry_next_claimant(const struct ledger *l, const struct entry *e,
 			return next;
 	return NULL;
 }
+
+/* --- slots as records --------------------------------------------------- */
+
+/* In a record they are in the order of the names. */
+static size_t saw_of(const struct ledger *l, const struct history_slot *s, struct fr_slot_saw *saw)
+{
+	size_t i, k;
+
+	for (i = 0; i < s->n_saw; i++) {
+		const char *node = node_name(l, &s->saw[i]);
+
+		for (k = i; k && strcmp(node, saw[k - 1].node) < 0; k--)
+			saw[k] = saw[k - 1];
+		saw[k] = (struct fr_slot_saw){ s->saw[i].version, s->saw[i].flags,
+					       (uint8_t)strlen(node), node };
+	}
+	return s->n_saw;
+}
+
+/* A slot as a record, in l->room. */
+const struct fr_slot *slot_record(const struct ledger *l, const struct entry *e,
+				       const struct history_slot *s)
+{
+	struct fr_slot head = {
+		.rec.op = FLYREP_OP_UPDATE,
+		.key_len = e->key_len,
+		.value_len = s->value_len,
+		.flags = s->is_tombstone ? FR_SLOT_F_TOMBSTONE : 0,
+		.expires_ms = s->expires_ms,
+		.version = s->dot.version,
+		.decided = s->decided,
+	};
+	struct fr_slot_saw saw[FR_SLOT_SAW_MAX];
+	size_t n = saw_of(l, s, saw);
+
+	fr_slot_pack(l->room, &head, e->key, s->value, saw, n); /* it did fit */
+	return l->room;
+}
+
+const struct fr_slot *slot_removal(const struct ledger *l, const struct entry *e)
+{
+	struct fr_slot head = { .rec.op = FLYREP_OP_DELETE, .key_len = e->key_len };
+
+	fr_slot_pack(l->room, &head, e->key, NULL, NULL, 0);
+	return l->room;
+}
+
+static int slot_fill(struct ledger *l, struct history_slot *s, const struct fr_slot *rec)
+{
+	struct fr_slot_saw saw[FR_SLOT_SAW_MAX];
+	size_t n = fr_slot_saw(rec, saw), i;
+	struct history_dot dot;
+	int node, rc = 0;
+
+	s->dot.version = rec->version;
+	s->decided = rec->decided;
+	s->expires_ms = rec->expires_ms;
+	s->is_tombstone = rec->flags & FR_SLOT_F_TOMBSTONE;
+	s->value_len = rec->value_len;
+	s->value = malloc(s->value_len ? s->value_len : 1);
+	if (!s->value)
+		return -ENOMEM;
+	memcpy(s->value, fr_slot_value(rec), s->value_len);
+	for (i = 0; rc >= 0 && i < n; i++) {
+		node = history_node(&l->order, saw[i].node, saw[i].node_len);
+		if (node < 0)
+			return node;
+		dot = (struct history_dot){ saw[i].version, (uint8_t)node, saw[i].flags };
+		rc = history_add(s, &dot);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+int slot_from(struct ledger *l, uint8_t node, const struct fr_slot *rec,
+		   struct history_slot **out)
+{
+	struct history_slot *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (!s)
+		return -ENOMEM;
+	s->dot.node = node;
+	rc = slot_fill(l, s, rec);
+	if (rc)
+		slot_free(s);
+	else
+		*out = s;
+	return rc;
+}

@@ -160,6 +160,40 @@ struct ledger {
 	uint8_t *body;			/* FR_SLOT_ROOM bytes: a slot in the database */
 };
 
+#define LEDGER_BODY_ROOM (FR_SLOT_ROOM + 64) /* a slot in the database */
+
+static inline const uint8_t *item_value(const struct flyrep_item *it)
+{
+	return (const uint8_t *)(it + 1) + it->key_len;
+}
+
+static inline const char *node_name(const struct ledger *l, const struct history_dot *dot)
+{
+	return l->order.nodes[dot->node];
+}
+
+static inline bool ledger_has(const struct ledger *l, unsigned int table)
+{
+	return table < FR_TABLES_MAX && l->config.tables >> table & 1;
+}
+
+/* --- ledger.c --- */
+/* Reads the clock into l->now_ms. */
+uint64_t ledger_now(struct ledger *l);
+/* NULL: no such table, or it is neither this node nor a peer */
+struct truth *node_truth(const struct ledger *l, uint8_t table, uint8_t node);
+/* -ENOENT: no peer */
+int peer_number(const struct ledger *l, const char *peer);
+void settle_all(struct ledger *l);
+/* The own kernel holds this item; NULL: nothing. */
+void entry_set_item(struct ledger *l, struct entry *e, const struct flyrep_item *it);
+/* Whether the item in effect has this digest. */
+bool settle_is(const struct ledger *l, const struct entry *e, uint64_t digest);
+
+/* --- ledger_flush.c --- */
+/* 0; -EAGAIN: not durable */
+int ledger_commit(struct ledger *l);
+
 /* --- entries --- */
 struct entry *entry_find(const struct ledger *l, uint8_t table, const void *key, size_t key_len);
 /* The same, made if need be. NULL: no memory. */
@@ -191,6 +225,14 @@ struct history_slot *entry_slot(const struct entry *e, uint8_t node);
 int entry_put_slot(struct ledger *l, struct entry *e, struct history_slot *s);
 void entry_drop_slot(struct ledger *l, struct entry *e, uint8_t node);
 void slot_free(struct history_slot *s);
+
+/* As a record, in l->room */
+const struct fr_slot *slot_record(const struct ledger *l, const struct entry *e,
+				  const struct history_slot *s);
+/* The record that the own slot is gone, likewise */
+const struct fr_slot *slot_removal(const struct ledger *l, const struct entry *e);
+/* From a record that has passed the check. -ENOMEM, -E2BIG: it names too many nodes */
+int slot_from(struct ledger *l, uint8_t node, const struct fr_slot *rec, struct history_slot **out);
 
 /* --- claims --- */
 /* What a lease of this value claims; points into key and value. */
