@@ -20,7 +20,6 @@ static __attribute__((format(printf, 4, 5))) int refuse(char *why, size_t why_le
 	return err;
 }
 
-
 /* The item that a slot says. NULL: no memory */
 static void *item_of(const struct ledger *l, const struct party *p)
 {

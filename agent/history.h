@@ -26,10 +26,9 @@
  *   dropped is replaced by something wherever its mirror still is, and nothing that it replaced
  *   comes back, though the links between nodes run at different speeds.
  *
- * If losers were dropped as soon as they had lost, with what they replace for each slot alone,
- * the last point would fail: of priorities 100, 50 and 25, let 25 overwrite what 100 has written,
- * and lose to 50, that had seen neither. If 25 goes before 100 has learnt of it, 100 would win
- * over 50 now.
+ * Compared by their own dots alone they would not be in such an order: of priorities 100, 50 and
+ * 25, let 25 overwrite what 100 has written, and 50 write without having seen either. 25 replaces
+ * 100, 100 wins over 50, and 50 over 25: who is left would depend on who heard first of whom.
  */
 #ifndef HISTORY_H
 #define HISTORY_H

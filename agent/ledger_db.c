@@ -200,12 +200,12 @@ static int create(struct ledger_db *db, const char *dir, const char *node_id, ch
 	rc = rc ? rc : set_owner(db, node_id, why, why_len);
 	sqlite3_close(db->sql);
 	db->sql = NULL;
-	if (!rc && (rename(path, db->path) || (rc = sync_dir(dir))))
-		rc = refuse(why, why_len, rc ? rc : -errno, "%s: %s", db->path,
-			    strerror(rc ? -rc : errno));
-	if (rc)
+	if (rc) {
 		unlink(path);
-	return rc;
+		return rc;
+	}
+	rc = rename(path, db->path) ? -errno : sync_dir(dir);
+	return rc ? refuse(why, why_len, rc, "%s: %s", db->path, strerror(-rc)) : 0;
 }
 
 static int check_owner(struct ledger_db *db, const char *node_id, char *why, size_t why_len)

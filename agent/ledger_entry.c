@@ -393,7 +393,7 @@ static size_t saw_of(const struct ledger *l, const struct history_slot *s, struc
 
 /* A slot as a record, in l->room. */
 const struct fr_slot *slot_record(const struct ledger *l, const struct entry *e,
-				       const struct history_slot *s)
+				  const struct history_slot *s)
 {
 	struct fr_slot head = {
 		.rec.op = FLYREP_OP_UPDATE,
@@ -446,7 +446,7 @@ static int slot_fill(struct ledger *l, struct history_slot *s, const struct fr_s
 }
 
 int slot_from(struct ledger *l, uint8_t node, const struct fr_slot *rec,
-		   struct history_slot **out)
+	      struct history_slot **out)
 {
 	struct history_slot *s = calloc(1, sizeof(*s));
 	int rc;

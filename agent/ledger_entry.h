@@ -240,6 +240,7 @@ struct claim_parts {
 	const uint8_t *scope, *address;
 	uint16_t scope_len, address_len;
 };
+
 bool entry_claim_parts(const struct entry *e, const uint8_t *value, size_t len,
 		       struct claim_parts *parts);
 bool claim_is(const struct claim *c, const struct claim_parts *parts);

@@ -18,7 +18,6 @@ static __attribute__((format(printf, 4, 5))) int refuse(char *why, size_t why_le
 	return err;
 }
 
-
 static int load_slot(void *cookie, uint8_t table, const char *owner, struct ledger_db_bytes body)
 {
 	const struct fr_table *row = fr_slot_table(table);
@@ -312,7 +311,6 @@ int ledger_open(struct ledger **out, const struct ledger_config *config,
 	*out = l;
 	return 0;
 }
-
 
 void ledger_close(struct ledger *l)
 {

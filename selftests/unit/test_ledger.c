@@ -375,6 +375,91 @@ static void test_a_tombstone_waits_for_who_was_away(void **state)
 	cluster_free(&c);
 }
 
+/* n1 knows what n3 wrote only by what n2 has replaced, and n3 is away. */
+static struct flyrep_item *replaced_unseen(struct cluster *c)
+{
+	struct flyrep_item *key = dns("a", NULL, 0);
+
+	cut(c, 2, 0);
+	cut(c, 0, 2);
+	put(&c->nodes[2], DNS, dns("a", "3", 0));
+	talk(c);
+	cut(c, 2, 1);
+	cut(c, 1, 2);
+	put(&c->nodes[1], DNS, dns("a", "2", 0));
+	talk(c);
+	return key;
+}
+
+static void come_back(struct cluster *c, const struct flyrep_item *key)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		c->links[2][i].is_cut = c->links[i][2].is_cut = false;
+		repair_key(c, 2, i, DNS, key);
+		repair_key(c, i, 2, DNS, key);
+	}
+	talk(c);
+}
+
+static void test_what_is_not_even_known_stays_deleted(void **state)
+{
+	START(3, HISTORY_TIMESTAMP);
+	struct flyrep_item *key = replaced_unseen(&c);
+	int i;
+
+	del(&c.nodes[0], DNS, dns("a", NULL, 0));
+	talk(&c);
+	for (i = 0; i < 20; i++)
+		pass(&c, 1000);
+	come_back(&c, key);
+	for (i = 0; i < 3; i++)
+		assert_string_equal(TTL(i, "a"), "-");
+	assert_int_equal(figures(&c.nodes[0])->n_conflicts, 0);
+	free(key);
+	cluster_free(&c);
+}
+
+static void test_a_write_keeps_what_the_last_one_replaced(void **state)
+{
+	START(3, HISTORY_TIMESTAMP);
+	struct flyrep_item *key = replaced_unseen(&c);
+	int i;
+
+	put(&c.nodes[0], DNS, dns("a", "4", 0));
+	talk(&c);
+	put(&c.nodes[0], DNS, dns("a", "5", 0));
+	come_back(&c, key);
+	for (i = 0; i < 3; i++) {
+		assert_string_equal(TTL(i, "a"), "5");
+		assert_int_equal(figures(&c.nodes[i])->n_conflicts, 0);
+	}
+	free(key);
+	cluster_free(&c);
+}
+
+/* Who hears of the winner only when it has replaced the loser is told all the same. */
+static void test_a_loser_is_told_of_everywhere(void **state)
+{
+	START(3, HISTORY_TIMESTAMP);
+	int i;
+
+	cut(&c, 1, 0);
+	cut(&c, 1, 2);
+	put(&c.nodes[0], DNS, dns("a", "1", 0));
+	c.now_ms += 500;
+	put(&c.nodes[1], DNS, dns("a", "2", 0));
+	talk(&c);
+	c.links[1][0].is_cut = c.links[1][2].is_cut = false;
+	repair_key(&c, 1, 0, DNS, c.nodes[1].items[0].item);
+	repair_key(&c, 1, 2, DNS, c.nodes[1].items[0].item);
+	talk(&c);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(figures(&c.nodes[i])->n_conflicts, 1);
+	cluster_free(&c);
+}
+
 static void test_tombstones_are_bounded(void **state)
 {
 	START(2, HISTORY_TIMESTAMP);
@@ -1037,6 +1122,9 @@ int main(void)
 		cmocka_unit_test(test_a_loser_takes_what_it_replaced_with_it),
 		cmocka_unit_test(test_a_crossing_write_is_a_conflict),
 		cmocka_unit_test(test_a_tombstone_waits_for_who_was_away),
+		cmocka_unit_test(test_what_is_not_even_known_stays_deleted),
+		cmocka_unit_test(test_a_write_keeps_what_the_last_one_replaced),
+		cmocka_unit_test(test_a_loser_is_told_of_everywhere),
 		cmocka_unit_test(test_tombstones_are_bounded),
 		cmocka_unit_test(test_an_end_leaves_no_tombstone),
 		cmocka_unit_test(test_a_clock_an_hour_ahead_ends_no_lease_elsewhere),
