@@ -62,7 +62,7 @@ static const char *const texts[N_STATEMENTS] = {
 
 struct ledger_db {
 	sqlite3 *sql;
-	sqlite3_stmt *statements[N_STATEMENTS];
+	struct sqlite3_stmt *statements[N_STATEMENTS];
 	char path[4096];
 	bool has_failed; /* since begin */
 	char why[WHY_LEN];

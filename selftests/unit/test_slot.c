@@ -81,22 +81,23 @@ static void refused(struct fr_slot *s, const char *want)
 static void test_bad_slots_are_refused(void **state)
 {
 	uint64_t room[FR_SLOT_ROOM / 8 + 1];
+	struct fr_slot *s;
 	uint8_t *saw;
 
 	(void)state;
-#define BAD(field, value, why) (plain(room)->field = (value), refused((void *)room, why))
-	BAD(rec.op, 0, "no such operation");
-	BAD(rec.op, 4, "no such operation");
-	BAD(flags, 2, "reserved bits are set");
-	BAD(key_len, 0, "its length is wrong");
-	BAD(value_len, FLYREP_ITEM_VALUE_MAX_LEN + 1, "its length is wrong");
-	BAD(flags, FR_SLOT_F_TOMBSTONE, "what is deleted has a value");
-	BAD(version, 0, "its version is out of range");
-	BAD(version, 1ull << 63, "its version is out of range");
-	BAD(decided, 1ull << 63, "its version is out of range");
-	BAD(n_saw, 3, "what it replaces is malformed");
-	BAD(n_saw, 1, "what it replaces has bytes behind it");
-	BAD(n_saw, 65, "it replaces too many slots");
+#define BAD(change, why) (s = plain(room), (change), refused(s, why))
+	BAD(s->rec.op = 0, "no such operation");
+	BAD(s->rec.op = 4, "no such operation");
+	BAD(s->flags = 2, "reserved bits are set");
+	BAD(s->key_len = 0, "its length is wrong");
+	BAD(s->value_len = FLYREP_ITEM_VALUE_MAX_LEN + 1, "its length is wrong");
+	BAD(s->flags = FR_SLOT_F_TOMBSTONE, "what is deleted has a value");
+	BAD(s->version = 0, "its version is out of range");
+	BAD(s->version = 1ull << 63, "its version is out of range");
+	BAD(s->decided = 1ull << 63, "its version is out of range");
+	BAD(s->n_saw = 3, "what it replaces is malformed");
+	BAD(s->n_saw = 1, "what it replaces has bytes behind it");
+	BAD(s->n_saw = 65, "it replaces too many slots");
 #undef BAD
 	saw = (uint8_t *)(plain(room) + 1) + KEY_LEN + VALUE_LEN;
 	saw[8] = 2;
@@ -121,13 +122,13 @@ static void test_the_digest_covers_all(void **state)
 
 	(void)state;
 	seen[n++] = dns()->digest(plain(room), &hash_key);
-#define CHANGED(field, value)                                                                      \
-	(s = plain(room), s->field = (value), seen[n++] = dns()->digest(s, &hash_key))
-	CHANGED(expires_ms, 1001);
-	CHANGED(version, 78);
-	CHANGED(decided, 1);
-	CHANGED(flags, FR_SLOT_F_TOMBSTONE);
-	CHANGED(key_len, KEY_LEN + 1);
+#define CHANGED(change) \
+	(s = plain(room), (change), seen[n++] = dns()->digest(s, &hash_key))
+	CHANGED(s->expires_ms = 1001);
+	CHANGED(s->version = 78);
+	CHANGED(s->decided = 1);
+	CHANGED(s->flags = FR_SLOT_F_TOMBSTONE);
+	CHANGED(s->key_len = KEY_LEN + 1);
 #undef CHANGED
 	for (i = 0; i < KEY_LEN + VALUE_LEN + 24; i++) {
 		s = plain(room);
