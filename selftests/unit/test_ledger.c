@@ -188,8 +188,8 @@ static void test_a_write_is_in_effect_everywhere(void **state)
 
 static void test_the_later_stamp_wins(void **state)
 {
-	const struct inbox_conflict *news;
 	START(2, HISTORY_TIMESTAMP);
+	const struct inbox_conflict *news;
 
 	put(&c.nodes[0], DNS, dns("a", "1", 0));
 	c.now_ms += 500;
@@ -1023,8 +1023,8 @@ static void test_a_bad_file_is_refused(void **state)
 /* From memory, until there is room again; then nothing is missing on the disk. */
 static void test_a_full_disk_stops_nothing(void **state)
 {
-	struct rlimit was, tiny;
 	START(2, HISTORY_TIMESTAMP);
+	struct rlimit was, tiny;
 	char name[16];
 	int i, rc = 0;
 
@@ -1092,8 +1092,8 @@ static void test_bad_input_is_refused(void **state)
 /* Nodes with other rules would never agree. */
 static void test_rules_have_a_digest(void **state)
 {
-	static const struct history_priority turned[] = { { "n3", 25 }, { "n9", 0 }, { "n2", 50 }, { "n1", 100 } };
 	START(2, HISTORY_PRIORITY);
+	static const struct history_priority turned[] = { { "n3", 25 }, { "n9", 0 }, { "n2", 50 }, { "n1", 100 } };
 	uint64_t digest = ledger_rules_digest(c.nodes[0].ledger);
 
 	assert_true(digest == ledger_rules_digest(c.nodes[1].ledger));
