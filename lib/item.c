@@ -322,11 +322,20 @@ static const char *flaw_of_row(const struct fr_item_field *fields, bool is_key,
 	return is_key && r.pos != r.end ? "a field too many" : NULL;
 }
 
-static const char *flaw(const struct fr_item_field *fields,
-			const struct flyrep_item *it)
+const char *fr_item_flaw(unsigned int table, const uint8_t *key, size_t key_len,
+			 bool has_value, const uint8_t *value, size_t value_len)
+{
+	const struct fr_item_field *fields = fr_item_fields(table);
+	const char *why = flaw_of_row(fields, true, key, key_len);
+
+	if (why || !has_value)
+		return why;
+	return flaw_of_row(fields, false, value, value_len);
+}
+
+static const char *flaw(unsigned int table, const struct flyrep_item *it)
 {
 	const uint8_t *key = item_key(it);
-	const char *why;
 	size_t i;
 
 	if (it->rec.op == FLYREP_OP_UNSPEC || it->rec.op >= __FLYREP_OP_MAX)
@@ -343,15 +352,14 @@ static const char *flaw(const struct fr_item_field *fields,
 	for (i = (size_t)it->key_len + it->value_len; i < it->rec.tail_len; i++)
 		if (key[i])
 			return "padding is set";
-	why = flaw_of_row(fields, true, key, it->key_len);
-	if (why || it->rec.op == FLYREP_OP_DELETE)
-		return why;
-	return flaw_of_row(fields, false, item_value(it), it->value_len);
+	return fr_item_flaw(table, key, it->key_len,
+			    it->rec.op != FLYREP_OP_DELETE, item_value(it),
+			    it->value_len);
 }
 
 static int item_check(unsigned int table, const void *rec, const char **why)
 {
-	*why = flaw(fr_item_fields(table), rec);
+	*why = flaw(table, rec);
 	return *why ? -EINVAL : 0;
 }
 

@@ -57,6 +57,15 @@ struct fr_item_field {
 /* Whether bytes are UTF-8 as RFC 3629 has it, without NUL. */
 bool fr_item_is_text(const uint8_t *s, size_t len);
 
+/**
+ * fr_item_flaw() - what is wrong with the rows of fields that are an item
+ * @has_value: look at the value too
+ *
+ * Return: static text, NULL: nothing.
+ */
+const char *fr_item_flaw(unsigned int table, const uint8_t *key, size_t key_len, bool has_value,
+			 const uint8_t *value, size_t value_len);
+
 /* The fields of a table of items, ending with one without a name; NULL: no such table. */
 const struct fr_item_field *fr_item_fields(unsigned int table);
 

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Ledger entry: one key of the ledger in memory, with its slots, what the own kernel holds of it,
+ * and what is to be done about it. For ledger.c and settle.c alone; others see ledger.h.
+ */
+#ifndef LEDGER_ENTRY_H
+#define LEDGER_ENTRY_H
+
+#include "frame.h"
+#include "hlc.h"
+#include "ledger.h"
+#include "log.h"
+#include "merge.h"
+
+#define LEDGER_SELF 0	/* number of this node */
+
+struct entry;
+
+/* Bytes of an address that a lease claims: the scope and the address, as fields. len 0: none */
+struct claim {
+	uint16_t len;
+	uint8_t *pos;
+};
+
+/**
+ * struct kernel_item - what of a key is in the own kernel, or shall be
+ * @is_there: anything
+ * @e: of it
+ */
+struct kernel_item {
+	bool is_there;
+	struct ledger_db_effect e;
+};
+
+/**
+ * struct entry - one key
+ * @next: with the same hash
+ * @claim_next: with the same claim, or at least its hash
+ * @is_dirty: to be settled
+ * @is_touched: something may have to be told
+ * @is_unsaved: something is not in the database
+ * @is_to_publish: the own slot has changed
+ * @is_effect_unsaved: applied has changed
+ * @is_named: by the running ledger_learn(), or told of since it began
+ * @is_blocked: another lease holds the address
+ * @blocked_by: number of the node whose slot does
+ * @blocked_since: struct ledger.n_steps when it was noticed
+ * @owners_unsaved: bitmap of nodes whose slot has changed
+ * @stamp: of the newest read of the own kernel
+ * @wake_ms: when time will change something; 0: never
+ * @retry_ms: do not offer it to the own kernel before; 0: nothing was refused
+ * @written: struct ledger.n_steps when the own slot was written
+ * @applied: in the own kernel, as far as is known
+ * @applied_claim: of it
+ * @chosen: the slot in effect; NULL: none, or a merged value
+ * @chosen_dot: of it, or of what was in effect before it went; version 0: nothing was
+ * @merged: a merged value in effect; NULL: none
+ * @merged_expires_ms: its end
+ * @claim: of what would be in effect, if no other lease held the address
+ * @claim_dot: of the slot that claims it
+ * @conflict: id of the conflict that waits; 0: none
+ * @address_conflict: likewise
+ */
+struct entry {
+	struct entry *next;
+	struct entry *claim_next;
+	uint64_t hash;
+	uint8_t table;
+	bool is_dirty;
+	bool is_touched;
+	bool is_unsaved;
+	bool is_to_publish;
+	bool is_effect_unsaved;
+	bool is_named;
+	bool is_blocked;
+	uint8_t blocked_by;
+	uint64_t blocked_since;
+	uint64_t owners_unsaved;
+	uint64_t stamp;
+	uint64_t wake_ms;
+	uint64_t retry_ms;
+	uint64_t written;
+	struct kernel_item applied;
+	struct claim applied_claim;
+	const struct history_slot *chosen;
+	struct history_dot chosen_dot;
+	struct merge_value *merged;
+	uint64_t merged_expires_ms;
+	struct claim claim;
+	struct history_dot claim_dot;
+	uint64_t conflict;
+	uint64_t address_conflict;
+	uint8_t n_slots;
+	struct history_slot **slots;
+	uint16_t key_len;
+	uint8_t key[];
+};
+
+/* A list of entries, each at most once: the entry has a flag. */
+struct entries {
+	size_t n;
+	size_t n_room;
+	struct entry **v;
+};
+
+/**
+ * struct ledger_node - a node that has a number
+ * @is_peer: one of the other writers
+ * @is_warned: of its clock
+ * @offset_ms: how far its last stamp was ahead
+ * @in_step: struct ledger.n_steps when an audit last found its slots equal; 0: never
+ * @truths: of its slots, by table
+ */
+struct ledger_node {
+	bool is_peer;
+	bool is_warned;
+	uint64_t offset_ms;
+	uint64_t in_step;
+	struct truth *truths[FR_TABLES_MAX];
+};
+
+struct ledger {
+	struct ledger_config config;
+	struct ledger_ops ops;
+	void *cookie;
+	struct ledger_db *db;
+	struct hlc clock;
+	uint64_t saved_clock;
+	struct history_order order;
+	struct ledger_node nodes[HISTORY_NODES_MAX];
+	struct inbox *inbox;
+	struct ledger_figures figures;
+	uint64_t now_ms;		/* of this call */
+	uint64_t ticked_ms;		/* of the last ledger_tick() */
+	uint64_t n_steps;		/* counts what must not be mixed up in time */
+	uint64_t truth_order;
+	uint64_t learnt;		/* bitmap of tables whose kernel items are known */
+	uint64_t met;			/* bitmap of tables that were learnt since the start */
+	bool is_oom;			/* something could not be settled: tried again */
+	bool is_begun;			/* flushed once */
+
+	struct entry **slots;		/* 1 << bits chains, by hash */
+	struct entry **claims;		/* likewise, by hash of the claim */
+	unsigned int bits;
+	size_t n_entries;
+
+	uint64_t *news;			/* ids of conflicts to tell of */
+	size_t n_news;
+
+	struct entries dirty;
+	struct entries touched;
+	struct entries unsaved;
+
+	bool is_in_trouble;
+	uint64_t tried_ms;		/* the last commit that failed */
+	char trouble[256];
+	struct fr_log_limit log_limit;
+	void *room;			/* FR_SLOT_ROOM bytes: a slot as a record */
+	void *item;			/* FR_ITEM_ROOM bytes: an item */
+	uint8_t *body;			/* FR_SLOT_ROOM bytes: a slot in the database */
+};
+
+#define LEDGER_BODY_ROOM (FR_SLOT_ROOM + 64) /* a slot in the database */
+
+static inline const uint8_t *item_value(const struct flyrep_item *it)
+{
+	return (const uint8_t *)(it + 1) + it->key_len;
+}
+
+static inline const char *node_name(const struct ledger *l, const struct history_dot *dot)
+{
+	return l->order.nodes[dot->node];
+}
+
+static inline bool ledger_has(const struct ledger *l, unsigned int table)
+{
+	return table < FR_TABLES_MAX && l->config.tables >> table & 1;
+}
+
+/* --- ledger.c --- */
+/* Reads the clock into l->now_ms. */
+uint64_t ledger_now(struct ledger *l);
+/* NULL: no such table, or it is neither this node nor a peer */
+struct truth *node_truth(const struct ledger *l, uint8_t table, uint8_t node);
+/* -ENOENT: no peer */
+int peer_number(const struct ledger *l, const char *peer);
+void settle_all(struct ledger *l);
+/* The own kernel holds this item; NULL: nothing. */
+void entry_set_item(struct ledger *l, struct entry *e, const struct flyrep_item *it);
+/* Whether the item in effect has this digest. */
+bool settle_is(const struct ledger *l, const struct entry *e, uint64_t digest);
+
+/* --- ledger_flush.c --- */
+/* 0; -EAGAIN: not durable */
+int ledger_commit(struct ledger *l);
+
+/* --- entries --- */
+struct entry *entry_find(const struct ledger *l, uint8_t table, const void *key, size_t key_len);
+/* The same, made if need be. NULL: no memory. */
+struct entry *entry_get(struct ledger *l, uint8_t table, const void *key, size_t key_len);
+/* Nothing is left to know of it. */
+bool entry_is_idle(const struct entry *e);
+void entry_free(struct ledger *l, struct entry *e);
+/* Call @fn for all entries; it must add and free none. */
+void entry_each(struct ledger *l, void (*fn)(struct ledger *l, struct entry *e, void *cookie),
+		void *cookie);
+
+/* To be settled. */
+void entry_dirty(struct ledger *l, struct entry *e);
+/* The slot of a node has changed: write it, and if it is the own one, publish it. */
+void entry_changed(struct ledger *l, struct entry *e, uint8_t node);
+/* What is in the kernel has changed. */
+void entry_applied(struct ledger *l, struct entry *e, const struct kernel_item *k,
+		   const struct claim *claim);
+
+/* An item of this key, into FR_ITEM_ROOM bytes. @value: NULL: op DELETE. Return: its length */
+size_t entry_item(const struct entry *e, void *item, const uint8_t *value, size_t value_len,
+		  uint64_t expires_ms);
+
+/* --- its slots --- */
+struct history_slot *entry_slot(const struct entry *e, uint8_t node);
+/*
+ * Puts @s, which is taken over, in the place of what its node had. -ENOMEM, and @s is the caller's
+ */
+int entry_put_slot(struct ledger *l, struct entry *e, struct history_slot *s);
+void entry_drop_slot(struct ledger *l, struct entry *e, uint8_t node);
+void slot_free(struct history_slot *s);
+
+/* As a record, in l->room */
+const struct fr_slot *slot_record(const struct ledger *l, const struct entry *e,
+				  const struct history_slot *s);
+/* The record that the own slot is gone, likewise */
+const struct fr_slot *slot_removal(const struct ledger *l, const struct entry *e);
+/* From a record that has passed the check. -ENOMEM, -E2BIG: it names too many nodes */
+int slot_from(struct ledger *l, uint8_t node, const struct fr_slot *rec, struct history_slot **out);
+
+/* --- claims --- */
+/* What a lease of this value claims; points into key and value. */
+struct claim_parts {
+	const uint8_t *scope, *address;
+	uint16_t scope_len, address_len;
+};
+
+bool entry_claim_parts(const struct entry *e, const uint8_t *value, size_t len,
+		       struct claim_parts *parts);
+bool claim_is(const struct claim *c, const struct claim_parts *parts);
+/* -ENOMEM */
+int claim_set(struct claim *c, const struct claim_parts *parts);
+/* Changes e->claim. NULL: none. -ENOMEM: as it was */
+int entry_claim(struct ledger *l, struct entry *e, const struct claim_parts *parts);
+/* The next entry with the claim of @e, or the first one if @at is NULL; @e is one of them. */
+struct entry *entry_next_claimant(const struct ledger *l, const struct entry *e,
+				  const struct entry *at);
+
+/* --- conflicts.c --- */
+/* One side of a conflict: a slot of a key. */
+struct party {
+	struct entry *e;
+	const struct history_slot *slot;
+};
+
+/* Parties to one conflict, of @kind; @local: in effect here; @winner: by the rules */
+struct dispute {
+	enum inbox_kind kind;
+	size_t n;
+	struct party v[INBOX_SIDES_MAX];
+	size_t local;
+	size_t winner;
+};
+
+/* It is decided by the rules, now. Told once. */
+void conflict_note(struct ledger *l, const struct dispute *d);
+/*
+ * It waits for somebody: @id names what waited so far, and is changed to what does now. Return:
+ * whether it does (still): neither decided nor timed out.
+ */
+bool conflict_wait(struct ledger *l, struct entry *e, uint64_t *id, const struct dispute *d);
+/* Nothing is disputed any more. @heir: the slot that holds now; NULL: none */
+void conflict_gone(struct ledger *l, uint64_t *id, const struct history_slot *heir);
+/* Something became of it: tell. */
+void conflict_news(struct ledger *l, uint64_t id);
+/* End it. @who, @reason: copied; @winner: index of a side, or -1 */
+void conflict_end(struct ledger *l, uint64_t id, enum inbox_state state,
+		  enum inbox_resolution resolution, int winner, const char *who,
+		  const char *reason);
+
+/* --- settle.c --- */
+/* Find out what is in effect for a key, drop and absorb what is ours to. */
+void settle(struct ledger *l, struct entry *e);
+/* What settle() found: the item of FR_ITEM_ROOM bytes in effect. false: none */
+bool settle_item(const struct ledger *l, const struct entry *e, void *item);
+/* A new own slot. @item: struct flyrep_item; NULL: a tombstone. -ENOMEM, -EMSGSIZE */
+int settle_write(struct ledger *l, struct entry *e, const void *item);
+/* What was in effect has reached the own kernel, or it has told us: local writes have seen it. */
+void settle_seen(struct ledger *l, struct entry *e);
+
+#endif
