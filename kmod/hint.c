@@ -2,6 +2,7 @@
 #include "hint.h"
 
 #include <linux/bitops.h>
+#include <linux/hardirq.h>
 #include <linux/hash.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
@@ -316,6 +317,34 @@ bool flyrep_hint_take_dirty(struct flyrep_net *fn)
 
 /* --- the rings --- */
 
+/*
+ * For a probe. While it is a breakpoint it counts as an NMI, where lockdep allows attempts only. To
+ * this lock it is none: nobody passes a probe who holds it.
+ *
+ * Context: any but a real NMI. Return: for hint_unlock()
+ */
+static __always_inline unsigned long hint_lock(struct hint_ring *r)
+	__acquires(&r->lock)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	if (unlikely(in_nmi())) {
+		while (!raw_spin_trylock(&r->lock))
+			cpu_relax();
+	} else {
+		raw_spin_lock(&r->lock);
+	}
+	return flags;
+}
+
+/* Context: as above */
+static __always_inline void hint_unlock(struct hint_ring *r, unsigned long flags)
+	__releases(&r->lock)
+{
+	raw_spin_unlock_irqrestore(&r->lock, flags);
+}
+
 /* Context: any */
 static u32 hint_time(void)
 {
@@ -338,7 +367,8 @@ static u32 hint_ring_time(struct hint_ring *r, bool is_empty)
 /*
  * Note a hint. Context: any, @r->lock held, interrupts off. Return: false if there is no room
  */
-static bool hint_push(struct hint_ring *r, u8 what, u16 set, const void *key, unsigned int key_len)
+static __always_inline bool hint_push(struct hint_ring *r, u8 what, u16 set, const void *key,
+				      unsigned int key_len)
 {
 	struct hint_head head = {
 		.set = set,
@@ -347,7 +377,7 @@ static bool hint_push(struct hint_ring *r, u8 what, u16 set, const void *key, un
 	};
 	unsigned int n = 1 + DIV_ROUND_UP(key_len, sizeof(u64));
 	u32 pos = r->head, n_queued;
-	u64 word;
+	u64 *word;
 
 	/* What the reader has let go of is read by then. */
 	n_queued = pos - smp_load_acquire(&r->tail);
@@ -355,27 +385,25 @@ static bool hint_push(struct hint_ring *r, u8 what, u16 set, const void *key, un
 		return false;
 	head.time = hint_ring_time(r, !n_queued);
 	memcpy(&r->words[pos++ & r->mask], &head, sizeof(head));
-	for (; key_len > sizeof(word); key_len -= sizeof(word), key += sizeof(word)) {
-		memcpy(&word, key, sizeof(word));
-		r->words[pos++ & r->mask] = word;
-	}
+	for (; key_len > sizeof(*word); key_len -= sizeof(*word), key += sizeof(*word))
+		memcpy(&r->words[pos++ & r->mask], key, sizeof(*word));
 	if (key_len) {
-		word = 0;
+		word = &r->words[pos++ & r->mask];
+		*word = 0;
 		/* The most common ones without a call */
 		switch (key_len) {
 		case sizeof(u32):
-			memcpy(&word, key, sizeof(u32));
+			memcpy(word, key, sizeof(u32));
 			break;
 		case sizeof(u16):
-			memcpy(&word, key, sizeof(u16));
+			memcpy(word, key, sizeof(u16));
 			break;
 		case sizeof(u64):
-			memcpy(&word, key, sizeof(u64));
+			memcpy(word, key, sizeof(u64));
 			break;
 		default:
-			memcpy(&word, key, key_len);
+			memcpy(word, key, key_len);
 		}
-		r->words[pos++ & r->mask] = word;
 	}
 	r->head = pos;
 	return true;
@@ -395,11 +423,11 @@ static void hint_by_packet(struct flyrep_net *fn, struct hint_watch *w, u16 set,
 	unsigned long flags;
 	bool is_queued, was_empty;
 
-	raw_spin_lock_irqsave(&r->lock, flags);
+	flags = hint_lock(r);
 	was_empty = r->head == READ_ONCE(r->tail);
 	is_queued = hint_push(r, FLYREP_HINT_ELEMENT, set, key, key_len);
 	smp_store_release(&r->limit, r->head); /* the words first */
-	raw_spin_unlock_irqrestore(&r->lock, flags);
+	hint_unlock(r, flags);
 	if (unlikely(!is_queued)) {
 		set_bit(HINT_DIRTY_SOON, &fn->hints.dirty);
 		smp_mb__after_atomic(); /* before the reader's flag is looked at */
@@ -422,7 +450,7 @@ static void hint_by_transaction(struct flyrep_net *fn, struct hint_watch *w, u8 
 		flyrep_pernet_count(fn, FLYREP_C_HINT_ECHO, 1);
 		return;
 	}
-	raw_spin_lock_irqsave(&r->lock, flags);
+	flags = hint_lock(r);
 	if (what == FLYREP_HINT_FLUSH && r->head != r->begin && r->flush_end == r->head &&
 	    r->flush_set == set) {
 		counter = FLYREP_C_HINT_COALESCED;
@@ -434,7 +462,7 @@ static void hint_by_transaction(struct flyrep_net *fn, struct hint_watch *w, u8 
 		r->flush_end = r->head;
 		r->flush_set = set;
 	}
-	raw_spin_unlock_irqrestore(&r->lock, flags);
+	hint_unlock(r, flags);
 	flyrep_pernet_count(fn, counter, 1);
 }
 
@@ -501,7 +529,7 @@ bool flyrep_hint_commit(struct flyrep_hint_commit *c)
 		goto out;
 	r = &w->control;
 	is_wanted = !hint_is_echo(w);
-	raw_spin_lock_irqsave(&r->lock, flags);
+	flags = hint_lock(r);
 	c->seq = w->seq;
 	c->begin = r->begin;
 	c->is_lost = r->is_lost;
@@ -509,7 +537,7 @@ bool flyrep_hint_commit(struct flyrep_hint_commit *c)
 	is_queued = is_wanted && hint_push(r, FLYREP_HINT_GENERATION, 0, NULL, 0);
 	r->begin = r->head;
 	c->end = r->head;
-	raw_spin_unlock_irqrestore(&r->lock, flags);
+	hint_unlock(r, flags);
 	if (!is_wanted) {
 		flyrep_pernet_count(fn, FLYREP_C_HINT_ECHO, 1);
 		goto out;
@@ -535,12 +563,12 @@ void flyrep_hint_committed(const struct flyrep_hint_commit *c, int err)
 		goto out;
 	if (w->seq == c->seq) {
 		r = &w->control;
-		raw_spin_lock_irqsave(&r->lock, flags);
+		flags = hint_lock(r);
 		if (err)
 			r->begin = c->begin;
 		else if ((s32)(c->end - r->limit) > 0)
 			smp_store_release(&r->limit, c->end); /* the words first */
-		raw_spin_unlock_irqrestore(&r->lock, flags);
+		hint_unlock(r, flags);
 	}
 	if (err)
 		goto out;
@@ -562,11 +590,11 @@ void flyrep_hint_abort(const struct net *net)
 	w = hint_watch_rcu(flyrep_pernet_rcu(net));
 	if (w) {
 		r = &w->control;
-		raw_spin_lock_irqsave(&r->lock, flags);
+		flags = hint_lock(r);
 		r->head = r->begin;
 		r->flush_end = r->head;
 		r->is_lost = false;
-		raw_spin_unlock_irqrestore(&r->lock, flags);
+		hint_unlock(r, flags);
 	}
 	rcu_read_unlock();
 }

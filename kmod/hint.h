@@ -142,7 +142,7 @@ void flyrep_hint_renew(void);
  * @key: set->klen bytes; NULL for the one that stands for all other keys
  * @is_packet: by a packet, not by a transaction
  *
- * Context: any but NMI, preemption off; takes one raw spinlock, a leaf.
+ * Context: any but a real NMI, preemption off; takes one raw spinlock, a leaf.
  */
 void flyrep_hint_element(const struct nft_set *set, const void *key, bool is_packet);
 

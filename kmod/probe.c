@@ -122,38 +122,86 @@ static struct kretprobe probe_commit;
 static unsigned int probe_users;
 static bool probe_is_armed;
 
+#if defined(CONFIG_X86_64) && defined(CONFIG_OPTPROBES) && defined(CONFIG_KPROBES_ON_FTRACE)
+
+/*
+ * Stand behind the instruction of ftrace at the entry: nothing before it moves an argument. At the
+ * entry itself a probe goes through ftrace. Here it is a breakpoint, of which the kernel soon makes
+ * a jump, which costs less; if it would have to stay a breakpoint it costs more.
+ * Whether the jump could be prepared @p->list tells.
+ *
+ * Context: process, probe_lock held. Return: false if @p is not registered
+ */
+static bool probe_register_behind(struct kprobe *p, const char *symbol,
+				  kprobe_pre_handler_t handler)
+{
+	kprobe_opcode_t *behind;
+	bool is_ftrace;
+
+	/* What the kernel knows of the entry, and touches nothing */
+	*p = (struct kprobe) { .symbol_name = symbol, .flags = KPROBE_FLAG_DISABLED };
+	if (register_kprobe(p))
+		return false;
+	is_ftrace = p->flags & KPROBE_FLAG_FTRACE;
+	behind = p->addr + MCOUNT_INSN_SIZE;
+	unregister_kprobe(p);
+	if (!is_ftrace)
+		return false;
+	*p = (struct kprobe) { .addr = behind, .pre_handler = handler };
+	if (register_kprobe(p))
+		return false;
+	if (!list_empty(&p->list))
+		return true;
+	unregister_kprobe(p);
+	return false;
+}
+
+#else
+
+static bool probe_register_behind(struct kprobe *p, const char *symbol,
+				  kprobe_pre_handler_t handler)
+{
+	return false;
+}
+
+#endif
+
+/* Context: process, probe_lock held. Return: 0 or -errno */
+static int probe_register(struct kprobe *p, const char *symbol, kprobe_pre_handler_t handler)
+{
+	if (probe_register_behind(p, symbol, handler))
+		return 0;
+	*p = (struct kprobe) { .symbol_name = symbol, .pre_handler = handler };
+	return register_kprobe(p);
+}
+
+/* Context: process, probe_lock held; @n: how many there are, from the first on */
+static void probe_disarm_points(int n)
+{
+	struct kprobe *p[ARRAY_SIZE(probe_points)];
+	int i;
+
+	for (i = 0; i < n; i++)
+		p[i] = &probe_points_armed[i];
+	/* Waits once for all of them */
+	unregister_kprobes(p, n);
+}
+
 /* Context: process, probe_lock held. Return: 0; -ENOENT: none of the names; -errno */
 static int probe_arm_points(void)
 {
-	struct kprobe *p = probe_points_armed;
 	int err, i;
 
 	for (i = 0; i < ARRAY_SIZE(probe_points); i++) {
-		p[i] = (struct kprobe) {
-			.symbol_name = probe_points[i].symbol,
-			.pre_handler = probe_points[i].handler,
-		};
-		err = register_kprobe(&p[i]);
-		if (err)
-			break;
-	}
-	if (!err)
-		return 0;
-	for (; i > 0; i--) {
-		unregister_kprobe(&p[i - 1]);
+		err = probe_register(&probe_points_armed[i], probe_points[i].symbol,
+				     probe_points[i].handler);
+		if (!err)
+			continue;
+		probe_disarm_points(i);
 		/* Some are there, others are not. */
-		err = err == -ENOENT ? -EOPNOTSUPP : err;
+		return i && err == -ENOENT ? -EOPNOTSUPP : err;
 	}
-	return err;
-}
-
-/* Context: process, probe_lock held */
-static void probe_disarm_points(void)
-{
-	int i;
-
-	for (i = ARRAY_SIZE(probe_points); i > 0; i--)
-		unregister_kprobe(&probe_points_armed[i - 1]);
+	return 0;
 }
 
 /*
@@ -178,7 +226,7 @@ static int probe_arm(void)
 	};
 	err = register_kretprobe(&probe_commit);
 	if (err) {
-		probe_disarm_points();
+		probe_disarm_points(ARRAY_SIZE(probe_points));
 		return err == -ENOENT ? -EOPNOTSUPP : err;
 	}
 	probe_is_armed = true;
@@ -191,7 +239,7 @@ static void probe_disarm(void)
 	if (!probe_is_armed)
 		return;
 	unregister_kretprobe(&probe_commit);
-	probe_disarm_points();
+	probe_disarm_points(ARRAY_SIZE(probe_points));
 	probe_is_armed = false;
 }
 

@@ -104,10 +104,15 @@ KT_UNUSED static int kt_write(const char *path, const char *text)
 /* Load the module unless it is there; FLYREP_PARAMS may hold parameters of it. */
 KT_UNUSED static int kt_load(void)
 {
+	static bool has_others;
+
 	if (!access("/sys/module/flyrep", F_OK))
 		return 0;
-	return kt_sh("modprobe -a nf_conntrack_netlink nf_nat nft_ct nft_nat nft_chain_nat veth "
-		     "2>/dev/null; insmod $FLYREP_KO $FLYREP_PARAMS");
+	if (!has_others)
+		kt_sh("modprobe -a nf_conntrack_netlink nf_nat nft_ct nft_nat nft_chain_nat veth "
+		      "2>/dev/null");
+	has_others = true;
+	return kt_sh("insmod $FLYREP_KO $FLYREP_PARAMS");
 }
 
 /* Two new namespaces; we are in "a". */
@@ -132,35 +137,39 @@ KT_UNUSED static int kt_enter(const char *name)
 
 /*
  * a: 10.9.0.1, fd09::1 -- veth -- b: 10.9.0.2, fd09::2. In a all is tracked, and what the
- * tracker calls invalid is counted by nft.
+ * tracker calls invalid is counted by nft. Few processes: to start one is what takes long in an
+ * emulated guest.
  */
 KT_UNUSED static int kt_nets_up(struct kt_nets *n)
 {
 	static int seq;
-	int rc;
 
 	snprintf(n->a, sizeof(n->a), "kt%x-%da", getpid(), ++seq);
 	snprintf(n->b, sizeof(n->b), "kt%x-%db", getpid(), seq);
-	rc = kt_sh("ip netns add %s && ip netns add %s && "
-		   "ip -n %s link add va address 02:00:00:00:00:01 type veth "
-		   "peer name vb address 02:00:00:00:00:02 netns %s && "
-		   "ip -n %s link set lo up && ip -n %s link set lo up",
-		   n->a, n->b, n->a, n->b, n->a, n->b) ?:
-	     kt_sh("ip netns exec %s sysctl -qw net.ipv6.conf.va.accept_dad=0 && "
-		   "ip netns exec %s sysctl -qw net.ipv6.conf.vb.accept_dad=0",
-		   n->a, n->b) ?:
-	     kt_sh("ip -n %s addr add 10.9.0.1/16 dev va && ip -n %s addr add fd09::1/64 dev va nodad && "
-		   "ip -n %s addr add 10.9.0.2/16 dev vb && ip -n %s addr add fd09::2/64 dev vb nodad && "
-		   "ip -n %s link set va up && ip -n %s link set vb up",
-		   n->a, n->a, n->b, n->b, n->a, n->b) ?:
-	     kt_sh("ip netns exec %s nft -f - <<'X'\n"
-		   "table inet kt {\n"
-		   "  counter bad {}\n"
-		   "  chain in { type filter hook input priority 0; ct state invalid counter name bad drop; }\n"
-		   "  chain out { type filter hook output priority 0; ct state invalid counter name bad drop; }\n"
-		   "}\nX", n->a) ?:
-	     kt_enter(n->a);
-	return rc;
+	return kt_sh("ip netns add %s && ip netns add %s && "
+		     "ip -n %s link add va address 02:00:00:00:00:01 type veth "
+		     "peer name vb address 02:00:00:00:00:02 netns %s", n->a, n->b, n->a, n->b) ?:
+	       kt_enter(n->b) ?:
+	       kt_write("/proc/sys/net/ipv6/conf/vb/accept_dad", "0") ?:
+	       kt_sh("ip -b - <<'X'\n"
+		     "link set lo up\n"
+		     "addr add 10.9.0.2/16 dev vb\n"
+		     "addr add fd09::2/64 dev vb nodad\n"
+		     "link set vb up\n"
+		     "X") ?:
+	       kt_enter(n->a) ?:
+	       kt_write("/proc/sys/net/ipv6/conf/va/accept_dad", "0") ?:
+	       kt_sh("ip -b - <<'X' && nft -f - <<'Y'\n"
+		     "link set lo up\n"
+		     "addr add 10.9.0.1/16 dev va\n"
+		     "addr add fd09::1/64 dev va nodad\n"
+		     "link set va up\n"
+		     "X\n"
+		     "table inet kt {\n"
+		     "  counter bad {}\n"
+		     "  chain in { type filter hook input priority 0; ct state invalid counter name bad drop; }\n"
+		     "  chain out { type filter hook output priority 0; ct state invalid counter name bad drop; }\n"
+		     "}\nY");
 }
 
 KT_UNUSED static void kt_nets_down(struct kt_nets *n)

@@ -18,13 +18,15 @@
 /* Handles of a set of KT_SET_TABLE, zeros if there is none */
 KT_UNUSED static struct flyrep_set kt_set(const char *name)
 {
-	struct flyrep_set s = {};
+	unsigned long long table, set;
+	char line[64];
 
-	s.table = kt_number("nft -a list table inet " KT_SET_TABLE " 2>/dev/null | "
-			    "sed -n 's/^table .* handle //p'");
-	s.set = kt_number("nft -a list table inet " KT_SET_TABLE " 2>/dev/null | "
-			  "sed -n 's/^\t\\(set\\|map\\) %s .* handle //p'", name);
-	return s;
+	kt_line(line, sizeof(line), "nft -a list table inet " KT_SET_TABLE " 2>/dev/null | "
+		"sed -n 's/^table .* handle //p; s/^\t\\(set\\|map\\) %s .* handle //p' | tr '\\n' ' '",
+		name);
+	if (sscanf(line, "%llu %llu", &table, &set) != 2)
+		return (struct flyrep_set){};
+	return (struct flyrep_set){ .table = table, .set = set };
 }
 
 /* Watch these sets and no others; what CONFIG says. */
@@ -173,6 +175,11 @@ KT_UNUSED static int kt_set_commit(struct kt_set_batch *b)
 	struct nlmsghdr *nlh = kt_set_message(b, NFNL_MSG_BATCH_END, 0, AF_UNSPEC,
 					      NFNL_SUBSYS_NFTABLES);
 
+	char rest;
+
+	/* The other errors of a transaction that failed */
+	while (recv(mnl_socket_get_fd(b->nl), &rest, sizeof(rest), MSG_DONTWAIT) > 0)
+		;
 	b->len += nlh->nlmsg_len;
 	b->last->nlmsg_flags |= NLM_F_ACK;
 	if (mnl_socket_sendto(b->nl, b->buf, b->len) < 0)
