@@ -14,6 +14,8 @@
 #define SALT "flyrep/1"
 #define PSK_LABEL "flyrep psk"
 #define HASH_LABEL "flyrep hash"
+#define BACKUP_LABEL "flyrep backup"
+#define BACKUP_ID_LABEL "flyrep name of backup key"
 
 struct hkdf {
 	int mode; /* EVP_KDF_HKDF_MODE_EXTRACT_ONLY or _EXPAND_ONLY */
@@ -126,6 +128,22 @@ int keys_hash(const struct keys *k, struct fr_siphash_key *out)
 {
 	return expand(k, HASH_LABEL, strlen(HASH_LABEL), out->b,
 		      sizeof(out->b));
+}
+
+int keys_backup(const struct keys *k, const uint8_t salt[KEYS_BACKUP_SALT_LEN],
+		uint8_t out[KEYS_BACKUP_LEN])
+{
+	uint8_t info[sizeof(BACKUP_LABEL) - 1 + KEYS_BACKUP_SALT_LEN];
+
+	memcpy(info, BACKUP_LABEL, sizeof(BACKUP_LABEL) - 1);
+	memcpy(info + sizeof(BACKUP_LABEL) - 1, salt, KEYS_BACKUP_SALT_LEN);
+	return expand(k, info, sizeof(info), out, KEYS_BACKUP_LEN);
+}
+
+int keys_backup_id(const struct keys *k, uint8_t out[KEYS_BACKUP_ID_LEN])
+{
+	return expand(k, BACKUP_ID_LABEL, strlen(BACKUP_ID_LABEL), out,
+		      KEYS_BACKUP_ID_LEN);
 }
 
 int keys_identity_format(char identity[KEYS_IDENTITY_SIZE], const char *dialler,
