@@ -16,6 +16,8 @@
 #define PROOF_LABEL "flyrep proof"
 #define CLEAR_LABEL "flyrep clear"
 #define TAG_LABEL "flyrep tag"
+#define BACKUP_LABEL "flyrep backup"
+#define BACKUP_ID_LABEL "flyrep name of backup key"
 
 struct hkdf {
 	int mode; /* EVP_KDF_HKDF_MODE_EXTRACT_ONLY or _EXPAND_ONLY */
@@ -130,6 +132,22 @@ int keys_psk(const struct keys *k, const char *dialler, const char *listener,
 	     uint8_t psk[KEYS_PSK_LEN])
 {
 	return expand_for(k, PSK_LABEL, dialler, listener, psk, KEYS_PSK_LEN);
+}
+
+int keys_backup(const struct keys *k, const uint8_t salt[KEYS_BACKUP_SALT_LEN],
+		uint8_t out[KEYS_BACKUP_LEN])
+{
+	uint8_t info[sizeof(BACKUP_LABEL) - 1 + KEYS_BACKUP_SALT_LEN];
+
+	memcpy(info, BACKUP_LABEL, sizeof(BACKUP_LABEL) - 1);
+	memcpy(info + sizeof(BACKUP_LABEL) - 1, salt, KEYS_BACKUP_SALT_LEN);
+	return expand(k, info, sizeof(info), out, KEYS_BACKUP_LEN);
+}
+
+int keys_backup_id(const struct keys *k, uint8_t out[KEYS_BACKUP_ID_LEN])
+{
+	return expand(k, BACKUP_ID_LABEL, strlen(BACKUP_ID_LABEL), out,
+		      KEYS_BACKUP_ID_LEN);
 }
 
 int keys_tag(const struct keys *k, const char *dialler, const char *listener,

@@ -44,6 +44,16 @@ int keys_tag(const struct keys *k, const char *dialler, const char *listener,
 /* Key of agent/proof.h. Return: 0, -EIO. */
 int keys_proof(const struct keys *k, uint8_t key[KEYS_PSK_LEN]);
 
+#define KEYS_BACKUP_LEN 32
+#define KEYS_BACKUP_SALT_LEN 16
+#define KEYS_BACKUP_ID_LEN 8
+
+/* Key of one file at rest, told by its salt. Return: 0, -EIO. */
+int keys_backup(const struct keys *k, const uint8_t salt[KEYS_BACKUP_SALT_LEN],
+		uint8_t out[KEYS_BACKUP_LEN]);
+/* Tells apart the secrets that files are encrypted with, and nothing of them. Return: 0, -EIO. */
+int keys_backup_id(const struct keys *k, uint8_t out[KEYS_BACKUP_ID_LEN]);
+
 /* Stands for the listener's id where the dialler was not told it; no node's own. */
 #define KEYS_ANYONE "*"
 
