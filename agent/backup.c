@@ -468,9 +468,9 @@ static int open_chunk(struct reading *r, const uint8_t **payload, size_t *len)
 static int read_chunk(struct reading *r, bool *is_end)
 {
 	bool is_first = !r->seal.n;
-	const uint8_t *payload;
+	const uint8_t *payload = NULL;
 	struct fr_reader in;
-	size_t len;
+	size_t len = 0;
 	int rc, type = open_chunk(r, &payload, &len);
 
 	if (type < 0)
