@@ -68,8 +68,9 @@ static const char *reader_state(const struct flow_link *l)
 static const char *worse_state(const char *a, const char *b)
 {
 	/* Worst first. */
-	static const char *const states[] = { "split_brain", "paused",	   "down",    "needs_resync",
-					      "lagging",     "connecting", "syncing", "in_sync" };
+	static const char *const states[] = { "split_brain", "paused",	   "down",
+					      "needs_resync", "lagging",   "connecting",
+					      "syncing",     "in_sync" };
 	size_t k;
 
 	for (k = 0; strcmp(a, states[k]) && strcmp(b, states[k]); k++)

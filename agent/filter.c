@@ -258,7 +258,7 @@ static bool is_anonymous(const struct filter *f, unsigned int table)
 	return f->anonymize && (table == FLYREP_TABLE_LEARNING || table == FLYREP_TABLE_METRIC);
 }
 
-/* Other addresses in one text, in f->texts from @used on. Return: 1 if that changed it, 0, -errno */
+/* Other addresses in one text, in f->texts from @used on. Return: 1 if it has changed, 0, -errno */
 static int anonymize(struct filter *f, struct fr_item_bytes *text, size_t *used)
 {
 	char *to = (char *)f->texts + *used;

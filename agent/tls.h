@@ -82,8 +82,9 @@ void tls_offer(struct tls *t, size_t secret);
  * All return -EAGAIN with the wanted poll events in tls_events(), or -errno with a
  * sentence for the log in tls_error(): -EKEYREJECTED the other side has not this secret, but may
  * have another one, -EACCES authentication failed otherwise, -EPROTO not TLS or not what we
- * speak, -ECONNRESET, the socket's own. A failure sticks. After -EAGAIN a write is repeated with the same bytes first (the buffer may move and grow). Reading and
- * writing need tls_handshake() to have returned 0, else -ENOTCONN.
+ * speak, -ECONNRESET, the socket's own. A failure sticks. After -EAGAIN a write is repeated with
+ * the same bytes first (the buffer may move and grow). Reading and writing need tls_handshake() to
+ * have returned 0, else -ENOTCONN.
  */
 int tls_handshake(struct tls *t);			/* 0: done */
 ssize_t tls_read(struct tls *t, void *buf, size_t len);	/* 0: closed in order */

@@ -506,41 +506,41 @@ static json_t *slot_to_json(unsigned int table, const void *rec)
 }
 
 /* One row: the functions that need to know which table it is, and the row itself */
-#define ROW(table, id_)										\
-	static const struct fr_table table##_slots;						\
-	static int table##_check(const void *rec, const char **why)				\
-	{												\
-		return slot_check(table##_slots.id, rec, why);					\
-	}												\
-	static int table##_from_key(void *rec, const uint8_t *key, size_t len)			\
-	{												\
-		return slot_from_key(table##_slots.id, rec, key, len);				\
-	}												\
-	static int table##_encode(struct fr_writer *w, const void *recs, size_t n)			\
-	{												\
-		return slot_encode(table##_slots.id, w, recs, n);					\
-	}												\
+#define ROW(table, id_)									\
+	static const struct fr_table table##_slots;					\
+	static int table##_check(const void *rec, const char **why)			\
+	{										\
+		return slot_check(table##_slots.id, rec, why);				\
+	}										\
+	static int table##_from_key(void *rec, const uint8_t *key, size_t len)		\
+	{										\
+		return slot_from_key(table##_slots.id, rec, key, len);			\
+	}										\
+	static int table##_encode(struct fr_writer *w, const void *recs, size_t n)	\
+	{										\
+		return slot_encode(table##_slots.id, w, recs, n);			\
+	}										\
 	static int table##_decode(struct fr_reader *r, void *recs, size_t room, size_t n_max,	\
-				  size_t *n)							\
-	{												\
-		return slot_decode(table##_slots.id, r, recs, room, n_max, n);			\
-	}												\
-	static json_t *table##_to_json(const void *rec)						\
-	{												\
-		return slot_to_json(table##_slots.id, rec);					\
-	}												\
-	static const struct fr_table table##_slots = {						\
-		.id = id_,										\
-		.name = #table,									\
-		.rec_len = sizeof(struct fr_slot),							\
-		.tail_max = FR_SLOT_ROOM - sizeof(struct fr_slot),					\
-		.key = slot_key_copy,								\
-		.from_key = table##_from_key,							\
-		.digest = slot_digest,								\
-		.check = table##_check,								\
-		.encode = table##_encode,								\
-		.decode = table##_decode,								\
-		.to_json = table##_to_json,							\
+				  size_t *n)						\
+	{										\
+		return slot_decode(table##_slots.id, r, recs, room, n_max, n);		\
+	}										\
+	static json_t *table##_to_json(const void *rec)					\
+	{										\
+		return slot_to_json(table##_slots.id, rec);				\
+	}										\
+	static const struct fr_table table##_slots = {					\
+		.id = id_,								\
+		.name = #table,								\
+		.rec_len = sizeof(struct fr_slot),					\
+		.tail_max = FR_SLOT_ROOM - sizeof(struct fr_slot),			\
+		.key = slot_key_copy,							\
+		.from_key = table##_from_key,						\
+		.digest = slot_digest,							\
+		.check = table##_check,							\
+		.encode = table##_encode,						\
+		.decode = table##_decode,						\
+		.to_json = table##_to_json,						\
 	}
 
 ROW(lease, FLYREP_TABLE_LEASE);
