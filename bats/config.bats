@@ -83,7 +83,7 @@ good() {
 	assert_line "$conf: fine, but see above"
 	run "$flyrep" config show "$conf"
 	assert_line '      ca_file = "/etc/flywall/ca.crt"'
-	assert_line '    key_rotation = "24h"'
+	assert_line '    key_rotation = "1d"'
 }
 
 @test "the guide's basic snippet has one key this version lacks" {
