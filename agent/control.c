@@ -432,6 +432,8 @@ static json_t *warnings_json(struct flow *f)
 
 	if (drain_trouble(f->drain)[0])
 		json_array_append_new(a, json_string(drain_trouble(f->drain)));
+	if (ready_windows(f))
+		json_array_append_new(a, json_string(ready_windows(f)));
 	for (i = 0; i < f->n_tables; i++)
 		warn_of_table(a, &f->tables[i]);
 	if (!f->config->transport.encryption)

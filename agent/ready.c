@@ -108,6 +108,24 @@ static void reason_step(struct flow *f, char *reasons, size_t len)
 	reason(reasons, len, text);
 }
 
+const char *ready_windows(const struct flow *f)
+{
+	int liberal = 1;
+	FILE *file;
+
+	if (!flow_is_shared(f) || !f->by_id[FLYREP_TABLE_CONNTRACK])
+		return NULL;
+	file = fopen("/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal", "re");
+	if (!file)
+		return NULL; /* no conntrack: that is told otherwise */
+	if (fscanf(file, "%d", &liberal) != 1)
+		liberal = 1;
+	fclose(file);
+	return liberal ? NULL :
+			 "a TCP connection that moves to another node and back may stall: set "
+			 "net.netfilter.nf_conntrack_tcp_be_liberal = 1 on all";
+}
+
 bool ready_ask(struct flow *f, char *reasons, size_t len)
 {
 	struct fr_genl_info info;
@@ -123,6 +141,8 @@ bool ready_ask(struct flow *f, char *reasons, size_t len)
 	if (f->role.role == FR_ROLE_FAULT)
 		reason(reasons, len, "this node was put into fault by hand");
 	reason_paused(f, reasons, len);
+	if (ready_windows(f))
+		reason(reasons, len, ready_windows(f));
 	for (i = 0; i < f->n_links; i++)
 		if (f->links[i].relation == ROLE_SPLIT)
 			reason(reasons, len, "split brain");

@@ -50,7 +50,9 @@ static const struct fr_schema rows[] = {
 	  .help = "What this node is when it starts: primary ships its flows to its peers, "
 		  "replica applies those of its primary. A takeover changes it at run time. In "
 		  "active-active (two nodes) and multi-master (any number, each of which lists all "
-		  "others) every node ships its own and applies those of the others." },
+		  "others) every node ships its own and applies those of the others. There TCP must be "
+		  "tracked liberally, net.netfilter.nf_conntrack_tcp_be_liberal = 1, as connections may "
+		  "move between the nodes at any time." },
 	{ "node_id", FR_SCHEMA_NODE_ID, AT(node_id),
 	  .help = "Name of this node, unique among its peers: letters, digits, dot, underscore "
 		  "and dash, at most 63. Default: the host name." },
