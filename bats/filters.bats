@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# lab: deadline=900 kernel=6.1
+# lab: deadline=900 kernel=6.12
 #
 # What the filters let pass, withdraw and refuse; both nodes stay in step all the while.
 
