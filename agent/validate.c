@@ -159,6 +159,8 @@ static void validate_begin(struct validate *v, enum validate_step step)
 		struct flow_link *l = &f->links[i];
 
 		v->n_before[i] = is_comparable(l) ? 0 : UINT64_MAX;
+		if (v->n_before[i])
+			continue;
 		if (ship_is_started(l->ship)) {
 			v->n_before[i] = step == VALIDATE_PEERS ? l->n_checked :
 							ship_figures(l->ship)->n_audits_begun;
