@@ -6,19 +6,9 @@
 #include <string.h>
 
 #include "ledger_entry.h"
+#include "refuse.h"
 
 #define RULE "rule"
-
-static __attribute__((format(printf, 4, 5))) int refuse(char *why, size_t why_len, int err,
-							const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(why, why_len, fmt, args);
-	va_end(args);
-	return err;
-}
 
 /* The item that a slot says. NULL: no memory */
 static void *item_of(const struct ledger *l, const struct party *p)

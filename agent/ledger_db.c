@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "refuse.h"
+
 #define APPLICATION_ID 0x666c7972 /* "flyr" */
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define WHY_LEN 256
@@ -67,17 +69,6 @@ struct ledger_db {
 	bool has_failed; /* since begin */
 	char why[WHY_LEN];
 };
-
-static __attribute__((format(printf, 4, 5))) int refuse(char *why, size_t why_len, int err,
-							const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(why, why_len, fmt, args);
-	va_end(args);
-	return err;
-}
 
 /* --- opening ------------------------------------------------------------ */
 

@@ -6,17 +6,7 @@
 #include <string.h>
 
 #include "ledger_entry.h"
-
-static __attribute__((format(printf, 4, 5))) int refuse(char *why, size_t why_len, int err,
-							const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(why, why_len, fmt, args);
-	va_end(args);
-	return err;
-}
+#include "refuse.h"
 
 static int load_slot(void *cookie, uint8_t table, const char *owner, struct ledger_db_bytes body)
 {
