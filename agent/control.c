@@ -427,13 +427,14 @@ static void warn_of_sets(json_t *warnings, const struct sets *sets)
 static json_t *warnings_json(struct flow *f)
 {
 	const struct inject_counts *ic = inject_counts(f->inject);
+	const char *windows = ready_windows(f);
 	json_t *a = json_array();
 	size_t i;
 
 	if (drain_trouble(f->drain)[0])
 		json_array_append_new(a, json_string(drain_trouble(f->drain)));
-	if (ready_windows(f))
-		json_array_append_new(a, json_string(ready_windows(f)));
+	if (windows)
+		json_array_append_new(a, json_string(windows));
 	for (i = 0; i < f->n_tables; i++)
 		warn_of_table(a, &f->tables[i]);
 	if (!f->config->transport.encryption)

@@ -128,6 +128,7 @@ const char *ready_windows(const struct flow *f)
 
 bool ready_ask(struct flow *f, char *reasons, size_t len)
 {
+	const char *windows = ready_windows(f);
 	struct fr_genl_info info;
 	size_t i;
 
@@ -141,8 +142,8 @@ bool ready_ask(struct flow *f, char *reasons, size_t len)
 	if (f->role.role == FR_ROLE_FAULT)
 		reason(reasons, len, "this node was put into fault by hand");
 	reason_paused(f, reasons, len);
-	if (ready_windows(f))
-		reason(reasons, len, ready_windows(f));
+	if (windows)
+		reason(reasons, len, windows);
 	for (i = 0; i < f->n_links; i++)
 		if (f->links[i].relation == ROLE_SPLIT)
 			reason(reasons, len, "split brain");
