@@ -284,18 +284,25 @@ static void on_not_expelled(void *cookie, const void *rec, int error)
 	fr_warn("filter: a record that does not pass could not be deleted: %s", strerror(-error));
 }
 
-void flow_expel(struct flow_table *t, const void *rec)
+/* Have the kernel delete the object of a record. */
+static void delete_held(struct flow_table *t, const void *rec,
+			void (*on_refused)(void *c, const void *rec, int error))
 {
 	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
 	uint8_t gone[FR_RECORD_KEY_ROOM] __attribute__((aligned(8))) = { 0 };
-	struct flow *f = t->flow;
 
-	if (filter_admits(f->filter, t->row, rec) ||
-	    t->row->from_key(gone, key, t->row->key(key, rec)) < 0)
+	if (t->row->from_key(gone, key, t->row->key(key, rec)) < 0)
 		return;
 	((struct flyrep_rec *)(void *)gone)->op = FLYREP_OP_DELETE;
-	filter_refused(f->filter, t->row);
-	inject(f, t->row->id, gone, 1, on_not_expelled, NULL);
+	inject(t->flow, t->row->id, gone, 1, on_refused, NULL);
+}
+
+void flow_expel(struct flow_table *t, const void *rec)
+{
+	if (filter_admits(t->flow->filter, t->row, rec))
+		return;
+	filter_refused(t->flow->filter, t->row);
+	delete_held(t, rec, on_not_expelled);
 }
 
 int flow_news(const void *rec, int op)
@@ -312,17 +319,16 @@ bool flow_is_shared(const struct flow *f)
 	return f->role.role == FR_ROLE_PEER;
 }
 
-/* The peers, but for one, that say they have it. */
-static unsigned int count_holders(const struct flow_table *t, const struct flow_link *but,
-				  const void *rec)
+/* Does any peer say that it has it? */
+static bool is_a_peers(const struct flow_table *t, const void *rec)
 {
 	const struct flow *f = t->flow;
-	unsigned int n = 0;
 	size_t i;
 
 	for (i = 0; i < f->n_links; i++)
-		n += &f->links[i] != but && truth_has(f->links[i].truths[t->row->id], rec);
-	return n;
+		if (truth_has(f->links[i].truths[t->row->id], rec))
+			return true;
+	return false;
 }
 
 /*
@@ -344,7 +350,7 @@ static void on_held_record(struct flow_table *t, const void *rec)
 {
 	if (((const struct flyrep_rec *)rec)->op != FLYREP_OP_DELETE)
 		return;
-	t->flow->n_lost += !!count_holders(t, NULL, rec);
+	t->flow->n_lost += is_a_peers(t, rec);
 	forget_held(t, NULL, rec);
 }
 
@@ -352,7 +358,7 @@ static void on_held_record(struct flow_table *t, const void *rec)
 static void on_own_record(struct flow_table *t, const void *rec, int op)
 {
 	if (op == FLYREP_OP_INSERT)
-		t->flow->n_taken_over += !!count_holders(t, NULL, rec);
+		t->flow->n_taken_over += is_a_peers(t, rec);
 	else if (op == FLYREP_OP_DELETE)
 		forget_held(t, NULL, rec);
 }
@@ -378,15 +384,9 @@ static void on_stranger_stays(void *cookie, const void *rec, int error)
 
 void flow_turn_out(struct flow_table *t, const void *rec)
 {
-	uint8_t room[FR_RECORD_KEY_ROOM] __attribute__((aligned(8))) = { 0 };
-	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
-	unsigned int key_len = t->row->key(key, rec);
-
 	/* Of a peer that is away it may be the last copy. */
-	if (!has_heard_all(t->flow) || t->row->from_key(room, key, key_len) < 0)
-		return;
-	((struct flyrep_rec *)(void *)room)->op = FLYREP_OP_DELETE;
-	inject(t->flow, t->row->id, room, 1, on_stranger_stays, NULL);
+	if (has_heard_all(t->flow))
+		delete_held(t, rec, on_stranger_stays);
 }
 
 /* It took these of a peer: what was this node's own is not any more. */
@@ -953,7 +953,7 @@ void flow_pause(struct flow *f, bool pause)
 	for (i = 0; i < f->n_links; i++) {
 		struct flow_link *l = &f->links[i];
 
-		if (pause && f->job_link)
+		if (pause)
 			stop_job_of(f, l);
 		receive_pause(l->receive, pause);
 		send_pause(l);
