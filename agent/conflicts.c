@@ -72,7 +72,7 @@ static bool conflict_make(struct ledger *l, struct inbox_conflict *c, const stru
 			break;
 	}
 	if (c->n_sides == d->n) {
-		c->id = inbox_id(c->table, c->sides, c->n_sides, l->config.hash_key);
+		c->id = inbox_id(c->table, c->sides, c->n_sides, &ledger_common_key);
 		return true;
 	}
 	sides_free(c);

@@ -775,8 +775,12 @@ static void test_leases_of_one_address_wait_too(void **state)
 static void test_a_dry_run_leaves_nothing(void **state)
 {
 	START(2, HISTORY_PRIORITY);
-	uint64_t commits = figures(&c.nodes[0])->n_commits;
-	json_t *obj = ledger_test_conflict(c.nodes[0].ledger, "n2");
+	uint64_t commits;
+	json_t *obj;
+
+	flush(&c.nodes[0]);
+	commits = figures(&c.nodes[0])->n_commits;
+	obj = ledger_test_conflict(c.nodes[0].ledger, "n2");
 
 	assert_string_equal(json_string_value(json_object_get(obj, "winner")), "n1");
 	assert_string_equal(json_string_value(json_object_get(obj, "why")), "n1 has priority 100, n2 50");
@@ -811,6 +815,77 @@ static void test_a_reboot_deletes_nothing(void **state)
 	assert_string_equal(TTL(0, "b"), "2");
 	talk(&c);
 	assert_string_equal(TTL(1, "a"), "1");
+	cluster_free(&c);
+}
+
+/* A peer whose ledger is another one than before has lost it: what it wrote is kept for it. */
+static void test_a_peer_that_lost_its_ledger_takes_nothing_away(void **state)
+{
+	START(2, HISTORY_TIMESTAMP);
+	uint8_t id[LEDGER_ID_LEN], untold[LEDGER_ID_LEN] = { 0 };
+	struct flyrep_item *keys[2] = { dns("a", NULL, 0), dns("b", NULL, 0) };
+	char path[128];
+	int i;
+	struct node *n = &c.nodes[0];
+
+	put(&c.nodes[1], DNS, dns("a", "1", 0));
+	put(n, DNS, dns("b", "2", 0));
+	talk(&c);
+	ledger_id(c.nodes[1].ledger, id);
+	assert_false(ledger_meet(n->ledger, "n2", id));
+	assert_false(ledger_meet(n->ledger, "n2", id));
+	assert_false(ledger_meet(n->ledger, "n2", untold));
+	assert_false(ledger_meet(n->ledger, "n9", id));
+	flush(n);
+	node_close(n);
+	node_open(n, false);
+	assert_false(ledger_meet(n->ledger, "n2", id));
+
+	node_close(&c.nodes[1]);
+	snprintf(path, sizeof(path), "%s/" LEDGER_FILE, c.nodes[1].dir);
+	assert_int_equal(unlink(path), 0);
+	while (c.nodes[1].n_items)
+		free(c.nodes[1].items[--c.nodes[1].n_items].item);
+	node_open(&c.nodes[1], true);
+	ledger_id(c.nodes[1].ledger, id);
+	assert_true(ledger_meet(n->ledger, "n2", id));
+	assert_int_equal(figures(n)->n_own, 2);
+	flush(n);
+	for (i = 0; i < 4; i++)
+		repair_key(&c, i / 2, !(i / 2), DNS, keys[i % 2]);
+	talk(&c);
+	assert_string_equal(TTL(0, "a"), "1");
+	assert_string_equal(TTL(1, "a"), "1");
+	assert_string_equal(TTL(1, "b"), "2");
+	for (i = 0; i < 2; i++)
+		free(keys[i]);
+	cluster_free(&c);
+}
+
+/* What peers compare follows the key that all nodes have. */
+static void test_another_hash_key(void **state)
+{
+	static const struct fr_siphash_key other = { "another" };
+	START(2, HISTORY_TIMESTAMP);
+	uint64_t digest[2];
+	int i;
+
+	put(&c.nodes[0], DNS, dns("a", "1", 0));
+	put(&c.nodes[1], DNS, dns("b", "2", 0));
+	talk(&c);
+	digest[0] = index_digest(truth_index(ledger_truth(c.nodes[0].ledger, DNS, "n1")));
+	for (i = 0; i < 2; i++)
+		assert_int_equal(ledger_rekey(c.nodes[i].ledger, &other), 0);
+	for (i = 0; i < 2; i++)
+		digest[1] = index_digest(truth_index(ledger_truth(c.nodes[i].ledger, DNS, "n1")));
+	assert_true(digest[0] != digest[1]);
+	assert_true(digest[1] ==
+		    index_digest(truth_index(ledger_truth(c.nodes[0].ledger, DNS, "n1"))));
+	assert_int_equal(index_entries(truth_index(ledger_truth(c.nodes[0].ledger, DNS, "n2"))), 1);
+	/* No write is seen where there was none. */
+	node_learn(&c.nodes[0], false);
+	flush(&c.nodes[0]);
+	assert_int_equal(figures(&c.nodes[0])->n_own, 1);
 	cluster_free(&c);
 }
 
@@ -1140,6 +1215,8 @@ int main(void)
 		cmocka_unit_test(test_leases_of_one_address_wait_too),
 		cmocka_unit_test(test_a_dry_run_leaves_nothing),
 		cmocka_unit_test(test_a_reboot_deletes_nothing),
+		cmocka_unit_test(test_a_peer_that_lost_its_ledger_takes_nothing_away),
+		cmocka_unit_test(test_another_hash_key),
 		cmocka_unit_test(test_what_was_written_without_an_agent_is_a_write),
 		cmocka_unit_test(test_killed_before_the_kernel_had_it),
 		cmocka_unit_test(test_versions_never_go_back),
