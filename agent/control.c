@@ -138,12 +138,12 @@ static json_t *when(uint64_t at_ns)
 	return json_string(text);
 }
 
-static json_t *digest_json(struct index *ix)
+static json_t *digest_json(uint64_t digest)
 {
-	return json_sprintf("%016lx", index_digest(ix));
+	return json_sprintf("%016lx", digest);
 }
 
-/* Where all write: what is held for this peer. */
+/* Where all write: what is held for this peer. What has versions is held for nobody. */
 static json_t *held_json(const struct flow_link *l)
 {
 	const struct receive_figures *r = receive_figures(l->receive);
@@ -151,14 +151,15 @@ static json_t *held_json(const struct flow_link *l)
 	size_t id;
 
 	for (id = 0; id < FR_TABLES_MAX; id++) {
-		struct index *ix = l->truths[id] ? truth_index(l->truths[id]) : NULL;
+		const struct flow_table *t = l->flow->by_id[id];
+		struct index *ix = t && !flow_has_versions(t) ? truth_index(l->truths[id]) : NULL;
 
 		if (ix && receive_tables(l->receive) >> id & 1)
 			json_array_append_new(tables,
 					      json_pack("{s:s, s:I, s:o}", "table",
 							fr_table_by_id(id)->name, "entries",
 							(json_int_t)index_entries(ix), "digest",
-							digest_json(ix)));
+							digest_json(index_digest(ix))));
 	}
 	return json_pack("{s:I, s:I, s:I, s:o, s:b, s:o}", "entries",
 			 (json_int_t)flow_link_entries(l), "of", (json_int_t)r->writer_entries,
@@ -327,13 +328,13 @@ static void add_step(json_t *o, const struct flow *f, uint8_t table)
 static json_t *table_json(const struct flow_table *t)
 {
 	const struct filter_counts *c = filter_counts(t->flow->filter, t->row->id);
-	struct index *ix = truth_index(t->truth);
 	json_t *o = json_object();
+	uint64_t digest, n = flow_table_entries(t, &digest);
 
 	json_object_set_new(o, "table", json_string(t->row->name));
-	json_object_set_new(o, "entries", json_integer(index_entries(ix)));
-	json_object_set_new(o, "memory_bytes", json_integer(index_memory(ix)));
-	json_object_set_new(o, "digest", digest_json(ix));
+	json_object_set_new(o, "entries", json_integer(n));
+	json_object_set_new(o, "memory_bytes", json_integer(index_memory(truth_index(t->truth))));
+	json_object_set_new(o, "digest", digest_json(digest));
 	json_object_set_new(o, "filtered", json_integer(c->filtered));
 	json_object_set_new(o, "withdrawn", json_integer(c->withdrawn));
 	json_object_set_new(o, "missing_value", json_integer(c->missing_value));

@@ -48,6 +48,7 @@ enum flow_job {
 };
 
 struct flow;
+struct versions;
 
 /* One kind of record as this node keeps it. */
 struct flow_table {
@@ -102,6 +103,7 @@ struct flow {
 	size_t n_tables;
 	struct flow_table *by_id[FR_TABLES_MAX];	/* NULL: not replicated */
 	struct truth *truths[FR_TABLES_MAX];
+	struct versions *versions;	/* NULL: no table has versions */
 	struct filter *filter;
 	struct drain *drain;
 	struct elements *elements;	/* NULL: no nft set is replicated */
@@ -172,6 +174,12 @@ bool flow_is_paused(const struct flow_link *link);
 
 /* Objects this node knows, all tables, its own and those it holds for others. */
 uint64_t flow_entries(const struct flow *f);
+/* Of one table; @digest: of all of them, NULL: not wanted */
+uint64_t flow_table_entries(const struct flow_table *t, uint64_t *digest);
+/* All nodes write it, and it goes through the ledger. */
+bool flow_has_versions(const struct flow_table *t);
+/* NULL: no table has versions */
+struct ledger *flow_ledger(const struct flow *f);
 /* Of these: held for this peer, where all write. */
 uint64_t flow_link_entries(const struct flow_link *l);
 /* The peer writes to us, we write to it; both, where all write. */
