@@ -356,7 +356,8 @@ int ledger_resolve(struct ledger *l, uint64_t id, enum inbox_resolution how, con
 	if (rc)
 		return refuse(why, why_len, rc, "no memory");
 	conflict_end(l, id, INBOX_RESOLVED, how, chosen, who, reason);
-	return 0;
+	settle_all(l);
+	return ledger_commit(l) ? refuse(why, why_len, -EAGAIN, "%s", l->trouble) : 0;
 }
 
 /* --- a dry run ---------------------------------------------------------- */

@@ -682,6 +682,34 @@ static void test_a_person_decides(void **state)
 	cluster_free(&c);
 }
 
+/* Who was told that it is decided can rely on it. */
+static void test_a_decision_survives_a_crash(void **state)
+{
+	START(2, HISTORY_MANUAL);
+	struct flyrep_item *key = dns("a", NULL, 0);
+	struct node *n = &c.nodes[0];
+	char why[256];
+	uint64_t id;
+
+	two_differ(&c);
+	id = conflict(n, INBOX_PENDING)->id;
+	assert_int_equal(ledger_resolve(n->ledger, id, INBOX_USE_REMOTE, "ops", "", why, 256), 0);
+	node_crash(n);
+	node_close(n);
+	node_open(n, false);
+	assert_int_equal(inbox_find(ledger_inbox(n->ledger), id)->resolution, INBOX_USE_REMOTE);
+	assert_string_equal(inbox_find(ledger_inbox(n->ledger), id)->who, "ops");
+	flush(n);
+	repair_key(&c, 0, 1, DNS, key);
+	free(key);
+	talk(&c);
+	assert_string_equal(TTL(0, "a"), "2");
+	assert_string_equal(TTL(1, "a"), "2");
+	assert_null(conflict(n, INBOX_PENDING));
+	assert_null(conflict(&c.nodes[1], INBOX_PENDING));
+	cluster_free(&c);
+}
+
 static void test_only_approvers_decide(void **state)
 {
 	static const char *const approvers[] = { "admin", "ops" };
@@ -1133,6 +1161,7 @@ int main(void)
 		cmocka_unit_test(test_counts_are_added_up),
 		cmocka_unit_test(test_counting_decides_nothing),
 		cmocka_unit_test(test_a_person_decides),
+		cmocka_unit_test(test_a_decision_survives_a_crash),
 		cmocka_unit_test(test_only_approvers_decide),
 		cmocka_unit_test(test_time_decides_when_nobody_does),
 		cmocka_unit_test(test_time_decides_without_the_winner),
