@@ -66,6 +66,11 @@ uint64_t flow_link_entries(const struct flow_link *l)
 	return n;
 }
 
+struct ledger *flow_ledger(const struct flow *f)
+{
+	return f->ledger;
+}
+
 const char *flow_table_names(uint64_t tables, char *buf, size_t len)
 {
 	unsigned int id;

@@ -48,6 +48,7 @@ enum flow_job {
 };
 
 struct flow;
+struct ledger;
 
 /* One kind of record as this node keeps it. */
 struct flow_table {
@@ -120,6 +121,7 @@ struct flow {
 
 	bool is_drained;		/* the ring was empty once since the module is there */
 	bool is_known;			/* all tables are, or are missing */
+	struct ledger *ledger;		/* NULL: no table has versions */
 	uint64_t order;			/* of what a standby learns */
 	enum flow_job job;
 	struct flow_table *job_table;
@@ -185,6 +187,8 @@ static inline bool flow_link_writes(const struct flow_link *l)
 	return l->relation == ROLE_WRITE || l->relation == ROLE_SHARE;
 }
 
+/* NULL: no table has versions. */
+struct ledger *flow_ledger(const struct flow *f);
 /* Names of the tables of a bitmap, "" for none. */
 const char *flow_table_names(uint64_t tables, char *buf, size_t len);
 /* Compare all indexes with the own kernel; f->check.n grows when done. */
