@@ -242,9 +242,13 @@ const struct inbox *ledger_inbox(const struct ledger *l);
  * @reason: for the record; may be ""
  * @why: room for why not
  *
- * What is chosen becomes a write of this node that replaces all sides, so all nodes follow.
- * Return: 0; -ENOENT: no such conflict; -EALREADY: it does not wait (any more); -EPERM: not one of
- * the approvers; -EOPNOTSUPP: the table has no rules to merge by; -EINVAL: @how; -ENOMEM
+ * What is chosen, or of a lease or DNS record the local side with what only others say,
+ * becomes a write of this node that replaces all sides, so all nodes follow, once
+ * ledger_flush() has told them. Who is told that it is decided can rely on it.
+ * Return: 0: it is durable; -EAGAIN: it is decided, but not durable yet; -ENOENT: no such
+ * conflict; -EALREADY: it does not wait (any more); -EPERM: not one of the approvers;
+ * -EOPNOTSUPP: there is no way to merge these; -EMSGSIZE: merged it would be too long; -EINVAL:
+ * @how; -ENOMEM
  */
 int ledger_resolve(struct ledger *l, uint64_t id, enum inbox_resolution how, const char *who,
 		   const char *reason, char *why, size_t why_len);

@@ -5,10 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-static_assert((int)HISTORY_TIMESTAMP == (int)FR_CONFIG_TIMESTAMP &&
-		      (int)HISTORY_PRIORITY == (int)FR_CONFIG_PRIORITY &&
-		      (int)HISTORY_MANUAL == (int)FR_CONFIG_MANUAL,
-	      "the same choices in the same order");
+#define IS_SAME(name) ((int)HISTORY_##name == (int)FR_CONFIG_##name)
+
+static_assert(IS_SAME(TIMESTAMP) && IS_SAME(PRIORITY) && IS_SAME(MANUAL), "in the same order");
 
 static char *copy(struct fr_arena *arena, const char *text)
 {

@@ -410,6 +410,17 @@ const char *fr_config_mode_name(enum fr_config_mode mode)
 	return names[mode];
 }
 
+const char *fr_config_strategy_name(enum fr_config_strategy strategy)
+{
+	static const char *const names[] = {
+		[FR_CONFIG_TIMESTAMP] = "timestamp",
+		[FR_CONFIG_PRIORITY] = "priority",
+		[FR_CONFIG_MANUAL] = "manual",
+	};
+
+	return names[strategy];
+}
+
 const char *fr_config_role_name(enum fr_config_role role)
 {
 	static const char *const names[] = {

@@ -386,6 +386,11 @@ unsigned int fr_config_filter_table(int type);
 const char *fr_config_mode_name(enum fr_config_mode mode);
 
 /**
+ * fr_config_strategy_name() - as written in the file
+ */
+const char *fr_config_strategy_name(enum fr_config_strategy strategy);
+
+/**
  * fr_config_role_name() - as written in the file
  */
 const char *fr_config_role_name(enum fr_config_role role);

@@ -256,9 +256,9 @@ static const struct fr_schema rows[] = {
 	  .help = "When the agent is gone for this long, held flows get ordinary timeouts." },
 
 	{ "conflict_resolution", FR_SCHEMA_SECTION, UNBOUND,
-	  .help = "Where all nodes write: who wins when two wrote the same lease, DNS record, policy "
-		  "or file and neither had seen the other, or leased one address twice. Must be the "
-		  "same on all nodes. Flows, and the counts of learning and metrics, merge." },
+	  .help = "Where all nodes write: who wins when two wrote the same lease, DNS record or "
+		  "file and neither had seen the other, or leased one address twice. Must be the "
+		  "same on all nodes. Flows, learning and metrics merge, and have no conflicts." },
 	{ "conflict_resolution.strategy", FR_SCHEMA_CHOICE,
 	  AT(conflict_resolution.strategy), .dflt = "\"timestamp\"",
 	  WORDS("timestamp", "priority", "manual"),

@@ -319,7 +319,7 @@ static inline void link_clear(struct link *l)
 	l->begin = l->n = 0;
 }
 
-static inline void send(struct node *n, int to, uint8_t table, const void *slot)
+static inline void send_slot(struct node *n, int to, uint8_t table, const void *slot)
 {
 	struct link *l = &n->cluster->links[n->number][to];
 	struct message m = { .table = table };
@@ -363,7 +363,7 @@ static inline void on_publish(void *cookie, uint8_t table, const void *slot, int
 		fail_msg("%s", why);
 	for (to = 0; to < n->cluster->n; to++)
 		if (to != n->number)
-			send(n, to, table, slot);
+			send_slot(n, to, table, slot);
 }
 
 static inline void on_conflict(void *cookie, const struct inbox_conflict *c)
@@ -669,7 +669,7 @@ static inline void repair_slot(void *cookie, const void *rec)
 
 	if (slot->key_len != r->key->key_len || memcmp(slot + 1, r->key + 1, slot->key_len))
 		return;
-	send(r->n, r->to, r->table, slot);
+	send_slot(r->n, r->to, r->table, slot);
 	r->is_found = true;
 }
 
@@ -687,7 +687,7 @@ static inline void repair_key(struct cluster *c, int from, int to, uint8_t table
 		return;
 	fr_slot_table(table)->from_key(room, key_of(key), key->key_len);
 	((struct flyrep_rec *)room)->op = FLYREP_OP_DELETE;
-	send(r.n, to, table, room);
+	send_slot(r.n, to, table, room);
 }
 
 #endif
