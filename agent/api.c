@@ -53,6 +53,7 @@ void api_call_unref(struct api_call *call)
 	if (atomic_fetch_sub(&call->n_refs, 1) > 1)
 		return;
 	json_decref(call->json);
+	json_decref(call->query);
 	free(call->body);
 	free(call->text);
 	free(call);
@@ -163,6 +164,16 @@ static void reply(struct api_call *call, unsigned int status, json_t *body)
 const char *api_arg(const struct api_call *call)
 {
 	return call->arg;
+}
+
+const json_t *api_query(const struct api_call *call)
+{
+	return call->query;
+}
+
+const char *api_who(const struct api_call *call)
+{
+	return call->who;
 }
 
 void api_reply(struct api_call *call, json_t *body)

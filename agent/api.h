@@ -18,8 +18,8 @@ struct api_call;
 /**
  * struct api_route - one endpoint
  * @method: "GET" or "POST"
- * @path: exact path; one that ends in "/+" matches with anything but a slash in
- *	place of the plus, see api_arg()
+ * @path: exact path; with "/+" in it, it matches with anything but a slash in place of the
+ *	plus, see api_arg(). One plus at most
  * @handle: called on the loop thread; @body is the parsed JSON object of a POST (an empty
  *	object when there was none), NULL for GET; it lives as long as @call. Must end in
  *	exactly one api_reply() or api_fail(), now or later; until then it owns @call.
@@ -47,6 +47,10 @@ void api_stop(struct api *api);
 
 /* What stood in place of the plus of its route, at most 63 bytes; "" for none. */
 const char *api_arg(const struct api_call *call);
+/* The parameters of the URL: an object of strings, never NULL; lives as long as @call. */
+const json_t *api_query(const struct api_call *call);
+/* Who asks, of a POST: the name of the user, "root" for uid 0, the uid if it has no name. */
+const char *api_who(const struct api_call *call);
 /* 200 with this body; takes the reference. */
 void api_reply(struct api_call *call, json_t *body);
 /* 202: begun, and not over yet. */

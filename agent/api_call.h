@@ -21,6 +21,7 @@
 #include "api_socket.h"
 
 #define API_BODY_MAX (64u << 10)
+#define API_ARG_LEN 64
 #define API_CALLS_MAX 128 /* handed over, until the answer is sent */
 #define API_CONNECTIONS_MAX 160
 
@@ -30,7 +31,9 @@ struct api_call {
 	/* HTTP thread */
 	struct MHD_Connection *connection;
 	const struct api_route *route;
-	char arg[64];
+	char arg[API_ARG_LEN];
+	char who[API_WHO_LEN];
+	json_t *query;
 	char *body;
 	size_t body_len;
 	size_t n_drained; /* bytes of body that came and were not kept */

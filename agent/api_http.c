@@ -92,34 +92,36 @@ static enum MHD_Result on_header(void *cookie, enum MHD_ValueKind kind,
 	return MHD_YES;
 }
 
-/* What stands in place of the plus at the end of a route; NULL: it is another path. */
-static const char *match(const char *route, const char *path)
+/* Whether a path is that of a route; @arg: what stands in place of its plus, if it has one. */
+static bool match(const char *route, const char *path, char arg[API_ARG_LEN])
 {
-	size_t len = strlen(route);
+	const char *plus = strchr(route, '+');
+	size_t head = plus ? (size_t)(plus - route) : strlen(route), len;
 
-	if (route[len - 1] != '+')
-		return strcmp(route, path) ? NULL : "";
-	len--;
-	if (strncmp(route, path, len) || !path[len] || strchr(path + len, '/') ||
-	    strlen(path + len) >= sizeof(((struct api_call *)NULL)->arg))
-		return NULL;
-	return path + len;
+	arg[0] = '\0';
+	if (!plus)
+		return !strcmp(route, path);
+	if (strncmp(route, path, head))
+		return false;
+	len = strcspn(path + head, "/");
+	if (!len || len >= API_ARG_LEN || strcmp(plus + 1, path + head + len))
+		return false;
+	memcpy(arg, path + head, len);
+	arg[len] = '\0';
+	return true;
 }
 
 static void find_route(const struct api *api, struct api_call *call,
 		       const char *method, const char *path)
 {
 	const struct api_route *r;
-	const char *arg;
 	size_t len = 0;
 
 	for (r = api->routes; r->path; r++) {
-		arg = match(r->path, path);
-		if (!arg)
+		if (!match(r->path, path, call->arg))
 			continue;
 		if (!strcmp(r->method, method)) {
 			call->route = r;
-			strcpy(call->arg, arg);
 			return;
 		}
 		len += snprintf(call->allow + len, sizeof(call->allow) - len,
@@ -135,12 +137,31 @@ static void find_route(const struct api *api, struct api_call *call,
 		       "nothing at %.128s", path);
 }
 
+static enum MHD_Result on_parameter(void *cookie, enum MHD_ValueKind kind, const char *name,
+				    const char *value)
+{
+	struct api_call *call = cookie;
+
+	(void)kind;
+	if (json_object_get(call->query, name))
+		refuse(call, MHD_HTTP_BAD_REQUEST, "bad request", "%.64s: given twice", name);
+	else if (json_object_set_new(call->query, name, json_string(value ? value : "")))
+		refuse(call, MHD_HTTP_BAD_REQUEST, "bad request",
+		       "the parameters of the URL must be UTF-8");
+	return MHD_YES;
+}
+
 static struct api_call *call_new(struct MHD_Connection *connection)
 {
 	struct api_call *call = calloc(1, sizeof(*call));
 
 	if (!call)
 		return NULL;
+	call->query = json_object();
+	if (!call->query) {
+		free(call);
+		return NULL;
+	}
 	atomic_init(&call->n_refs, 1);
 	call->connection = connection;
 	call->fd = -1;
@@ -159,6 +180,7 @@ static enum MHD_Result on_head(const struct api *api, struct api_call *call,
 		refuse(call, MHD_HTTP_BAD_REQUEST, "bad request",
 		       "Content-Length and Transfer-Encoding: only one, once");
 	find_route(api, call, method, path);
+	MHD_get_connection_values(call->connection, MHD_GET_ARGUMENT_KIND, on_parameter, call);
 	if (f.length > API_BODY_MAX)
 		refuse(call, MHD_HTTP_CONTENT_TOO_LARGE, "body too large",
 		       "at most %u bytes", API_BODY_MAX);
@@ -231,6 +253,11 @@ static enum MHD_Result on_end(struct api *api, struct api_call *call)
 	info = MHD_get_connection_info(call->connection,
 				       MHD_CONNECTION_INFO_CONNECTION_FD);
 	call->fd = info ? info->connect_fd : -1;
+	if (!strcmp(call->route->method, MHD_HTTP_METHOD_POST) &&
+	    api_socket_who(call->fd, call->who)) {
+		refuse(call, MHD_HTTP_INTERNAL_SERVER_ERROR, "internal", "who asks is not known");
+		return send_answer(call);
+	}
 	call->is_handed_over = true;
 	switch (api_enqueue(api, call)) {
 	case 0:

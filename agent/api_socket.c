@@ -2,7 +2,9 @@
 #include "api_socket.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -83,6 +85,25 @@ int api_socket_open(struct api_socket *s, const char *path)
 err:
 	close(fd);
 	return rc;
+}
+
+int api_socket_who(int fd, char who[API_WHO_LEN])
+{
+	struct passwd entry, *found = NULL;
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	char room[4096];
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		return -errno;
+	if (!peer.uid)
+		snprintf(who, API_WHO_LEN, "root");
+	else if (!getpwuid_r(peer.uid, &entry, room, sizeof(room), &found) && found &&
+		 *found->pw_name && strlen(found->pw_name) < API_WHO_LEN)
+		snprintf(who, API_WHO_LEN, "%s", found->pw_name);
+	else
+		snprintf(who, API_WHO_LEN, "%u", peer.uid);
+	return 0;
 }
 
 void api_socket_remove(const struct api_socket *s)

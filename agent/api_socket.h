@@ -27,4 +27,15 @@ int api_socket_open(struct api_socket *s, const char *path);
 /* Remove the file, if it is still the one that was made. Closes nothing. */
 void api_socket_remove(const struct api_socket *s);
 
+#define API_WHO_LEN 256 /* the longest name of a user, and its end */
+
+/**
+ * api_socket_who - the name of the user at the other end of a connection
+ * @fd: connection to a unix socket
+ * @who: "root" for uid 0; the uid in digits if it has no name
+ * Source: SO_PEERCRED (unix(7)): as it was at connect(2); getpwuid(3)
+ * Return: 0 or -errno
+ */
+int api_socket_who(int fd, char who[API_WHO_LEN]);
+
 #endif

@@ -72,7 +72,7 @@ static bool conflict_make(struct ledger *l, struct inbox_conflict *c, const stru
 			break;
 	}
 	if (c->n_sides == d->n) {
-		c->id = inbox_id(c->table, c->sides, c->n_sides, l->config.hash_key);
+		c->id = inbox_id(c->table, c->sides, c->n_sides, &ledger_common_key);
 		return true;
 	}
 	sides_free(c);
@@ -309,6 +309,64 @@ static int decide(struct ledger *l, const struct inbox_conflict *c, int chosen)
 	return rc;
 }
 
+/* Why not, in words; NULL: it can be done. */
+static const char *why_not_merge(const struct inbox_conflict *c)
+{
+	size_t i;
+
+	if (c->kind != INBOX_WRITES)
+		return "two leases of one address";
+	/* The fields of a file belong together. */
+	if (c->table != FLYREP_TABLE_LEASE && c->table != FLYREP_TABLE_DNS)
+		return fr_table_by_id(c->table)->name;
+	for (i = 0; i < c->n_sides; i++)
+		if (((const struct flyrep_item *)c->sides[i].item)->rec.op == FLYREP_OP_DELETE)
+			return "a delete and a write";
+	return NULL;
+}
+
+/* Where one says nothing, what the other says; it ends when the later of them does. */
+static int fill_in(struct fr_item_bytes *fields, uint64_t *expires_ms, uint8_t table,
+		   const struct flyrep_item *other)
+{
+	struct fr_item_bytes more[FR_ITEM_FIELDS_MAX];
+	const struct fr_item_field *f = fr_item_fields(table);
+	int rc = fr_item_unpack(other, table, more);
+	size_t i;
+
+	if (rc)
+		return rc;
+	for (i = 0; f[i].name; i++)
+		if (!fields[i].len)
+			fields[i] = more[i];
+	if (*expires_ms && (!other->expires_ms || other->expires_ms > *expires_ms))
+		*expires_ms = other->expires_ms;
+	return 0;
+}
+
+/* What this node has, and what the others have besides it. */
+static int merge_sides(struct ledger *l, const struct inbox_conflict *c, int local, int remote)
+{
+	const struct flyrep_item *it = c->sides[local].item;
+	struct fr_item_bytes fields[FR_ITEM_FIELDS_MAX];
+	uint64_t expires_ms = it->expires_ms;
+	const struct history_slot *s;
+	void *merged = malloc(FR_ITEM_ROOM);
+	size_t i;
+	int rc = merged ? fr_item_unpack(it, c->table, fields) : -ENOMEM;
+
+	if (!rc)
+		rc = fill_in(fields, &expires_ms, c->table, c->sides[remote].item);
+	for (i = 0; !rc && i < c->n_sides; i++)
+		rc = fill_in(fields, &expires_ms, c->table, c->sides[i].item);
+	if (!rc && fr_item_pack(merged, c->table, FLYREP_OP_UPDATE, fields, expires_ms) < 0)
+		rc = -EMSGSIZE;
+	if (!rc)
+		rc = overwrite(l, side_entry(l, c, (size_t)local, &s), merged);
+	free(merged);
+	return rc;
+}
+
 static int check_decision(const struct ledger *l, const struct inbox_conflict *c,
 			  enum inbox_resolution how, const char *who, const char *reason, char *why,
 			  size_t why_len)
@@ -320,11 +378,10 @@ static int check_decision(const struct ledger *l, const struct inbox_conflict *c
 			      inbox_state_name(c->state), c->who);
 	if (!inbox_is_approver(&l->config.inbox, who))
 		return refuse(why, why_len, -EPERM, "\"%.80s\" is not one of the approvers", who);
-	if (how == INBOX_MERGE && !merge_has_rules(c->table))
+	if (how == INBOX_MERGE && why_not_merge(c))
 		return refuse(why, why_len, -EOPNOTSUPP,
-			      "items of %s cannot be merged: use_local or use_remote",
-			      fr_table_by_id(c->table)->name);
-	if (how != INBOX_USE_LOCAL && how != INBOX_USE_REMOTE)
+			      "%s cannot be merged: use_local or use_remote", why_not_merge(c));
+	if (how != INBOX_USE_LOCAL && how != INBOX_USE_REMOTE && how != INBOX_MERGE)
 		return refuse(why, why_len, -EINVAL,
 			      "a conflict is resolved by use_local, use_remote or merge");
 	if (strlen(who) >= sizeof(c->who) || !fr_item_is_text((const uint8_t *)who, strlen(who)))
@@ -341,7 +398,7 @@ int ledger_resolve(struct ledger *l, uint64_t id, enum inbox_resolution how, con
 		   const char *reason, char *why, size_t why_len)
 {
 	const struct inbox_conflict *c;
-	int chosen, rc;
+	int chosen, other, rc;
 
 	ledger_now(l);
 	settle_all(l);
@@ -349,14 +406,16 @@ int ledger_resolve(struct ledger *l, uint64_t id, enum inbox_resolution how, con
 	rc = check_decision(l, c, how, who, reason, why, why_len);
 	if (rc)
 		return rc;
-	chosen = pick(l, c, how == INBOX_USE_LOCAL);
-	if (chosen < 0)
+	chosen = pick(l, c, how != INBOX_USE_REMOTE);
+	other = pick(l, c, false);
+	if (chosen < 0 || (how == INBOX_MERGE && other < 0))
 		return refuse(why, why_len, -EALREADY, "a side of this conflict was written again");
-	rc = decide(l, c, chosen);
+	rc = how == INBOX_MERGE ? merge_sides(l, c, chosen, other) : decide(l, c, chosen);
 	if (rc)
-		return refuse(why, why_len, rc, "no memory");
-	conflict_end(l, id, INBOX_RESOLVED, how, chosen, who, reason);
-	return 0;
+		return refuse(why, why_len, rc, "%s", strerror(-rc));
+	conflict_end(l, id, INBOX_RESOLVED, how, how == INBOX_MERGE ? -1 : chosen, who, reason);
+	settle_all(l);
+	return ledger_commit(l) ? refuse(why, why_len, -EAGAIN, "%s", l->trouble) : 0;
 }
 
 /* --- a dry run ---------------------------------------------------------- */

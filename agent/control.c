@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "arbiter.h"
 #include "log.h"
 #include "monotonic.h"
 #include "ready.h"
@@ -121,6 +122,11 @@ static const char *node_state(const struct flow *f)
 	return f->n_links ? state : "init";
 }
 
+static struct arbiter arbiter_of(const struct flow *f)
+{
+	return (struct arbiter){ f->config, flow_ledger(f) };
+}
+
 /* RFC 3339 of an instant on the monotonic clock; null for never. */
 static json_t *when(uint64_t at_ns)
 {
@@ -138,12 +144,12 @@ static json_t *when(uint64_t at_ns)
 	return json_string(text);
 }
 
-static json_t *digest_json(struct index *ix)
+static json_t *digest_json(uint64_t digest)
 {
-	return json_sprintf("%016lx", index_digest(ix));
+	return json_sprintf("%016lx", digest);
 }
 
-/* Where all write: what is held for this peer. */
+/* Where all write: what is held for this peer. What has versions is held for nobody. */
 static json_t *held_json(const struct flow_link *l)
 {
 	const struct receive_figures *r = receive_figures(l->receive);
@@ -151,14 +157,15 @@ static json_t *held_json(const struct flow_link *l)
 	size_t id;
 
 	for (id = 0; id < FR_TABLES_MAX; id++) {
-		struct index *ix = l->truths[id] ? truth_index(l->truths[id]) : NULL;
+		const struct flow_table *t = l->flow->by_id[id];
+		struct index *ix = t && !flow_has_versions(t) ? truth_index(l->truths[id]) : NULL;
 
 		if (ix && receive_tables(l->receive) >> id & 1)
 			json_array_append_new(tables,
 					      json_pack("{s:s, s:I, s:o}", "table",
 							fr_table_by_id(id)->name, "entries",
 							(json_int_t)index_entries(ix), "digest",
-							digest_json(ix)));
+							digest_json(index_digest(ix))));
 	}
 	return json_pack("{s:I, s:I, s:I, s:o, s:b, s:o}", "entries",
 			 (json_int_t)flow_link_entries(l), "of", (json_int_t)r->writer_entries,
@@ -185,6 +192,7 @@ static json_t *peer_json(const struct flow_link *l)
 	const struct receive_figures *r = receive_figures(l->receive);
 	bool reads = l->relation == ROLE_READ;
 	uint64_t n, bytes, age = oldest_age_ns(l, &n, &bytes);
+	struct arbiter a = arbiter_of(l->flow);
 	json_t *o = json_object();
 
 	json_object_set_new(o, "id", json_string(peer_id(l->peer)));
@@ -206,6 +214,8 @@ static json_t *peer_json(const struct flow_link *l)
 	json_object_set_new(o, "refused", json_integer(reads ? r->refused : s->refused));
 	if (l->relation == ROLE_SHARE)
 		json_object_set_new(o, "held", held_json(l));
+	json_object_set_new(o, "clock_offset_ms",
+			    json_integer(arbiter_offset_ms(&a, peer_id(l->peer))));
 	json_object_set_new(o, "key_age_ms",
 			    peer_state(l->peer) == PEER_UP ?
 				    json_integer(peer_key_age_ms(l->peer)) :
@@ -327,13 +337,13 @@ static void add_step(json_t *o, const struct flow *f, uint8_t table)
 static json_t *table_json(const struct flow_table *t)
 {
 	const struct filter_counts *c = filter_counts(t->flow->filter, t->row->id);
-	struct index *ix = truth_index(t->truth);
 	json_t *o = json_object();
+	uint64_t digest, n = flow_table_entries(t, &digest);
 
 	json_object_set_new(o, "table", json_string(t->row->name));
-	json_object_set_new(o, "entries", json_integer(index_entries(ix)));
-	json_object_set_new(o, "memory_bytes", json_integer(index_memory(ix)));
-	json_object_set_new(o, "digest", digest_json(ix));
+	json_object_set_new(o, "entries", json_integer(n));
+	json_object_set_new(o, "memory_bytes", json_integer(index_memory(truth_index(t->truth))));
+	json_object_set_new(o, "digest", digest_json(digest));
 	json_object_set_new(o, "filtered", json_integer(c->filtered));
 	json_object_set_new(o, "withdrawn", json_integer(c->withdrawn));
 	json_object_set_new(o, "missing_value", json_integer(c->missing_value));
@@ -428,6 +438,7 @@ static json_t *warnings_json(struct flow *f)
 {
 	const struct inject_counts *ic = inject_counts(f->inject);
 	const char *windows = ready_windows(f);
+	struct arbiter arbiter = arbiter_of(f);
 	json_t *a = json_array();
 	size_t i;
 
@@ -452,6 +463,7 @@ static json_t *warnings_json(struct flow *f)
 						      filter_held(f->filter, i)));
 	if (f->elements)
 		warn_of_sets(a, elements_sets(f->elements));
+	arbiter_warn(&arbiter, a);
 	if (ic->full)
 		json_array_append_new(a, json_sprintf("%lu records found their table full",
 						      ic->full));
@@ -466,6 +478,7 @@ static void on_status(void *cookie, struct api_call *call, const json_t *body)
 	struct control *c = cookie;
 	struct flow *f = c->flow;
 	json_t *s = json_object(), *peers = json_array();
+	struct arbiter a = arbiter_of(f);
 	bool connected = false;
 	size_t i;
 
@@ -488,6 +501,10 @@ static void on_status(void *cookie, struct api_call *call, const json_t *body)
 	json_object_set_new(s, "sequence", json_integer(backlog_next_seq(f->backlog) - 1));
 	json_object_set_new(s, "epoch", json_integer(f->role.epoch));
 	json_object_set_new(s, "paused", json_boolean(f->stream.is_paused));
+	json_object_set_new(s, "conflicts_pending", json_integer(arbiter_pending(&a)));
+	json_object_set_new(s, "ledger_error", arbiter_trouble(&a) ?
+						       json_string(arbiter_trouble(&a)) :
+						       json_null());
 	json_object_set_new(s, "next_full_resync", next_json(f->schedule));
 	json_object_set_new(s, "taken_over", json_integer(f->n_taken_over));
 	json_object_set_new(s, "lost", json_integer(f->n_lost));
@@ -718,6 +735,39 @@ static void on_validate(void *cookie, struct api_call *call, const json_t *body)
 	validate_start(&c->validate, c->event, c->flow, call, body);
 }
 
+/* --- conflicts --- */
+
+static void on_conflicts(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct arbiter a = arbiter_of(((struct control *)cookie)->flow);
+
+	(void)body;
+	arbiter_list(&a, call);
+}
+
+static void on_conflict(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct arbiter a = arbiter_of(((struct control *)cookie)->flow);
+
+	(void)body;
+	arbiter_show(&a, call);
+}
+
+static void on_resolve(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct arbiter a = arbiter_of(((struct control *)cookie)->flow);
+
+	arbiter_resolve(&a, call, body);
+}
+
+static void on_test_conflict(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct arbiter a = arbiter_of(((struct control *)cookie)->flow);
+
+	(void)body;
+	arbiter_test(&a, call);
+}
+
 static const struct api_route routes[] = {
 	{ "GET", "/api/replication/status", on_status },
 	{ "GET", "/api/replication/lag", on_lag },
@@ -729,6 +779,10 @@ static const struct api_route routes[] = {
 	{ "GET", "/api/replication/resync/+", on_resync_progress },
 	{ "POST", "/api/replication/validate", on_validate },
 	{ "POST", "/api/replication/key/rotate", on_key_rotate },
+	{ "GET", "/api/replication/conflicts", on_conflicts },
+	{ "GET", "/api/replication/conflicts/+", on_conflict },
+	{ "POST", "/api/replication/conflicts/+/resolve", on_resolve },
+	{ "GET", "/api/replication/test-conflict", on_test_conflict },
 	{},
 };
 

@@ -8,6 +8,7 @@
  *   GET  /api/replication/ready
  *   POST /api/replication/role      {"role": "primary" | "backup" | "fault"}
  *   POST /api/replication/validate  {"deep": bool}
+ *   and those of arbiter.h
  */
 #ifndef CONTROL_H
 #define CONTROL_H

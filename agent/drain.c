@@ -181,6 +181,8 @@ static int on_reader(sd_event_source *s, int fd, uint32_t revents, void *cookie)
 			d->is_woken = true; /* the lost one may have been a WAKE */
 			rc = 0;
 		}
+		if (rc >= 0 && !fr_genl_is_dumping(d->reader))
+			d->ops->gap(d->cookie);
 		if (rc >= 0)
 			rc = tell_next(d);
 		if (rc >= 0 && d->is_woken && !fr_genl_is_dumping(d->reader)) {
@@ -510,6 +512,11 @@ void drain_free(struct drain *d)
 bool drain_is_attached(const struct drain *d)
 {
 	return d->reader_source;
+}
+
+bool drain_is_busy(const struct drain *d)
+{
+	return d->reader && fr_genl_is_dumping(d->reader);
 }
 
 const char *drain_trouble(const struct drain *d)

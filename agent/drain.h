@@ -22,6 +22,7 @@ struct drain;
  * @detached: the module is gone; a running snapshot is void
  * @records: changes, packed, rec_len as in the table's row
  * @drained: the ring is empty for now
+ * @gap: all that was told has been passed on, and nothing is on its way
  * @dirty: these buckets of a table changed unseen, NULL for all: take a snapshot of them
  * @hints: at elements of nft sets, whole ones
  * @watched: the answer to drain_watch(): 0, or -errno: there will be no hints
@@ -34,6 +35,7 @@ struct drain_ops {
 	void (*detached)(void *cookie);
 	void (*records)(void *cookie, uint8_t table, const void *recs, size_t n);
 	void (*drained)(void *cookie);
+	void (*gap)(void *cookie);
 	void (*dirty)(void *cookie, uint8_t table, const uint8_t *buckets);
 	void (*hints)(void *cookie, const struct flyrep_hint *hints, size_t len);
 	void (*watched)(void *cookie, int err);
@@ -53,6 +55,8 @@ int drain_new(struct drain **d, sd_event *event, const struct fr_config *config,
 void drain_free(struct drain *d);
 
 bool drain_is_attached(const struct drain *d);
+/* Something that was told may not have been passed on yet; gap() follows. */
+bool drain_is_busy(const struct drain *d);
 /* Why not, or what is degraded; "" when all is well. */
 const char *drain_trouble(const struct drain *d);
 /* Fresh figures of the module. -ENOTCONN when it is not there. */

@@ -335,6 +335,7 @@ static const void *withdraw(struct filter *f, const struct fr_table *t, const vo
 	if (t->from_key(f->gone, key, key_len) < 0)
 		return NULL;
 	((struct flyrep_rec *)(void *)f->gone)->op = FLYREP_OP_DELETE;
+	((struct flyrep_rec *)(void *)f->gone)->stamp = ((const struct flyrep_rec *)rec)->stamp;
 	other = rewrite(f, t, f->gone);
 	return other ? other : f->gone;
 }

@@ -12,6 +12,7 @@
 #include "life.h"
 #include "log.h"
 #include "monotonic.h"
+#include "versions.h"
 
 #define BATCH_MAX	8192	/* records that fit FR_FRAME_MAX_LEN, whatever they hold */
 #define REPAIR_BATCH	1000
@@ -43,13 +44,41 @@ static uint64_t tables_agreed(const struct flow *f, const struct flow_link *l)
 	return f->stream.tables & peer_hello(l->peer)->tables;
 }
 
+bool flow_has_versions(const struct flow_table *t)
+{
+	return versions_has(t->flow->versions, t->row->id);
+}
+
+struct ledger *flow_ledger(const struct flow *f)
+{
+	return versions_ledger(f->versions);
+}
+
+/* What of a table is held for the peer of a link; NULL: nothing, as it has versions, or is not there */
+static struct truth *held_of(const struct flow_link *l, unsigned int table)
+{
+	return versions_has(l->flow->versions, table) ? NULL : l->truths[table];
+}
+
+uint64_t flow_table_entries(const struct flow_table *t, uint64_t *digest)
+{
+	struct index *ix = truth_index(t->truth);
+	uint64_t sum = index_digest(ix), n = index_entries(ix);
+
+	if (flow_has_versions(t))
+		n = versions_entries((struct flow_table *)t, &sum);
+	if (digest)
+		*digest = sum;
+	return n;
+}
+
 uint64_t flow_entries(const struct flow *f)
 {
 	uint64_t n = 0;
 	size_t i;
 
 	for (i = 0; i < f->n_tables; i++)
-		n += index_entries(truth_index(f->tables[i].truth));
+		n += flow_table_entries(&f->tables[i], NULL);
 	for (i = 0; i < f->n_links && flow_is_shared(f); i++)
 		n += flow_link_entries(&f->links[i]);
 	return n;
@@ -61,8 +90,8 @@ uint64_t flow_link_entries(const struct flow_link *l)
 	size_t id;
 
 	for (id = 0; id < FR_TABLES_MAX; id++)
-		if (l->truths[id])
-			n += index_entries(truth_index(l->truths[id]));
+		if (held_of(l, id))
+			n += index_entries(truth_index(held_of(l, id)));
 	return n;
 }
 
@@ -460,6 +489,12 @@ static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 			on_standby_record(t, rec);
 			continue;
 		}
+		if (flow_has_versions(t)) {
+			out = filter_pass(f->filter, t->row, rec, &is_withdrawal);
+			if (out)
+				versions_local(t, out);
+			continue;
+		}
 		if (flow_is_shared(f) && rec->flags & FLYREP_REC_F_REMOTE) {
 			on_held_record(t, rec);
 			continue;
@@ -530,7 +565,8 @@ static void forget_table(struct flow_table *t)
 	buckets_clear(&t->mute);
 	batch_reset(t->batch);
 	batch_reset(t->repair);
-	index_forget_stamps(truth_index(t->truth));
+	if (!flow_has_versions(t))
+		index_forget_stamps(truth_index(t->truth));
 }
 
 /* Nothing the indexes say can be trusted; learn the tables before meeting anybody. */
@@ -549,8 +585,8 @@ static void clear_held(struct flow_link *l)
 	size_t id;
 
 	for (id = 0; id < FR_TABLES_MAX; id++)
-		if (l->truths[id])
-			index_clear(truth_index(l->truths[id]));
+		if (held_of(l, id))
+			index_clear(truth_index(held_of(l, id)));
 }
 
 static void on_attached(void *cookie)
@@ -575,6 +611,8 @@ static void on_detached(void *cookie)
 	struct flow *f = cookie;
 
 	forget(f);
+	if (f->versions)
+		versions_lose_kernel(f->versions);
 	if (f->elements)
 		elements_detach(f->elements);
 	f->was_in_step = false;
@@ -597,11 +635,20 @@ static void on_watched(void *cookie, int err)
 		elements_watched(f->elements, err);
 }
 
+static void on_gap(void *cookie)
+{
+	struct flow *f = cookie;
+
+	if (f->versions)
+		versions_gap(f->versions);
+}
+
 static const struct drain_ops drain_ops = {
 	.attached = on_attached,
 	.detached = on_detached,
 	.records = on_records,
 	.drained = on_drained,
+	.gap = on_gap,
 	.dirty = on_dirty,
 	.hints = on_hints,
 	.watched = on_watched,
@@ -739,7 +786,13 @@ static int link_inject(void *cookie, uint8_t table, const void *recs, size_t n,
 {
 	struct flow_link *l = cookie;
 	struct link_injection i = { .flow = l->flow, .on_refused = on_refused, .cookie = c };
-	int rc = inject(l->flow, table, recs, n, on_link_refused, &i);
+	int rc;
+
+	if (versions_has(l->flow->versions, table)) {
+		versions_remote(l, table_of(l->flow, table), recs, n, on_refused, c);
+		return 0;
+	}
+	rc = inject(l->flow, table, recs, n, on_link_refused, &i);
 
 	if (flow_is_shared(l->flow))
 		settle(l, table_of(l->flow, table), recs, n);
@@ -750,7 +803,9 @@ static bool link_admits(void *cookie, uint8_t table, const void *rec)
 {
 	struct flow *f = ((struct flow_link *)cookie)->flow;
 	const struct fr_table *row = fr_table_by_id(table);
-	bool is_admitted = filter_admits(f->filter, row, rec);
+	bool is_admitted = versions_has(f->versions, table) ?
+				   versions_admits(table_of(f, table), rec) :
+				   filter_admits(f->filter, row, rec);
 
 	if (!is_admitted)
 		filter_refused(f->filter, row);
@@ -774,8 +829,11 @@ static void on_receive_check(void *cookie, uint8_t table)
 /* What a standby says of all its writers, and of one that was lost. */
 static void on_receive_audited(void *cookie, unsigned int n_groups)
 {
-	struct flow *f = ((struct flow_link *)cookie)->flow;
+	struct flow_link *l = cookie;
+	struct flow *f = l->flow;
 
+	if (!n_groups && f->versions)
+		versions_in_step(l);
 	if (flow_is_shared(f) && !has_heard_all(f))
 		n_groups++;
 	if (!n_groups && !f->was_in_step)
@@ -1015,8 +1073,8 @@ static void rekey_held(struct flow_link *l, const struct fr_siphash_key *key)
 	size_t id;
 
 	for (id = 0; id < FR_TABLES_MAX && flow_is_shared(f); id++)
-		if (l->truths[id])
-			truth_rekey(l->truths[id], key);
+		if (held_of(l, id))
+			truth_rekey(held_of(l, id), key);
 	f->has_strangers = flow_is_shared(f) && f->n_links > 1;
 }
 
@@ -1051,7 +1109,10 @@ static void adopt_hash_key(struct flow *f, struct flow_link *l)
 	fr_notice("replication: takes over the hash key of peer %s", peer_id(l->peer));
 	learn_anew(f);
 	for (i = 0; i < f->n_tables; i++)
-		truth_rekey(f->tables[i].truth, &key);
+		if (!flow_has_versions(&f->tables[i]))
+			truth_rekey(f->tables[i].truth, &key);
+	if (f->versions && versions_rekey(f->versions, &key) < 0)
+		fr_err("replication: out of memory: a restart is needed to agree with peers");
 	for (i = 0; i < f->n_links; i++) {
 		rekey_held(&f->links[i], &key);
 		receive_forget(f->links[i].receive);
@@ -1235,6 +1296,8 @@ static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 	if (!drain_info(f->drain, &info))
 		h->ct_max = info.ct_max;
 	memcpy(h->life, f->life, sizeof(h->life));
+	if (f->versions)
+		versions_hello(f->versions, h);
 }
 
 static bool may_greet(void *cookie)
@@ -1277,6 +1340,10 @@ static void on_up(void *cookie, struct peer *p, const struct fr_hello *theirs)
 
 	l->role = theirs->role;
 	l->epoch = theirs->epoch;
+	if (f->versions && !versions_meet(l, theirs)) {
+		peer_reject(p, FR_ERROR_MODE, "conflict_resolution is not the same here and there");
+		return;
+	}
 	if (flow_is_shared(f) && life_is_another(l->life, theirs->life))
 		adopt(l);
 	memcpy(l->life, theirs->life, sizeof(l->life));
@@ -1537,8 +1604,13 @@ static int open_truths(struct flow_link *l)
 	memcpy(l->truths, f->truths, sizeof(l->truths));
 	for (i = 0; i < f->n_tables && flow_is_shared(f); i++) {
 		const struct fr_table *row = f->tables[i].row;
-		struct truth *t = truth_new(row, &f->role.hash_key);
+		struct truth *t;
 
+		if (flow_has_versions(&f->tables[i])) {
+			l->truths[row->id] = versions_truth(f->versions, row->id, peer_id(l->peer));
+			continue;
+		}
+		t = truth_new(row, &f->role.hash_key);
 		l->truths[row->id] = t;
 		if (!t)
 			return -ENOMEM;
@@ -1554,7 +1626,7 @@ static void close_truths(struct flow_link *l)
 
 	for (id = 0; id < FR_TABLES_MAX; id++)
 		if (l->truths[id] != l->flow->truths[id])
-			truth_free(l->truths[id]);
+			truth_free(held_of(l, id));
 }
 
 static int new_links(struct flow *f)
@@ -1586,15 +1658,22 @@ static uint32_t batch_max(const struct fr_config *c)
 	return c->sync.batch_size < BATCH_MAX ? c->sync.batch_size : BATCH_MAX;
 }
 
+/* What travels of a table. */
+static const struct fr_table *row_of_batch(const struct flow_table *t)
+{
+	return flow_has_versions(t) ? fr_slot_table(t->row->id) : t->row;
+}
+
 static int open_table(struct flow *f, const struct fr_table *row)
 {
 	struct flow_table *t = &f->tables[f->n_tables++];
 
 	t->flow = f;
 	t->row = row;
-	t->truth = truth_new(row, &f->role.hash_key);
-	t->batch = batch_new(row, batch_max(f->config));
-	t->repair = batch_new(row, REPAIR_BATCH);
+	t->truth = flow_has_versions(t) ? versions_truth(f->versions, row->id, f->config->node_id) :
+					  truth_new(row, &f->role.hash_key);
+	t->batch = batch_new(row_of_batch(t), batch_max(f->config));
+	t->repair = batch_new(row_of_batch(t), REPAIR_BATCH);
 	f->by_id[row->id] = t;
 	f->truths[row->id] = t->truth;
 	return t->truth && t->batch && t->repair ? 0 : -ENOMEM;
@@ -1641,7 +1720,9 @@ static int open_all(struct flow *f)
 	if (rc < 0)
 		fr_warn("replication: peers will not know a reboot of this node: %s",
 			strerror(-rc));
-	rc = open_tables(f);
+	rc = versions_open(&f->versions, f);
+	if (rc >= 0)
+		rc = open_tables(f);
 	if (rc < 0)
 		return rc;
 	f->filter = filter_new(c, f->truths);
@@ -1715,7 +1796,7 @@ static void reload_batches(struct flow *f)
 	flush_all(f);
 	for (i = 0; i < f->n_tables; i++) {
 		struct flow_table *t = &f->tables[i];
-		struct batch *b = batch_new(t->row, batch_max(f->config));
+		struct batch *b = batch_new(row_of_batch(t), batch_max(f->config));
 
 		if (!b)
 			continue;
@@ -1769,10 +1850,12 @@ void flow_free(struct flow *f)
 	inject_free(f->inject);
 	filter_free(f->filter);
 	for (i = 0; i < f->n_tables; i++) {
-		truth_free(f->tables[i].truth);
+		if (!flow_has_versions(&f->tables[i]))
+			truth_free(f->tables[i].truth);
 		batch_free(f->tables[i].batch);
 		batch_free(f->tables[i].repair);
 	}
+	versions_close(f->versions);
 	free(f->tables);
 	tls_keys_free(f->keys);
 	sd_event_unref(f->event);

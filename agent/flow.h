@@ -48,6 +48,8 @@ enum flow_job {
 };
 
 struct flow;
+struct ledger;
+struct versions;
 
 /* One kind of record as this node keeps it. */
 struct flow_table {
@@ -102,6 +104,7 @@ struct flow {
 	size_t n_tables;
 	struct flow_table *by_id[FR_TABLES_MAX];	/* NULL: not replicated */
 	struct truth *truths[FR_TABLES_MAX];
+	struct versions *versions;	/* NULL: no table has versions */
 	struct filter *filter;
 	struct drain *drain;
 	struct elements *elements;	/* NULL: no nft set is replicated */
@@ -174,6 +177,10 @@ bool flow_is_paused(const struct flow_link *link);
 uint64_t flow_entries(const struct flow *f);
 /* Of these: held for this peer, where all write. */
 uint64_t flow_link_entries(const struct flow_link *l);
+/* Of one table; @digest: of all of them, NULL: not wanted */
+uint64_t flow_table_entries(const struct flow_table *t, uint64_t *digest);
+/* All nodes write it, and it goes through the ledger. */
+bool flow_has_versions(const struct flow_table *t);
 /* The peer writes to us, we write to it; both, where all write. */
 static inline bool flow_link_reads(const struct flow_link *l)
 {
@@ -185,6 +192,8 @@ static inline bool flow_link_writes(const struct flow_link *l)
 	return l->relation == ROLE_WRITE || l->relation == ROLE_SHARE;
 }
 
+/* NULL: no table has versions. */
+struct ledger *flow_ledger(const struct flow *f);
 /* Names of the tables of a bitmap, "" for none. */
 const char *flow_table_names(uint64_t tables, char *buf, size_t len);
 /* Compare all indexes with the own kernel; f->check.n grows when done. */

@@ -38,7 +38,7 @@ enum inbox_kind {
 
 /**
  * struct inbox_rules - manual_resolution
- * @approvers: who may decide, @n_approvers of them; none: anybody
+ * @approvers: who may decide besides root, @n_approvers of them; none: anybody
  * @timeout_ms: after this the rules decide; 0: never
  */
 struct inbox_rules {

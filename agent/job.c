@@ -8,6 +8,7 @@
 #include "flow.h"
 #include "log.h"
 #include "monotonic.h"
+#include "versions.h"
 
 #define MUTE_MS		20000	/* between two looks at objects that raise no events */
 #define RECALL_QUEUED	(1u << 20)	/* bytes on their way to a writer that has lost them */
@@ -17,11 +18,15 @@ void job_hold(struct flow *f, bool hold)
 	drain_snapshot_hold(f->drain, hold);
 	if (f->elements)
 		elements_snapshot_hold(f->elements, hold);
+	if (f->versions)
+		versions_hold(f->versions, hold);
 }
 
 static bool is_running(const struct flow *f)
 {
-	return drain_is_snapping(f->drain) || (f->elements && elements_is_snapping(f->elements));
+	return drain_is_snapping(f->drain) ||
+	       (f->elements && elements_is_snapping(f->elements)) ||
+	       (f->versions && versions_is_snapping(f->versions));
 }
 
 /* --- shared: what the kernel holds for others is named beside what is its own --- */
@@ -90,6 +95,8 @@ static void abort_table(struct flow_table *t)
 	struct flow *f = t->flow;
 	size_t i;
 
+	if (flow_has_versions(t))
+		return;
 	truth_abort(t->truth);
 	for (i = 0; i < f->n_links && flow_is_shared(f); i++)
 		truth_abort(f->links[i].truths[t->row->id]);
@@ -102,6 +109,8 @@ void job_cancel(struct flow *f)
 		ship_repair_end(f->job_link->ship, -ECANCELED);
 	if (f->job_table)
 		abort_table(f->job_table);
+	if (f->versions)
+		versions_snapshot_cancel(f->versions);
 	f->job_link = NULL;
 	f->job_table = NULL;
 	f->job = FLOW_JOB_NONE;
@@ -112,7 +121,7 @@ void job_snap_begin(void *cookie, uint64_t stamp)
 {
 	struct flow *f = cookie;
 
-	if (f->job == FLOW_JOB_NONE)
+	if (f->job == FLOW_JOB_NONE || flow_has_versions(f->job_table))
 		return;
 	/*
 	 * What was read from now on has a stamp above this one, which is 0 in a module that has
@@ -229,6 +238,23 @@ static void name_held(struct flow_table *t, const struct flyrep_rec *rec)
 		flow_expel(t, rec);
 }
 
+/* A slot of this node, for a repair; or an item of the own kernel */
+static void name_version(struct flow_table *t, const void *rec)
+{
+	struct flow *f = t->flow;
+	bool is_withdrawal;
+
+	if (f->job == FLOW_JOB_REPAIR) {
+		add_repair(t, rec, truth_bucket(t->truth, rec));
+		return;
+	}
+	rec = filter_pass(f->filter, t->row, rec, &is_withdrawal);
+	if (rec && is_withdrawal)
+		versions_local(t, rec);
+	else if (rec)
+		versions_learn(t, rec);
+}
+
 void job_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
 {
 	struct flow *f = cookie;
@@ -238,7 +264,9 @@ void job_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
 	if (!t || table != t->row->id)
 		return;
 	for (; n; n--, rec = fr_record_next(t->row, rec)) {
-		if (flow_is_shared(f) && rec->flags & FLYREP_REC_F_REMOTE)
+		if (flow_has_versions(t))
+			name_version(t, rec);
+		else if (flow_is_shared(f) && rec->flags & FLYREP_REC_F_REMOTE)
 			name_shared(t, rec);
 		else if (flow_is_writer(f))
 			name_own(t, rec);
@@ -311,9 +339,11 @@ void job_snap_end(void *cookie, int err)
 			    f->job_scope.buckets);
 		look_again_later(f);
 		t->wants_check |= job == FLOW_JOB_CHECK;
-	} else {
+	} else if (!flow_has_versions(t)) {
 		truth_end(t->truth, flow_is_writer(f) ? on_missing : NULL, t, &counts);
 		end_held(t, job, &counts);
+	} else if (job != FLOW_JOB_REPAIR) {
+		versions_learn_end(t, &counts);
 	}
 	if (job == FLOW_JOB_REPAIR)
 		ship_repair_end(link->ship, err);
@@ -339,9 +369,17 @@ static int take_snapshot(struct flow_table *t, enum flow_job job, const uint8_t 
 	uint8_t origin = !flow_is_writer(f) ? FLYREP_ORIGIN_REMOTE :
 			 flow_is_shared(f) && job != FLOW_JOB_REPAIR ? FLYREP_ORIGIN_ANY :
 								       FLYREP_ORIGIN_LOCAL;
+	int rc;
 
 	if (t->row->id == FLYREP_TABLE_NFT_SET)
 		return elements_snapshot(f->elements, &f->job_scope, is_thorough);
+	if (flow_has_versions(t) && job == FLOW_JOB_REPAIR)
+		return versions_snapshot(t);
+	if (flow_has_versions(t)) {
+		/* A write that it does not name was a delete: nothing may be put beside it. */
+		rc = versions_learn_begin(t);
+		return rc < 0 ? rc : drain_snapshot(f->drain, t->row->id, FLYREP_ORIGIN_ANY, NULL);
+	}
 	return drain_snapshot(f->drain, t->row->id, origin, buckets);
 }
 

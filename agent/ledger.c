@@ -10,6 +10,7 @@
 
 #define EXPIRY_SLACK_MS 1000 /* a DELETE so short before the end is the end */
 #define RETRY_MS 10000 /* what the own kernel refused */
+#define LATE_MS 1000 /* what it refused as it had something to tell first */
 
 uint64_t ledger_now(struct ledger *l)
 {
@@ -41,10 +42,10 @@ static struct kernel_item kernel_item_of(const struct ledger *l, const struct en
 	struct kernel_item k = { .is_there = true };
 	struct merge_applied m;
 
-	k.e.digest = fr_table_by_id(e->table)->digest(it, l->config.hash_key);
+	k.e.digest = fr_table_by_id(e->table)->digest(it, &l->key);
 	k.e.expires_ms = it->expires_ms;
 	if (merge_has_rules(e->table)) {
-		m = merge_applied(item_value(it), it->value_len, l->config.hash_key);
+		m = merge_applied(item_value(it), it->value_len, &l->key);
 		k.e.count = m.count;
 		k.e.decided = m.decided;
 	}
@@ -71,6 +72,7 @@ static bool has_ended(const struct ledger *l, const struct kernel_item *k)
 	       k->e.expires_ms <= l->now_ms + EXPIRY_SLACK_MS;
 }
 
+/* Return: whether it was a write, or -errno */
 static int take_delete(struct ledger *l, struct entry *e)
 {
 	bool is_end = !e->applied.is_there || has_ended(l, &e->applied);
@@ -80,31 +82,45 @@ static int take_delete(struct ledger *l, struct entry *e)
 		return rc;
 	entry_set_item(l, e, NULL);
 	entry_dirty(l, e);
-	return 0;
+	return !is_end;
 }
 
 /* Whether the kernel says what is in effect anyway, though it may not have been put there. */
 bool settle_is(const struct ledger *l, const struct entry *e, uint64_t digest)
 {
 	return settle_item(l, e, l->item) &&
-	       fr_table_by_id(e->table)->digest(l->item, l->config.hash_key) == digest;
+	       fr_table_by_id(e->table)->digest(l->item, &l->key) == digest;
+}
+
+/* What was put into the own kernel is known for sure: the last run did not end in the middle of it. */
+static bool is_noted(const struct ledger *l, uint8_t table)
+{
+	return l->was_stopped || l->met >> table & 1;
+}
+
+/*
+ * Somebody has written it. What was added up here and elsewhere may come to the same sum by
+ * chance.
+ */
+static bool is_written(const struct ledger *l, const struct entry *e, uint64_t digest)
+{
+	if (e->applied.is_there && e->applied.e.digest == digest)
+		return false;
+	return (merge_has_rules(e->table) && is_noted(l, e->table)) || !settle_is(l, e, digest);
 }
 
 static int take_item(struct ledger *l, struct entry *e, const struct flyrep_item *it)
 {
-	uint64_t digest = fr_table_by_id(e->table)->digest(it, l->config.hash_key);
-	bool is_known = e->applied.is_there && e->applied.e.digest == digest;
-	int rc;
+	uint64_t digest = fr_table_by_id(e->table)->digest(it, &l->key);
+	bool is_write = is_written(l, e, digest);
+	int rc = is_write ? settle_write(l, e, it) : 0;
 
-	if (!is_known && !settle_is(l, e, digest)) {
-		rc = settle_write(l, e, it);
-		if (rc)
-			return rc;
-	}
+	if (rc)
+		return rc;
 	entry_set_item(l, e, it);
 	e->retry_ms = 0;
 	entry_dirty(l, e);
-	return 0;
+	return is_write;
 }
 
 static int take(struct ledger *l, struct entry *e, const struct flyrep_item *it)
@@ -141,7 +157,8 @@ int ledger_local(struct ledger *l, uint8_t table, const void *item)
 struct learning {
 	uint8_t table;
 	bool is_new_kernel;
-	int rc;
+	bool is_oom;
+	size_t n_deleted;
 };
 
 static void unname(struct ledger *l, struct entry *e, void *cookie)
@@ -160,12 +177,14 @@ static void unname(struct ledger *l, struct entry *e, void *cookie)
 		e->slots[i]->is_seen = e->slots[i]->dot.node == LEDGER_SELF;
 }
 
-int ledger_learn_begin(struct ledger *l, uint8_t table, bool is_new_kernel)
+int ledger_learn_begin(struct ledger *l, uint8_t table, uint64_t kernel)
 {
-	struct learning a = { table, is_new_kernel, 0 };
+	struct learning a = { .table = table };
 
 	if (!ledger_has(l, table))
 		return -EINVAL;
+	a.is_new_kernel = l->kernels[table] && l->kernels[table] != kernel;
+	l->learning = kernel;
 	ledger_now(l);
 	settle_all(l);
 	l->learnt &= ~(1ull << table);
@@ -181,7 +200,7 @@ static void assume_applied(struct ledger *l, struct entry *e, const struct flyre
 {
 	struct kernel_item k = kernel_item_of(l, e, it);
 
-	if (!merge_has_rules(e->table) || l->met >> e->table & 1 || !e->applied.is_there ||
+	if (!merge_has_rules(e->table) || is_noted(l, e->table) || !e->applied.is_there ||
 	    e->applied.e.digest == k.e.digest || !settle_item(l, e, l->item))
 		return;
 	if (kernel_item_of(l, e, l->item).e.count <= k.e.count)
@@ -211,38 +230,59 @@ int ledger_learn(struct ledger *l, uint8_t table, const void *item)
 static void miss(struct ledger *l, struct entry *e, void *cookie)
 {
 	struct learning *a = cookie;
+	int rc;
 
 	if (e->table != a->table)
 		return;
-	if (!e->is_named && take_delete(l, e))
-		a->rc = -ENOMEM;
+	rc = e->is_named ? 0 : take_delete(l, e);
+	a->is_oom |= rc < 0;
+	a->n_deleted += rc > 0;
 	e->is_named = false;
 	entry_dirty(l, e);
 }
 
-void ledger_learn_end(struct ledger *l, uint8_t table)
+size_t ledger_learn_end(struct ledger *l, uint8_t table)
 {
 	struct learning a = { .table = table };
 
 	if (!ledger_has(l, table))
-		return;
+		return 0;
 	ledger_now(l);
 	entry_each(l, miss, &a);
 	l->learnt |= 1ull << table;
 	l->met |= 1ull << table;
-	l->is_oom |= a.rc;
+	l->is_oom |= a.is_oom;
+	if (l->kernels[table] != l->learning)
+		l->kernels_unsaved |= 1ull << table;
+	l->kernels[table] = l->learning;
+	return a.n_deleted;
 }
 
-void ledger_refused(struct ledger *l, uint8_t table, const void *item)
+void ledger_lose_kernel(struct ledger *l)
+{
+	l->learnt = 0;
+}
+
+void ledger_refused(struct ledger *l, uint8_t table, const void *item, bool is_late)
 {
 	const struct flyrep_item *it = item;
 	struct entry *e = ledger_has(l, table) ? entry_find(l, table, it + 1, it->key_len) : NULL;
+	struct history_slot *chosen;
 
-	if (!e || it->rec.op == FLYREP_OP_DELETE)
+	if (!e)
 		return;
-	l->figures.n_refused++;
-	entry_set_item(l, e, NULL);
-	e->retry_ms = ledger_now(l) + RETRY_MS;
+	l->figures.n_refused += !is_late;
+	/* What of the kernel is going to be told knew nothing of this. */
+	chosen = e->chosen ? entry_slot(e, e->chosen->dot.node) : NULL;
+	if (is_late && chosen && chosen->dot.node != LEDGER_SELF)
+		chosen->is_seen = false;
+	if (it->rec.op == FLYREP_OP_DELETE)
+		e->is_deleted = false;
+	if (e->is_deleted)
+		entry_set_item(l, e, NULL);
+	else
+		entry_applied(l, e, &e->before, NULL);
+	e->retry_ms = ledger_now(l) + (is_late ? LATE_MS : RETRY_MS);
 }
 
 /* --- from peers --------------------------------------------------------- */

@@ -30,6 +30,7 @@
 #include "truth.h"
 
 #define LEDGER_FILE "ledger.db"
+#define LEDGER_ID_LEN 16
 
 /* The tables it can keep: leases, DNS, learning, configuration, metrics; bit n: table n. */
 #define LEDGER_TABLES                                                                              \
@@ -95,7 +96,7 @@ struct ledger_ops {
  * @n_skewed: of these: with stamps closer than clock_skew_tolerance
  * @n_clamped: stamps of peers further in the future than that
  * @n_tombstones_dropped: before their time, as there were too many
- * @n_adopted: slots of nodes that are no longer peers
+ * @n_adopted: slots of nodes that are no longer peers, or have lost them
  * @n_refused: items that the own kernel did not take
  * @n_commits: transactions
  */
@@ -141,8 +142,8 @@ struct truth *ledger_truth(const struct ledger *l, uint8_t table, const char *ow
  * ledger_local - the own kernel holds this now: written, changed or gone
  * @item: struct flyrep_item; a DELETE of what has ended is not a write
  *
- * What is as the ledger knows it is no write either. Return: 0; -EINVAL: not well-formed, or no
- * such table; -ENOMEM
+ * What is as the ledger knows it is no write either. Return: 1: a write, 0: none; -EINVAL: not
+ * well-formed, or no such table; -ENOMEM
  */
 int ledger_local(struct ledger *l, uint8_t table, const void *item);
 
@@ -159,22 +160,45 @@ int ledger_remote(struct ledger *l, const char *peer, uint8_t table, const void 
 /* An audit just found this peer's slots, in all tables, equal to what is held of them here. */
 void ledger_in_step(struct ledger *l, const char *peer);
 
-/* The own kernel did not take what ops.effect() gave it: tried again by ledger_tick(). */
-void ledger_refused(struct ledger *l, uint8_t table, const void *item);
+/*
+ * The own kernel did not take what ops.effect() gave it: tried again by ledger_tick(), after a while.
+ * Told in the order of the effects, in ledger_flush() or before anything else of the ledger is called.
+ * @is_late: something became of the key that the agent has not heard of yet; the kernel will tell
+ */
+void ledger_refused(struct ledger *l, uint8_t table, const void *item, bool is_late);
+/* Nothing can be put into effect until the tables were learnt anew. */
+void ledger_lose_kernel(struct ledger *l);
+
+/* Tells this ledger from any other; of this node too, if the file was lost. */
+void ledger_id(const struct ledger *l, uint8_t id[LEDGER_ID_LEN]);
+
+/**
+ * ledger_meet - a session with a peer begins
+ * @id: of its ledger
+ *
+ * If that is another one than before the peer has lost what it wrote, and must not take it from
+ * all others by saying so: what of it is in effect becomes this node's own. Return: whether it is
+ * another one
+ */
+bool ledger_meet(struct ledger *l, const char *peer, const uint8_t id[LEDGER_ID_LEN]);
+
+/* Buckets and digests are those of another key from here on; @key as in struct ledger_config */
+int ledger_rekey(struct ledger *l, const struct fr_siphash_key *key);
 
 /**
  * ledger_learn_begin - all that the own kernel holds of a table is going to be read
- * @is_new_kernel: since the last time it was, the kernel, or its module, began empty (a reboot, a
- *	reload): what it lacks was not deleted
+ * @kernel: tells this life of its tables from others (a reboot, a reload of the module), which
+ *	begin empty: what is lacking in another one than the last time was not deleted. Not 0
  *
- * Then ledger_learn() for each item, and ledger_learn_end(): what differs from what was put into
+ * Call it before the read begins: nothing is put into effect meanwhile. Then ledger_learn() for each
+ * item, and ledger_learn_end(): what differs from what was put into
  * effect was written meanwhile, when no agent was there. What the kernel lacks, though it never
  * was put there, is. ledger_local() may come between; of two reads of a key the one with the higher
- * flyrep_rec.stamp counts. Return: as ledger_local()
+ * flyrep_rec.stamp counts. Return: as ledger_local(); the end: how many were found deleted
  */
-int ledger_learn_begin(struct ledger *l, uint8_t table, bool is_new_kernel);
+int ledger_learn_begin(struct ledger *l, uint8_t table, uint64_t kernel);
 int ledger_learn(struct ledger *l, uint8_t table, const void *item);
-void ledger_learn_end(struct ledger *l, uint8_t table);
+size_t ledger_learn_end(struct ledger *l, uint8_t table);
 
 /**
  * ledger_flush - settle, commit, and tell
@@ -194,7 +218,7 @@ const char *ledger_trouble(const struct ledger *l);
 uint64_t ledger_offset_ms(const struct ledger *l, const char *peer);
 const struct ledger_figures *ledger_figures(struct ledger *l);
 
-/* Of the rules and the hash key: peers that differ here would never agree. For HELLO. */
+/* Of the rules: peers that differ here would never agree. For HELLO. */
 uint64_t ledger_rules_digest(const struct ledger *l);
 
 /**
@@ -218,9 +242,13 @@ const struct inbox *ledger_inbox(const struct ledger *l);
  * @reason: for the record; may be ""
  * @why: room for why not
  *
- * What is chosen becomes a write of this node that replaces all sides, so all nodes follow.
- * Return: 0; -ENOENT: no such conflict; -EALREADY: it does not wait (any more); -EPERM: not one of
- * the approvers; -EOPNOTSUPP: the table has no rules to merge by; -EINVAL: @how; -ENOMEM
+ * What is chosen, or of a lease or DNS record the local side with what only others say,
+ * becomes a write of this node that replaces all sides, so all nodes follow, once
+ * ledger_flush() has told them. Who is told that it is decided can rely on it.
+ * Return: 0: it is durable; -EAGAIN: it is decided, but not durable yet; -ENOENT: no such
+ * conflict; -EALREADY: it does not wait (any more); -EPERM: not one of the approvers;
+ * -EOPNOTSUPP: there is no way to merge these; -EMSGSIZE: merged it would be too long; -EINVAL:
+ * @how; -ENOMEM
  */
 int ledger_resolve(struct ledger *l, uint64_t id, enum inbox_resolution how, const char *who,
 		   const char *reason, char *why, size_t why_len);

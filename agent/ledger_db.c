@@ -20,6 +20,8 @@
 /* From version i to i + 1. Never change one that was released: add one. */
 static const char *const migrations[] = {
 	"CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+	"CREATE TABLE note (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+	"INSERT INTO note VALUES ('id', randomblob(16)), ('key', randomblob(16));"
 	"CREATE TABLE slot (tbl INTEGER NOT NULL, owner TEXT NOT NULL, key BLOB NOT NULL,"
 	"  body BLOB NOT NULL, PRIMARY KEY (tbl, owner, key)) WITHOUT ROWID;"
 	"CREATE TABLE effect (tbl INTEGER NOT NULL, key BLOB NOT NULL, digest INTEGER NOT NULL,"
@@ -45,6 +47,7 @@ enum statement {
 	DROP_TRAIL,
 	ADD_TRAIL,
 	PUT_CLOCK,
+	PUT_NOTE,
 	N_STATEMENTS,
 };
 
@@ -60,6 +63,7 @@ static const char *const texts[N_STATEMENTS] = {
 	[ADD_TRAIL] =
 		"INSERT INTO trail (id, at_ms, state, who, reason) VALUES (?, ?, ?, ?, ?)",
 	[PUT_CLOCK] = "INSERT OR REPLACE INTO meta VALUES ('clock', ?)",
+	[PUT_NOTE] = "INSERT OR REPLACE INTO note VALUES (?, ?)",
 };
 
 struct ledger_db {
@@ -428,11 +432,17 @@ static int load_trail(const struct ledger_db_loader *l, void *cookie, sqlite3_st
 	return l->trail(cookie, &t);
 }
 
+static int load_note(const struct ledger_db_loader *l, void *cookie, sqlite3_stmt *s)
+{
+	return l->note(cookie, text_of(s, 0), bytes_of(s, 1));
+}
+
 static const struct {
 	const char *text;
 	int (*load)(const struct ledger_db_loader *l, void *cookie, sqlite3_stmt *s);
 	const char *name;
 } loads[] = {
+	{ "SELECT name, value FROM note", load_note, "note" },
 	{ "SELECT tbl, owner, body FROM slot", load_slot, "slot" },
 	{ "SELECT tbl, key, digest, expires_ms, count, decided FROM effect", load_effect,
 	  "effect" },
@@ -639,5 +649,16 @@ void ledger_db_put_clock(struct ledger_db *db, uint64_t clock)
 	if (!s)
 		return;
 	bind_number(s, 1, clock);
+	run(db, s);
+}
+
+void ledger_db_put_note(struct ledger_db *db, const char *name, struct ledger_db_bytes value)
+{
+	sqlite3_stmt *s = statement(db, PUT_NOTE);
+
+	if (!s)
+		return;
+	bind_text(s, 1, name);
+	bind_bytes(s, 2, value);
 	run(db, s);
 }

@@ -66,6 +66,7 @@ struct ledger_db_loader {
 		      const struct ledger_db_effect *e);
 	int (*conflict)(void *cookie, const struct ledger_db_conflict *c);
 	int (*trail)(void *cookie, const struct ledger_db_trail *t);
+	int (*note)(void *cookie, const char *name, struct ledger_db_bytes value);
 };
 
 /* @clock: highest stamp given out. Errors as ledger_open(). */
@@ -89,6 +90,11 @@ void ledger_db_put_conflict(struct ledger_db *db, const struct ledger_db_conflic
 void ledger_db_drop_conflict(struct ledger_db *db, uint64_t id);
 void ledger_db_add_trail(struct ledger_db *db, const struct ledger_db_trail *t);
 void ledger_db_put_clock(struct ledger_db *db, uint64_t clock);
+/*
+ * A note by its name. There are from the first: "id", 16 random bytes that tell this ledger from
+ * any other, and "key", as many that nobody else knows.
+ */
+void ledger_db_put_note(struct ledger_db *db, const char *name, struct ledger_db_bytes value);
 /*
  * 0: all since begin is durable. -EIO, and nothing of it is; *why: static or valid until the next
  * call

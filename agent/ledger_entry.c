@@ -12,7 +12,7 @@
 
 static uint64_t hash_of(const struct ledger *l, uint8_t table, const void *bytes, size_t len)
 {
-	return fr_siphash(bytes, len, l->config.hash_key) ^ table * 0x9e3779b97f4a7c15ull;
+	return fr_siphash(bytes, len, &l->chain_key) ^ table * 0x9e3779b97f4a7c15ull;
 }
 
 static struct entry **chain_of(struct entry **chains, unsigned int bits, uint64_t hash)
@@ -211,6 +211,7 @@ void entry_applied(struct ledger *l, struct entry *e, const struct kernel_item *
 	}
 	free(e->applied_claim.pos);
 	e->applied_claim = claim ? *claim : none;
+	e->has_unknown_claim = k->is_there && !claim;
 }
 
 /* --- slots -------------------------------------------------------------- */

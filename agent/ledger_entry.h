@@ -14,6 +14,11 @@
 
 #define LEDGER_SELF 0	/* number of this node */
 
+/* Names of notes in the database; of the kernel by table, of ledgers by node */
+#define LEDGER_NOTE_KERNEL "kernel."
+#define LEDGER_NOTE_LEDGER "ledger."
+#define LEDGER_NOTE_STOPPED "stopped" /* 1: the last run noted all it did */
+
 struct entry;
 
 /* Bytes of an address that a lease claims: the scope and the address, as fields. len 0: none */
@@ -52,6 +57,10 @@ struct kernel_item {
  * @written: struct ledger.n_steps when the own slot was written
  * @applied: in the own kernel, as far as is known
  * @applied_claim: of it
+ * @has_unknown_claim: of it, as the kernel refused what came after
+ * @before: what it was until the flush of that number offered something else; see ledger_refused()
+ * @before_flush: that number
+ * @is_deleted: what was offered first was to delete it
  * @chosen: the slot in effect; NULL: none, or a merged value
  * @chosen_dot: of it, or of what was in effect before it went; version 0: nothing was
  * @merged: a merged value in effect; NULL: none
@@ -82,6 +91,10 @@ struct entry {
 	uint64_t written;
 	struct kernel_item applied;
 	struct claim applied_claim;
+	bool has_unknown_claim;
+	struct kernel_item before;
+	uint64_t before_flush;
+	bool is_deleted;
 	const struct history_slot *chosen;
 	struct history_dot chosen_dot;
 	struct merge_value *merged;
@@ -107,6 +120,9 @@ struct entries {
  * struct ledger_node - a node that has a number
  * @is_peer: one of the other writers
  * @is_warned: of its clock
+ * @is_lost: it comes back without what it wrote
+ * @is_unsaved: @ledger is not in the database
+ * @ledger: id of its ledger; zero: never heard
  * @offset_ms: how far its last stamp was ahead
  * @in_step: struct ledger.n_steps when an audit last found its slots equal; 0: never
  * @truths: of its slots, by table
@@ -114,16 +130,28 @@ struct entries {
 struct ledger_node {
 	bool is_peer;
 	bool is_warned;
+	bool is_lost;
+	bool is_unsaved;
+	uint8_t ledger[LEDGER_ID_LEN];
 	uint64_t offset_ms;
 	uint64_t in_step;
 	struct truth *truths[FR_TABLES_MAX];
 };
+
+/* Of what all nodes are to come to the same for, whatever the key of their buckets */
+extern const struct fr_siphash_key ledger_common_key;
 
 struct ledger {
 	struct ledger_config config;
 	struct ledger_ops ops;
 	void *cookie;
 	struct ledger_db *db;
+	uint8_t id[LEDGER_ID_LEN];
+	struct fr_siphash_key key;	/* of what stays here */
+	struct fr_siphash_key chain_key; /* of the chains below */
+	uint64_t kernels[FR_TABLES_MAX]; /* which it was when its items were last known; 0: never */
+	uint64_t learning;		/* which it is that is being learnt */
+	uint64_t kernels_unsaved;	/* bitmap of tables */
 	struct hlc clock;
 	uint64_t saved_clock;
 	struct history_order order;
@@ -133,11 +161,15 @@ struct ledger {
 	uint64_t now_ms;		/* of this call */
 	uint64_t ticked_ms;		/* of the last ledger_tick() */
 	uint64_t n_steps;		/* counts what must not be mixed up in time */
+	uint64_t n_flushes;
 	uint64_t truth_order;
 	uint64_t learnt;		/* bitmap of tables whose kernel items are known */
 	uint64_t met;			/* bitmap of tables that were learnt since the start */
 	bool is_oom;			/* something could not be settled: tried again */
 	bool is_begun;			/* flushed once */
+	bool was_stopped;		/* the last run noted all it did */
+	uint8_t is_stopped;		/* 0 or 1, as the database has it */
+	uint8_t is_closing;		/* 0 or 1 */
 
 	struct entry **slots;		/* 1 << bits chains, by hash */
 	struct entry **claims;		/* likewise, by hash of the claim */
@@ -209,7 +241,7 @@ void entry_each(struct ledger *l, void (*fn)(struct ledger *l, struct entry *e, 
 void entry_dirty(struct ledger *l, struct entry *e);
 /* The slot of a node has changed: write it, and if it is the own one, publish it. */
 void entry_changed(struct ledger *l, struct entry *e, uint8_t node);
-/* What is in the kernel has changed. */
+/* What is in the kernel has changed. @claim: of it; NULL: not known, if there is anything */
 void entry_applied(struct ledger *l, struct entry *e, const struct kernel_item *k,
 		   const struct claim *claim);
 

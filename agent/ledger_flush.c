@@ -74,9 +74,47 @@ static void save(struct ledger *l, const struct entry *e)
 		ledger_db_drop_effect(l->db, e->table, key);
 }
 
+static void save_notes(struct ledger *l)
+{
+	char name[sizeof(LEDGER_NOTE_LEDGER) + FR_SLOT_NODE_MAX];
+	size_t i;
+
+	for (i = 0; i < FR_TABLES_MAX; i++) {
+		if (!(l->kernels_unsaved >> i & 1))
+			continue;
+		snprintf(name, sizeof(name), LEDGER_NOTE_KERNEL "%zu", i);
+		ledger_db_put_note(l->db, name, (struct ledger_db_bytes){ &l->kernels[i], 8 });
+	}
+	for (i = 0; i < l->order.n_nodes; i++) {
+		if (!l->nodes[i].is_unsaved)
+			continue;
+		snprintf(name, sizeof(name), LEDGER_NOTE_LEDGER "%s", l->order.nodes[i]);
+		ledger_db_put_note(l->db, name,
+				   (struct ledger_db_bytes){ l->nodes[i].ledger, LEDGER_ID_LEN });
+	}
+	if (l->is_stopped != l->is_closing)
+		ledger_db_put_note(l->db, LEDGER_NOTE_STOPPED,
+				   (struct ledger_db_bytes){ &l->is_closing, 1 });
+}
+
+static bool has_notes(const struct ledger *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->order.n_nodes; i++)
+		if (l->nodes[i].is_unsaved)
+			return true;
+	return l->kernels_unsaved || l->is_stopped != l->is_closing;
+}
+
 static void saved(struct ledger *l)
 {
 	size_t i;
+
+	l->is_stopped = l->is_closing;
+	l->kernels_unsaved = 0;
+	for (i = 0; i < l->order.n_nodes; i++)
+		l->nodes[i].is_unsaved = false;
 
 	for (i = 0; i < l->unsaved.n; i++) {
 		struct entry *e = l->unsaved.v[i];
@@ -108,7 +146,7 @@ int ledger_commit(struct ledger *l)
 	const char *why;
 	size_t i;
 
-	if (!l->unsaved.n && !l->n_news && !l->is_in_trouble)
+	if (!l->unsaved.n && !l->n_news && !l->is_in_trouble && !has_notes(l))
 		return 0;
 	if (is_to_wait(l))
 		return -EAGAIN;
@@ -116,6 +154,7 @@ int ledger_commit(struct ledger *l)
 	for (i = 0; i < l->unsaved.n; i++)
 		save(l, l->unsaved.v[i]);
 	inbox_save(l->inbox, l->db);
+	save_notes(l);
 	if (l->clock.last != l->saved_clock)
 		ledger_db_put_clock(l->db, l->clock.last);
 	if (!ledger_db_commit(l->db, &why)) {
@@ -160,9 +199,19 @@ static bool moves(const struct entry *e, const struct flyrep_item *it)
 	struct claim_parts parts;
 
 	if (!e->applied_claim.len)
-		return false;
+		return e->has_unknown_claim;
 	return !entry_claim_parts(e, item_value(it), it->value_len, &parts) ||
 	       !claim_is(&e->applied_claim, &parts);
+}
+
+/* Something else is about to be offered to the own kernel, which may refuse it. */
+static void remember(struct ledger *l, struct entry *e)
+{
+	if (e->before_flush == l->n_flushes)
+		return;
+	e->before_flush = l->n_flushes;
+	e->before = e->applied;
+	e->is_deleted = false;
 }
 
 static void effect_delete(struct ledger *l, struct entry *e)
@@ -172,6 +221,8 @@ static void effect_delete(struct ledger *l, struct entry *e)
 
 	fr_table_by_id(e->table)->from_key(it, e->key, e->key_len);
 	it->rec.op = FLYREP_OP_DELETE;
+	remember(l, e);
+	e->is_deleted = true;
 	entry_set_item(l, e, NULL);
 	l->ops.effect(l->cookie, e->table, it);
 }
@@ -196,7 +247,8 @@ static void put_into_effect(struct ledger *l, struct entry *e)
 	if (is_there && !e->retry_ms &&
 	    (!e->applied.is_there ||
 	     e->applied.e.digest !=
-		     fr_table_by_id(e->table)->digest(it, l->config.hash_key))) {
+		     fr_table_by_id(e->table)->digest(it, &l->key))) {
+		remember(l, e);
 		entry_set_item(l, e, it);
 		it->rec.op = FLYREP_OP_INSERT;
 		l->ops.effect(l->cookie, e->table, it);
@@ -243,6 +295,7 @@ int ledger_flush(struct ledger *l)
 	int rc;
 
 	ledger_now(l);
+	l->n_flushes++;
 	settle_all(l);
 	if (!l->is_begun)
 		sweep_inbox(l);

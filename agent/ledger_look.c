@@ -7,6 +7,8 @@
 
 #include "ledger_entry.h"
 
+const struct fr_siphash_key ledger_common_key;
+
 struct truth *ledger_truth(const struct ledger *l, uint8_t table, const char *owner)
 {
 	int node = !strcmp(owner, l->config.node_id) ? LEDGER_SELF : peer_number(l, owner);
@@ -111,7 +113,7 @@ uint64_t ledger_rules_digest(const struct ledger *l)
 
 	fr_writer_init(&w, buf, sizeof(buf));
 	put_rules(l, &w);
-	digest = fr_siphash(buf, fr_writer_len(&w), l->config.hash_key);
+	digest = fr_siphash(buf, fr_writer_len(&w), &ledger_common_key);
 	/* In whatever order they were written; 0 is as good as not named. */
 	for (i = 0; i < l->config.rules.n_priorities; i++) {
 		const struct history_priority *p = &l->config.rules.priorities[i];
@@ -121,7 +123,7 @@ uint64_t ledger_rules_digest(const struct ledger *l)
 		fr_writer_init(&w, buf, sizeof(buf));
 		fr_put_str8(&w, p->node);
 		fr_put_varint(&w, p->priority);
-		digest += fr_siphash(buf, fr_writer_len(&w), l->config.hash_key);
+		digest += fr_siphash(buf, fr_writer_len(&w), &ledger_common_key);
 	}
 	return digest;
 }

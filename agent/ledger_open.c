@@ -74,6 +74,48 @@ static int load_trail(void *cookie, const struct ledger_db_trail *row)
 	return inbox_load_trail(((struct ledger *)cookie)->inbox, row);
 }
 
+static int load_bytes(void *to, size_t len, struct ledger_db_bytes value)
+{
+	if (value.len != len)
+		return -EBADMSG;
+	memcpy(to, value.pos, len);
+	return 0;
+}
+
+static int load_kernel(struct ledger *l, const char *table, struct ledger_db_bytes value)
+{
+	char *end;
+	unsigned long n = strtoul(table, &end, 10);
+
+	return *end || n >= FR_TABLES_MAX ? -EBADMSG :
+					    load_bytes(&l->kernels[n], sizeof(l->kernels[n]), value);
+}
+
+static int load_ledger(struct ledger *l, const char *node, struct ledger_db_bytes value)
+{
+	int n = peer_number(l, node);
+
+	return n < 0 ? 0 : load_bytes(l->nodes[n].ledger, LEDGER_ID_LEN, value);
+}
+
+/* Notes of a later version are left alone. */
+static int load_note(void *cookie, const char *name, struct ledger_db_bytes value)
+{
+	struct ledger *l = cookie;
+
+	if (!strcmp(name, "id"))
+		return load_bytes(l->id, sizeof(l->id), value);
+	if (!strcmp(name, "key"))
+		return load_bytes(l->key.b, sizeof(l->key.b), value);
+	if (!strcmp(name, LEDGER_NOTE_STOPPED))
+		return load_bytes(&l->is_stopped, sizeof(l->is_stopped), value);
+	if (!strncmp(name, LEDGER_NOTE_KERNEL, strlen(LEDGER_NOTE_KERNEL)))
+		return load_kernel(l, name + strlen(LEDGER_NOTE_KERNEL), value);
+	if (!strncmp(name, LEDGER_NOTE_LEDGER, strlen(LEDGER_NOTE_LEDGER)))
+		return load_ledger(l, name + strlen(LEDGER_NOTE_LEDGER), value);
+	return 0;
+}
+
 /* What was read is saved, and known to peers as far as they will know by an audit. */
 static void loaded(struct ledger *l, struct entry *e, void *cookie)
 {
@@ -99,6 +141,7 @@ static int add_nodes(struct ledger *l, char *why, size_t why_len)
 	size_t i;
 	int node;
 
+	l->chain_key = *c->hash_key;
 	l->order.rules = &l->config.rules;
 	for (i = 0; i <= c->n_peers; i++) {
 		const char *id = i ? c->peers[i - 1] : c->node_id;
@@ -135,11 +178,11 @@ static int add_truths(struct ledger *l)
 	return 0;
 }
 
-/* --- nodes that are no longer peers ------------------------------------- */
+/* --- nodes that are no longer peers, or have lost what they wrote --------- */
 
 static bool is_former(const struct ledger *l, uint8_t node)
 {
-	return node != LEDGER_SELF && !l->nodes[node].is_peer;
+	return node != LEDGER_SELF && (!l->nodes[node].is_peer || l->nodes[node].is_lost);
 }
 
 /* Of several nodes one adopts what is added up. */
@@ -147,8 +190,8 @@ static bool is_first_node(const struct ledger *l)
 {
 	size_t i;
 
-	for (i = 0; i < l->config.n_peers; i++)
-		if (strcmp(l->config.peers[i], l->config.node_id) < 0)
+	for (i = 1; i <= l->config.n_peers; i++)
+		if (!l->nodes[i].is_lost && strcmp(l->order.nodes[i], l->config.node_id) < 0)
 			return false;
 	return true;
 }
@@ -234,6 +277,67 @@ static void adopt(struct ledger *l, struct entry *e, void *cookie)
 	}
 }
 
+bool ledger_meet(struct ledger *l, const char *peer, const uint8_t id[LEDGER_ID_LEN])
+{
+	static const uint8_t untold[LEDGER_ID_LEN];
+	int number = peer_number(l, peer), rc = 0;
+	uint64_t n = l->figures.n_adopted;
+	struct ledger_node *node;
+
+	if (number < 0 || !memcmp(id, untold, LEDGER_ID_LEN))
+		return false;
+	node = &l->nodes[number];
+	if (!memcmp(node->ledger, id, LEDGER_ID_LEN))
+		return false;
+	node->is_lost = memcmp(node->ledger, untold, LEDGER_ID_LEN);
+	memcpy(node->ledger, id, LEDGER_ID_LEN);
+	node->is_unsaved = true;
+	if (!node->is_lost)
+		return false;
+	ledger_now(l);
+	settle_all(l);
+	entry_each(l, adopt, &rc);
+	l->is_oom |= rc < 0;
+	node->is_lost = false;
+	fr_notice("ledger: peer %s comes back without what it wrote: %lu slots adopted", peer,
+		  l->figures.n_adopted - n);
+	return true;
+}
+
+void ledger_id(const struct ledger *l, uint8_t id[LEDGER_ID_LEN])
+{
+	memcpy(id, l->id, LEDGER_ID_LEN);
+}
+
+static void rekey_one(struct ledger *l, struct entry *e, void *cookie)
+{
+	int *rc = cookie;
+	size_t i;
+
+	for (i = 0; i < e->n_slots; i++) {
+		const struct history_slot *s = e->slots[i];
+		struct truth *truth = node_truth(l, e->table, s->dot.node);
+		unsigned int bucket;
+
+		if (truth && truth_put(truth, slot_record(l, e, s), 0, &bucket) < 0)
+			*rc = -ENOMEM;
+	}
+}
+
+int ledger_rekey(struct ledger *l, const struct fr_siphash_key *key)
+{
+	unsigned int table;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i <= l->config.n_peers; i++)
+		for (table = 0; table < FR_TABLES_MAX; table++)
+			if (ledger_has(l, table))
+				truth_rekey(l->nodes[i].truths[table], key);
+	entry_each(l, rekey_one, &rc);
+	return rc;
+}
+
 static int open_all(struct ledger *l, char *why, size_t why_len)
 {
 	static const struct ledger_db_loader loader = {
@@ -241,6 +345,7 @@ static int open_all(struct ledger *l, char *why, size_t why_len)
 		.effect = load_effect,
 		.conflict = load_conflict,
 		.trail = load_trail,
+		.note = load_note,
 	};
 	uint64_t clock = 0;
 	int rc;
@@ -263,6 +368,7 @@ static int open_all(struct ledger *l, char *why, size_t why_len)
 	rc = ledger_db_load(l->db, &loader, l, why, why_len);
 	if (rc)
 		return rc;
+	l->was_stopped = l->is_stopped;
 	entry_each(l, loaded, NULL);
 	l->unsaved.n = 0;
 	ledger_now(l);
@@ -313,6 +419,7 @@ void ledger_close(struct ledger *l)
 		ledger_now(l);
 		settle_all(l);
 		l->tried_ms = l->now_ms + 1; /* once more, whenever the last time was */
+		l->is_closing = true;
 		ledger_commit(l);
 	}
 	ledger_db_close(l->db);

@@ -81,7 +81,7 @@ static int write_merged(const struct ledger *l, const struct entry *e, struct hi
 	int rc;
 
 	rc = merge_write(&out, old, value, len, e->applied.is_there ? &before : NULL,
-			 l->config.hash_key);
+			 &l->key);
 	if (rc < 0)
 		return rc;
 	s->decided = old ? old->decided : 0;
@@ -315,7 +315,7 @@ static bool is_applied(const struct ledger *l, const struct entry *e, const stru
 	if (!e->applied.is_there || !history_is_alive(s, l->now_ms))
 		return false;
 	entry_item(e, l->item, s->value, s->value_len, s->expires_ms);
-	return fr_table_by_id(e->table)->digest(l->item, l->config.hash_key) ==
+	return fr_table_by_id(e->table)->digest(l->item, &l->key) ==
 	       e->applied.e.digest;
 }
 
@@ -426,8 +426,11 @@ static void dirty_claimants(struct ledger *l, struct entry *e)
 			entry_dirty(l, other);
 }
 
-/* What is in effect claims its address; whoever else claims it, or did, is to be settled anew. */
-static bool claim(struct ledger *l, struct entry *e)
+/*
+ * What is in effect claims its address; whoever else claims it, or did, is to be settled anew.
+ * @was_gone: its slot was about to be chosen anew, and others left it out meanwhile
+ */
+static bool claim(struct ledger *l, struct entry *e, bool was_gone)
 {
 	const struct history_slot *s = e->chosen;
 	struct claim_parts parts;
@@ -439,7 +442,7 @@ static bool claim(struct ledger *l, struct entry *e)
 		if (entry_claim(l, e, is_claim ? &parts : NULL))
 			l->is_oom = true;
 		dirty_claimants(l, e);
-	} else if (is_claim && (e->claim_dot.version != s->dot.version ||
+	} else if (is_claim && (was_gone || e->claim_dot.version != s->dot.version ||
 				e->claim_dot.node != s->dot.node)) {
 		dirty_claimants(l, e);
 	}
@@ -517,13 +520,13 @@ static void note_address(struct ledger *l, struct entry *e, const struct party *
 	conflict_note(l, &d);
 }
 
-static void settle_address(struct ledger *l, struct entry *e)
+static void settle_address(struct ledger *l, struct entry *e, bool was_gone)
 {
 	bool is_waiting = false;
 	size_t best;
 	struct dispute d;
 
-	if (!claim(l, e)) {
+	if (!claim(l, e, was_gone)) {
 		conflict_gone(l, &e->address_conflict, NULL);
 		e->is_blocked = false;
 		return;
@@ -550,13 +553,15 @@ static void settle_address(struct ledger *l, struct entry *e)
 
 void settle(struct ledger *l, struct entry *e)
 {
+	bool was_gone = !e->chosen;
+
 	e->wake_ms = 0;
 	if (merge_has_rules(e->table))
 		settle_merged(l, e);
 	else
 		settle_writes(l, e);
 	if (e->table == FLYREP_TABLE_LEASE)
-		settle_address(l, e);
+		settle_address(l, e, was_gone);
 }
 
 /* --- what it found ------------------------------------------------------ */

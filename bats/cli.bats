@@ -66,7 +66,7 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 @test "help names every verb, and each has its own" {
 	run "$flyrep" --help
 	assert_success
-	for verb in status lag ready role key validate pause resume resync config kernel completion help; do
+	for verb in status lag ready role key validate pause resume resync conflicts test-conflict config kernel completion help; do
 		assert_line --regexp "^  $verb"
 		run "$flyrep" "$verb" --help
 		assert_success
@@ -298,6 +298,112 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	assert_line 'leases  4  differs'
 }
 
+conflict='{"id":123,"table":"dns","state":"pending","kind":"writes","skew":true,"detected_ms":1000,
+"local":1,"strategy":"manual","expires_ms":4102444800000,"sides":[
+{"table":"dns","op":"update","view":"lan","name":"www","type":"A","rdata":"192.0.2.1","ttl":60,"node_id":"fw-b","version":65536000,"written_ms":1000},
+{"table":"dns","op":"delete","view":"lan","name":"www","type":"A","rdata":"192.0.2.1","node_id":"fw-a","version":65536001,"written_ms":1000}]}'
+over='{"id":7,"table":"lease","state":"resolved","kind":"address","skew":false,"detected_ms":1000,"over_ms":2000,
+"local":0,"winner":1,"resolution":"rule","resolved_by":"rule","reason":"later","strategy":"timestamp","sides":[
+{"op":"update","scope":"lan","client":"00:01","ip":"192.0.2.7","hostname":"a\u001b[2Jb","node_id":"fw-a","version":1,"written_ms":1},
+{"op":"update","scope":"lan\u001b[2J","client":"00:02","ip":"192.0.2.7","node_id":"fw-b","version":2,"written_ms":2}]}'
+
+@test "conflicts: a line for each, and both sides of one" {
+	http 200 <<<"{\"conflicts\":[$conflict,$over],\"pending\":1}"
+	run "$flyrep" conflicts
+	assert_success
+	assert_line --index 0 --regexp '^ *id +state +table +of +nodes +noticed +decided by$'
+	assert_line --index 1 --regexp '^123 +PENDING +dns +lan www A 192\.0\.2\.1 +fw-b, fw-a +[0-9]+ days ago +the time, in [0-9]+ days$'
+	assert_line --index 2 --regexp '^ *7 +resolved +lease +lan 192\.0\.2\.7 +fw-a, fw-b +[0-9]+ days ago +rule: rule$'
+	refute_output --partial $'\e'
+	http 200 <<<'{"conflicts":[],"pending":0}'
+	run "$flyrep" conflicts --state expired
+	assert_success
+	assert_output 'no conflicts'
+	run head -n 1 "$sock.asked"
+	assert_output --partial 'GET /api/replication/conflicts?state=expired HTTP'
+
+	http 200 <<<"{\"conflict\":$conflict,\"audit\":[{\"at_ms\":1000,\"state\":\"pending\",\"who\":\"\",\"reason\":\"\"}]}"
+	run "$flyrep" conflicts 123
+	assert_success
+	assert_line --index 0 --regexp '^conflict 123  PENDING  dns lan www A 192\.0\.2\.1, noticed [0-9]+ days ago$'
+	assert_line --index 1 --regexp '^strategy manual, the time decides in [0-9]+ days; closer than clock_skew_tolerance'
+	assert_line --regexp '^fw-b  written [0-9]+ days ago$'
+	assert_line '  view=lan name=www type=A rdata=192.0.2.1 ttl=60'
+	assert_line --regexp '^fw-a  written [0-9]+ days ago  in effect here$'
+	assert_line '  deleted  view=lan name=www type=A rdata=192.0.2.1'
+	assert_line --regexp '^  [0-9]+ days ago  pending$'
+	run "$flyrep" conflicts 123 --json
+	assert_equal "$(jq -r .conflict.id <<<"$output")" 123
+	http 200 <<<'{}'
+	run "$flyrep" conflicts
+	assert_output 'no conflicts'
+	run "$flyrep" conflicts 1
+	assert_success
+	run "$flyrep" test-conflict
+	assert_success
+}
+
+@test "conflicts resolve says what is decided and why, and shows what came of it" {
+	http 200 <<<"{\"conflict\":$over,\"audit\":[{\"at_ms\":1000,\"state\":\"pending\",\"who\":\"\",\"reason\":\"\"},
+		{\"at_ms\":2000,\"state\":\"resolved\",\"who\":\"ops\",\"reason\":\"new \\u001b server\"}]}"
+	run "$flyrep" conflicts resolve 7 use_remote --reason "new 'server'"
+	assert_success
+	assert_line --regexp '^fw-a  written [0-9]+ days ago  was in effect here$'
+	assert_line --regexp '^fw-b  written [0-9]+ days ago  won$'
+	assert_line --regexp '^  [0-9]+ days ago  resolved by ops: new \? server$'
+	run cat "$sock.asked"
+	assert_line --partial 'POST /api/replication/conflicts/7/resolve HTTP'
+	assert_line --partial '{"resolution":"use_remote","reason":"new '"'server'"'"}'
+	http 403 <<<'{"error":"not an approver","details":"\"eve\" is not one of the approvers"}'
+	run "$flyrep" conflicts resolve 7 use_local
+	assert_failure 5
+	assert_output 'flyrep: not an approver: "eve" is not one of the approvers'
+	http 409 <<<'{"error":"decided already","details":"by ops"}'
+	run "$flyrep" conflicts resolve 7 use_local
+	assert_failure 1
+}
+
+@test "mistakes with conflicts exit 2, and ask nobody" {
+	http 200 <<<'{}'
+	for args in 'x' '1 2' 'resolve' 'resolve 1' 'resolve x use_local' 'resolve 1 use_both' \
+		'resolve 1 use_local more' '--state done' '1 --state pending' '--reason x' '-1' \
+		'resolve 1 use_local --watch' '12345678901234567'; do
+		# shellcheck disable=SC2086
+		run "$flyrep" conflicts $args
+		assert_failure 2
+	done
+	run "$flyrep" conflicts resolve 1 use_locl
+	assert_line --partial 'did you mean use_local?'
+	run "$flyrep" test-conflict --peer 'a&b'
+	assert_failure 2
+	run "$flyrep" test-conflict extra
+	assert_failure 2
+	assert [ ! -e "$sock.asked" ]
+}
+
+@test "test-conflict names the winner, and asks about the peer" {
+	http 200 <<<'{"test":{"strategy":"priority","waits":false,"sides":[{"node_id":"fw-a","version":1},{"node_id":"fw-b","version":2}],"winner":"fw-a","why":"it has the higher priority"}}'
+	run "$flyrep" test-conflict --peer fw-b
+	assert_success
+	assert_line 'if fw-a and fw-b wrote one key now (strategy priority):'
+	assert_line 'fw-a wins: it has the higher priority'
+	run head -n 1 "$sock.asked"
+	assert_output --partial 'GET /api/replication/test-conflict?peer=fw-b HTTP'
+}
+
+@test "conflicts that wait, and a ledger in trouble, make status exit 4" {
+	http 200 <<<"${node/\"paused\":false/\"paused\":false,\"conflicts_pending\":2,\"ledger_error\":null}"
+	run "$flyrep" status
+	assert_failure 4
+	assert_line --index 0 --partial '2 conflicts pending'
+	http 200 <<<"${node/\"paused\":false/\"paused\":false,\"conflicts_pending\":0,\"ledger_error\":\"disk full\"}"
+	run "$flyrep" status
+	assert_failure 4
+	http 200 <<<"${node/\"paused\":false/\"paused\":false,\"conflicts_pending\":0,\"ledger_error\":null}"
+	run "$flyrep" status
+	assert_success
+}
+
 @test "the agent itself, with nobody to talk to" {
 	[ "$(id -u)" -eq 0 ] || skip "needs a network namespace"
 	cat >"$BATS_TEST_TMPDIR/flyrep.hcl" <<-END
@@ -330,6 +436,15 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	run "$flyrep" validate
 	assert_failure 1
 	assert_output --partial 'nothing to compare with'
+	run "$flyrep" conflicts
+	assert_success
+	assert_output 'no conflicts'
+	run "$flyrep" conflicts resolve 1 use_local
+	assert_failure 1
+	assert_output --partial 'no conflict 1'
+	run "$flyrep" test-conflict
+	assert_failure 1
+	assert_output --partial 'who writes wins'
 	run "$flyrep" role backup
 	assert_success
 	run "$flyrep" --json role

@@ -38,6 +38,18 @@ static const struct cli_flag resync_flags[] = {
 	{ 0 },
 };
 
+static const struct cli_flag conflicts_flags[] = {
+	{ "state", 0, "STATE", false,
+	  "only these: pending, resolved or expired" },
+	{ "reason", 0, "TEXT", false, "resolve: for the record" },
+	{ 0 },
+};
+
+static const struct cli_flag test_conflict_flags[] = {
+	{ "peer", 0, "PEER", false, "with this node; default: the first" },
+	{ 0 },
+};
+
 static const struct cli_flag item_flags[] = {
 	{ "expires", 0, "DURATION", false, "add: it ends by itself after this" },
 	{ "force", 0, NULL, false,
@@ -80,6 +92,14 @@ static const struct cli_verb verbs[] = {
 	  "flyrep resume" },
 	{ "resync", "[ID]", "send everything again, or tell how far that is",
 	  NULL, resync_flags, resync_run, true, "flyrep resync --wait" },
+	{ "conflicts", "[ID|resolve ID RESOLUTION]",
+	  "what two nodes wrote at once; decide what waits", "resolve",
+	  conflicts_flags, conflicts_run, true,
+	  "flyrep conflicts resolve 123 use_local --reason 'as planned'" },
+	{ "test-conflict", "",
+	  "who would win if this node and a peer wrote one key now", NULL,
+	  test_conflict_flags, test_conflict_run, false,
+	  "flyrep test-conflict --peer node2" },
 	{ "config", "check|show|schema [FILE]",
 	  "check a configuration, show what it comes to, list all keys",
 	  "check show schema", scdoc_flags, config_run, false,

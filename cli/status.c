@@ -29,6 +29,7 @@ static void print_module(const struct cli *cli, const json_t *module)
 static void print_node(const struct cli *cli, const json_t *status)
 {
 	const struct state *state = state_of(status, "sync_state");
+	const json_t *pending = json_object_get(status, "conflicts_pending");
 	const char *role =
 		json_string_value(json_object_get(status, "ha_role"));
 	char count[FORMAT_LEN];
@@ -39,6 +40,9 @@ static void print_node(const struct cli *cli, const json_t *status)
 	printf("  epoch %s  ",
 	       format_count(json_object_get(status, "epoch"), count));
 	print_module(cli, json_object_get(status, "module"));
+	if (json_integer_value(pending) > 0)
+		style_print(cli, STYLE_BAD, "  %s %s pending", format_count(pending, count),
+			    json_integer_value(pending) == 1 ? "conflict" : "conflicts");
 	if (json_is_true(json_object_get(status, "paused")))
 		style_print(cli, STYLE_WARN, "  paused");
 	putchar('\n');
@@ -211,6 +215,9 @@ static bool is_degraded(const json_t *status)
 	const json_t *peer;
 	size_t i;
 
+	if (json_integer_value(json_object_get(status, "conflicts_pending")) > 0 ||
+	    json_is_string(json_object_get(status, "ledger_error")))
+		return true;
 	if (state_of(status, "sync_state")->is_degraded)
 		return true;
 	json_array_foreach(json_object_get(status, "peers"), i, peer)

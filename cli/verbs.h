@@ -19,6 +19,8 @@ int filter_run(struct cli *cli, int argc, char **argv);
 int pause_run(struct cli *cli, int argc, char **argv);
 int resume_run(struct cli *cli, int argc, char **argv);
 int resync_run(struct cli *cli, int argc, char **argv);
+int conflicts_run(struct cli *cli, int argc, char **argv);
+int test_conflict_run(struct cli *cli, int argc, char **argv);
 int config_run(struct cli *cli, int argc, char **argv);
 int completion_run(struct cli *cli, int argc, char **argv);
 int help_run(struct cli *cli, int argc, char **argv);

@@ -256,6 +256,7 @@ static void item_unqueue(struct flyrep_net *fn, struct item *it)
 {
 	list_del_init(&it->changed);
 	fn->items.n_changed--;
+	item_table(fn, it->table)->gone -= it->is_gone;
 }
 
 static void item_free(struct item *it)
@@ -292,26 +293,26 @@ static void item_link(struct flyrep_net *fn, struct item *it)
 	t->bytes += it->key_len + it->value_len;
 }
 
-/*
- * The end of an item, asked for by its owner or not. It stays in memory as long as the reader is
- * to be told.
- *
- * Context: items.lock held
- */
+/* Out of the trees; in memory as long as the reader is to be told. Context: items.lock held */
+static void item_leave(struct flyrep_net *fn, struct item *it, bool is_news)
+{
+	item_unlink(fn, it);
+	if (is_news)
+		item_queue(fn, it);
+	it->is_gone = true;
+	if (list_empty(&it->changed))
+		item_free(it);
+	else
+		item_table(fn, it->table)->gone++;
+}
+
+/* The end of an item, asked for by its owner or not. Context: items.lock held */
 static void item_end(struct flyrep_net *fn, struct item *it, bool is_by_owner)
 {
-	bool is_news;
-
 	it->is_lost = it->is_held && !is_by_owner;
 	if (it->is_lost)
 		flyrep_pernet_count(fn, FLYREP_C_HELD_LOST, 1);
-	is_news = item_is_news(fn, it);
-	item_unlink(fn, it);
-	it->is_gone = true;
-	if (is_news)
-		item_queue(fn, it);
-	else if (list_empty(&it->changed))
-		item_free(it);
+	item_leave(fn, it, item_is_news(fn, it));
 }
 
 /* --- APPLY --- */
@@ -373,14 +374,22 @@ static int item_parse(struct item_request *q, const u8 *rec, unsigned int rec_le
 	return 0;
 }
 
-static bool item_is_local_request(const struct item_request *q)
+static bool item_is_shared_request(const struct item_request *q)
 {
-	return q->flags & FLYREP_APPLY_F_LOCAL;
+	return q->flags & FLYREP_APPLY_F_SHARED;
 }
 
-/* Does this item belong to the side that asks? */
+/* What it puts is local. */
+static bool item_is_local_request(const struct item_request *q)
+{
+	return q->flags & (FLYREP_APPLY_F_LOCAL | FLYREP_APPLY_F_SHARED);
+}
+
+/* Does this item belong to the side that asks? To who shares it, once it knows all that became of it. */
 static bool item_is_theirs(const struct item *it, const struct item_request *q)
 {
+	if (item_is_shared_request(q))
+		return list_empty(&it->changed);
 	return it->is_held != item_is_local_request(q) || (q->flags & FLYREP_APPLY_F_FORCE);
 }
 
@@ -426,7 +435,7 @@ static int item_check_room(const struct flyrep_item_table *t, const struct item 
 }
 
 /* Put @it in the place of @old, if any. Context: items.lock held */
-static void item_replace(struct flyrep_net *fn, struct item *it, struct item *old)
+static void item_replace(struct flyrep_net *fn, struct item *it, struct item *old, bool is_told)
 {
 	if (old) {
 		it->id = old->id;
@@ -441,7 +450,7 @@ static void item_replace(struct flyrep_net *fn, struct item *it, struct item *ol
 		it->id = ++fn->items.last_id ?: ++fn->items.last_id;
 	}
 	item_link(fn, it);
-	if (item_is_news(fn, it))
+	if (!is_told && item_is_news(fn, it))
 		item_queue(fn, it);
 }
 
@@ -453,8 +462,8 @@ static int item_put(struct flyrep_net *fn, const struct item_request *q)
 	int err;
 
 	old = item_find(t, q->key, q->head.key_len);
-	if (old && !item_is_theirs(old, q))
-		return -EBUSY;
+	if (old ? !item_is_theirs(old, q) : item_is_shared_request(q) && t->gone)
+		return -EBUSY; /* of those gone it may be one */
 	/* A held one may have: its owner knows. */
 	if (item_is_local_request(q) && q->head.expires_ms && q->head.expires_ms <= item_now_ms())
 		return -ETIME;
@@ -472,11 +481,11 @@ static int item_put(struct flyrep_net *fn, const struct item_request *q)
 	if (rival && rival != old)
 		item_end(fn, rival, !item_is_local_request(q));
 	/* The owner of a held one has lost it. */
-	if (old && old->is_held && item_is_local_request(q)) {
+	if (old && old->is_held && (q->flags & FLYREP_APPLY_F_LOCAL)) {
 		item_end(fn, old, false);
 		old = NULL;
 	}
-	item_replace(fn, it, old);
+	item_replace(fn, it, old, item_is_shared_request(q));
 	flyrep_pernet_count(fn, FLYREP_C_ITEM_PUT, 1);
 	return 0;
 }
@@ -490,7 +499,10 @@ static int item_remove(struct flyrep_net *fn, const struct item_request *q)
 		return -ENOENT;
 	if (!item_is_theirs(it, q))
 		return -EBUSY;
-	item_end(fn, it, !item_is_local_request(q));
+	if (item_is_shared_request(q))
+		item_leave(fn, it, false);
+	else
+		item_end(fn, it, !item_is_local_request(q));
 	flyrep_pernet_count(fn, FLYREP_C_ITEM_DELETED, 1);
 	return 0;
 }

@@ -34,6 +34,7 @@ struct nlattr;
  * @by_address: those that claim one
  * @entries: how many items
  * @held: of these: held for a peer
+ * @gone: not of these: what is only kept to be told
  * @bytes: of their keys and values
  * @max_entries: limit
  * @max_bytes: limit
@@ -44,6 +45,7 @@ struct flyrep_item_table {
 	struct rb_root	by_address;
 	u32		entries;
 	u32		held;
+	u32		gone;
 	u64		bytes;
 	u32		max_entries;
 	u64		max_bytes;

@@ -118,6 +118,7 @@ static int netlink_put_info(struct sk_buff *skb, struct flyrep_net *fn)
 	    nla_put_u32(skb, FLYREP_A_CT_MAX, READ_ONCE(nf_conntrack_max)) ||
 	    nla_put_u32(skb, FLYREP_A_LEARN_S, READ_ONCE(fn->learn_s)) ||
 	    nla_put_u8(skb, FLYREP_A_STANDBY, READ_ONCE(fn->is_standby)) ||
+	    nla_put_u64_64bit(skb, FLYREP_A_INSTANCE, fn->instance, FLYREP_A_PAD) ||
 	    nla_put_64bit(skb, FLYREP_A_COUNTERS, sizeof(counters), counters, FLYREP_A_PAD) ||
 	    nla_put_64bit(skb, FLYREP_A_ITEMS, sizeof(usage), usage, FLYREP_A_PAD))
 		return -EMSGSIZE;
@@ -313,6 +314,10 @@ static int netlink_do_apply(struct sk_buff *skb, struct genl_info *info)
 	}
 	if ((req.flags & FLYREP_APPLY_F_SHARED) && (req.flags & FLYREP_APPLY_F_FORCE)) {
 		NL_SET_ERR_MSG_ATTR(info->extack, flags, "what is shared is not taken by force");
+		return -EINVAL;
+	}
+	if ((req.flags & FLYREP_APPLY_F_SHARED) && (req.flags & FLYREP_APPLY_F_LOCAL)) {
+		NL_SET_ERR_MSG_ATTR(info->extack, flags, "an item is local or shared, not both");
 		return -EINVAL;
 	}
 	/* All memory first: a record that was applied must be answered for. */

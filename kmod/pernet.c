@@ -42,6 +42,7 @@ static int __net_init pernet_net_init(struct net *net)
 	if (!fn->counters)
 		return -ENOMEM;
 	get_random_bytes(&fn->id_key, sizeof(fn->id_key));
+	fn->instance = get_random_u64() ?: 1;
 	mutex_init(&fn->lock);
 	flyrep_filter_init(fn);
 	flyrep_reader_init(fn);

@@ -40,6 +40,7 @@ struct flyrep_counters {
  * @is_standby: nothing local is queued
  * @stamp: last stamp given to a read
  * @id_key: hides addresses in record ids
+ * @instance: see FLYREP_A_INSTANCE
  * @buckets: dirty ones; initialized before the first reader
  * @net: the namespace
  * @lock: serializes CONFIG, BIND, release, PROMOTE, DEMOTE, the orphan guard, and
@@ -73,6 +74,7 @@ struct flyrep_net {
 
 	atomic64_t			stamp ____cacheline_aligned_in_smp;
 	hsiphash_key_t			id_key;
+	u64				instance;
 	struct flyrep_buckets		buckets;
 	struct net			*net;
 	struct mutex			lock;	/* see above */

@@ -379,6 +379,12 @@ bool fr_config_is_shared(const struct fr_config *config)
 	       config->mode == FR_CONFIG_MULTI_MASTER;
 }
 
+bool fr_config_has_versions(const struct fr_config *config, unsigned int table)
+{
+	return fr_config_is_shared(config) && table >= FLYREP_TABLE_LEASE &&
+	       table <= FLYREP_TABLE_METRIC && fr_config_has_table(config, table);
+}
+
 unsigned int fr_config_filter_table(int type)
 {
 	static const uint8_t tables[] = {
@@ -402,6 +408,17 @@ const char *fr_config_mode_name(enum fr_config_mode mode)
 	};
 
 	return names[mode];
+}
+
+const char *fr_config_strategy_name(enum fr_config_strategy strategy)
+{
+	static const char *const names[] = {
+		[FR_CONFIG_TIMESTAMP] = "timestamp",
+		[FR_CONFIG_PRIORITY] = "priority",
+		[FR_CONFIG_MANUAL] = "manual",
+	};
+
+	return names[strategy];
 }
 
 const char *fr_config_role_name(enum fr_config_role role)

@@ -71,6 +71,13 @@ enum fr_config_method {
 	FR_CONFIG_MTLS,
 };
 
+/* Likewise */
+enum fr_config_strategy {
+	FR_CONFIG_TIMESTAMP,
+	FR_CONFIG_PRIORITY,
+	FR_CONFIG_MANUAL,
+};
+
 enum fr_config_min_state {
 	FR_CONFIG_MIN_STATE_ASSURED, /* ship a flow once it has seen both directions */
 	FR_CONFIG_MIN_STATE_ALL,
@@ -137,6 +144,15 @@ struct fr_config_filter {
 
 struct fr_config_filters {
 	struct fr_config_filter *v;
+	size_t n;
+};
+
+/* A number for each of some nodes */
+struct fr_config_map {
+	struct {
+		char *node_id;
+		uint32_t number;
+	} *v;
 	size_t n;
 };
 
@@ -232,6 +248,17 @@ struct fr_config {
 		uint32_t hold_s; /* life of an injected flow without a packet */
 		uint32_t orphan_grace_s; /* injected flows outlive a dead agent this long */
 	} conntrack;
+	struct {
+		int strategy; /* enum fr_config_strategy */
+		struct fr_config_map priorities; /* who is not named has 0 */
+		int timestamp_resolution; /* index into the choices of its row */
+		uint64_t clock_skew_tolerance_ms;
+		struct {
+			bool require_approval;
+			struct fr_config_strings approvers; /* n 0 = anybody */
+			uint64_t timeout_ms; /* 0 = never */
+		} manual_resolution;
+	} conflict_resolution; /* the same on all nodes, where all write */
 	struct {
 		struct fr_config_strings zones; /* names; n 0 = all */
 		bool exclude_sensitive;
@@ -342,6 +369,12 @@ bool fr_config_has_table(const struct fr_config *config, unsigned int table);
 bool fr_config_is_shared(const struct fr_config *config);
 
 /**
+ * fr_config_has_versions() - whether a table, an enum flyrep_table, is replicated and written by
+ * all nodes, so that there can be conflicts
+ */
+bool fr_config_has_versions(const struct fr_config *config, unsigned int table);
+
+/**
  * fr_config_filter_table() - the table, an enum flyrep_table, that a type of filter is about
  * @type: as in struct fr_config_filter
  */
@@ -351,6 +384,11 @@ unsigned int fr_config_filter_table(int type);
  * fr_config_mode_name() - as written in the file
  */
 const char *fr_config_mode_name(enum fr_config_mode mode);
+
+/**
+ * fr_config_strategy_name() - as written in the file
+ */
+const char *fr_config_strategy_name(enum fr_config_strategy strategy);
 
 /**
  * fr_config_role_name() - as written in the file

@@ -5,9 +5,12 @@
 #include "expr.h"
 #include "item.h"
 #include "sensitive.h"
+#include "slot.h"
 
 #include <string.h>
 #include <sys/un.h>
+
+#define APPROVER_MAX 255 /* bytes: what a user name may have, and the record of a decision */
 
 struct check {
 	const struct fr_config *config;
@@ -174,30 +177,79 @@ static void check_shared(const struct check *c)
 /* What this version cannot replicate where all nodes write. */
 static void check_shared_data(const struct check *c)
 {
-	static const struct {
-		const char *key;
-		unsigned int table;
-	} kinds[] = {
-		{ "data.dhcp_leases", FLYREP_TABLE_LEASE },
-		{ "data.dns_records", FLYREP_TABLE_DNS },
-		{ "data.learning_state", FLYREP_TABLE_LEARNING },
-		{ "data.configuration", FLYREP_TABLE_CONFIG },
-		{ "data.metrics", FLYREP_TABLE_METRIC },
-	};
 	struct fr_diag_pos nowhere = at(c, "data"), sets = at(c, "data.nft_sets");
-	const char *mode = fr_config_mode_name(c->config->mode);
-	size_t i;
 
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (fr_config_has_table(c->config, kinds[i].table))
-			fr_diag_error(c->diag, at(c, kinds[i].key),
-				      "%s: not supported yet where the mode is %s", kinds[i].key,
-				      mode);
 	if (c->config->data.nft_sets.n &&
 	    (sets.line != nowhere.line || sets.column != nowhere.column))
 		fr_diag_error(c->diag, sets,
 			      "data.nft_sets: not supported yet where the mode is %s: say []",
-			      mode);
+			      fr_config_mode_name(c->config->mode));
+}
+
+/* A slip in a name would silently mean 0. */
+static void check_priorities(const struct check *c)
+{
+	const struct fr_config *config = c->config;
+	const struct fr_config_map *map = &config->conflict_resolution.priorities;
+	size_t i;
+
+	if (config->conflict_resolution.strategy == FR_CONFIG_PRIORITY && !map->n)
+		fr_diag_warning(c->diag, at(c, "conflict_resolution.strategy"),
+				"conflict_resolution.strategy: priority, but without priorities "
+				"the later write wins");
+	for (i = 0; i < map->n && config->peers.n; i++)
+		if (strcmp(map->v[i].node_id, config->node_id) &&
+		    !fr_config_peer_find(config, map->v[i].node_id))
+			fr_diag_warning(c->diag, at(c, "conflict_resolution.priorities"),
+					"conflict_resolution.priorities: %s is neither this node "
+					"nor a peer",
+					map->v[i].node_id);
+}
+
+static void check_approval(const struct check *c)
+{
+	const struct fr_config_strings *who =
+		&c->config->conflict_resolution.manual_resolution.approvers;
+	size_t i;
+
+	for (i = 0; i < who->n; i++)
+		if (!*who->v[i] || strlen(who->v[i]) > APPROVER_MAX)
+			fr_diag_error(c->diag,
+				      at(c, "conflict_resolution.manual_resolution.approvers"),
+				      "conflict_resolution.manual_resolution.approvers: a name of "
+				      "1 to %d bytes is needed",
+				      APPROVER_MAX);
+	if (c->config->conflict_resolution.strategy == FR_CONFIG_MANUAL &&
+	    !c->config->conflict_resolution.manual_resolution.require_approval)
+		fr_diag_warning(
+			c->diag, at(c, "conflict_resolution.manual_resolution.require_approval"),
+			"conflict_resolution.manual_resolution.require_approval: without it the "
+			"strategy manual is the strategy timestamp");
+}
+
+static void check_conflicts(const struct check *c)
+{
+	const struct fr_config *config = c->config;
+	const struct fr_hcl_item *item = fr_hcl_find(c->section, "conflict_resolution");
+	unsigned int id;
+
+	check_approval(c);
+	if (!fr_config_is_shared(config)) {
+		if (item && item->value.type != FR_HCL_NULL)
+			fr_diag_warning(c->diag, item->pos,
+					"conflict_resolution: without effect where the mode is "
+					"%s: who writes wins",
+					fr_config_mode_name(config->mode));
+		return;
+	}
+	check_priorities(c);
+	for (id = 0; id <= FLYREP_TABLE_MAX && !fr_config_has_versions(config, id); id++)
+		;
+	if (id <= FLYREP_TABLE_MAX && config->peers.n >= FR_SLOT_SAW_MAX)
+		fr_diag_error(c->diag, at(c, "peers"),
+			      "peers: of %zu nodes that write leases and the like each would "
+			      "have to know all others: at most %d",
+			      config->peers.n + 1, FR_SLOT_SAW_MAX);
 }
 
 static void check_primary_address(const struct check *c,
@@ -486,6 +538,7 @@ void fr_config_check(const struct fr_config *config,
 	check_sync(&c);
 	check_schedule(&c);
 	check_data(&c);
+	check_conflicts(&c);
 	check_mark(&c);
 	check_zones(&c);
 	check_conditions(&c);

@@ -172,11 +172,27 @@ static void print_strings(const struct fr_schema *row, const void *from,
 	fputc(']', out);
 }
 
+static void print_map(const struct fr_schema *row, const void *from, FILE *out)
+{
+	const struct fr_config_map *map = from;
+	size_t i;
+
+	(void)row;
+	fputs(map->n ? "{ " : "{", out);
+	for (i = 0; i < map->n; i++) {
+		fputs(i ? ", " : "", out);
+		fr_hcl_write_string(map->v[i].node_id, out);
+		fprintf(out, " = %" PRIu32, map->v[i].number);
+	}
+	fputs(map->n ? " }" : "}", out);
+}
+
 static_assert(sizeof(struct fr_config_sets) == sizeof(struct fr_config_strings),
 	      "sets are printed as strings");
 
 /* Types without an entry are never bound, or have their own way. */
 static print_fn *const printers[FR_SCHEMA_N_TYPES] = {
+	[FR_SCHEMA_MAP] = print_map,
 	[FR_SCHEMA_BOOL] = print_bool,
 	[FR_SCHEMA_NUMBER] = print_number,
 	[FR_SCHEMA_MASK] = print_mask,

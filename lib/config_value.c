@@ -342,20 +342,25 @@ bool fr_config_is_node_id(const char *text)
 		       len;
 }
 
+static bool is_node_id(struct fr_config_binder *b, const struct fr_schema *row,
+		       struct fr_diag_pos pos, const char *text)
+{
+	if (fr_config_is_node_id(text))
+		return true;
+	fr_diag_error(
+		b->diag, pos,
+		"%s: a node id is 1 to %d letters, digits, dots, underscores or dashes",
+		row->path, FR_CONFIG_NODE_ID_MAX);
+	return false;
+}
+
 static bool bind_node_id(struct fr_config_binder *b,
 			 const struct fr_schema *row,
 			 const struct fr_hcl_value *value, void *to)
 {
-	if (!get_string(b, row, value))
-		return false;
-	if (!fr_config_is_node_id(value->string.bytes)) {
-		fr_diag_error(
-			b->diag, value->pos,
-			"%s: a node id is 1 to %d letters, digits, dots, underscores or dashes",
-			row->path, FR_CONFIG_NODE_ID_MAX);
-		return false;
-	}
-	return bind_string(b, row, value, to);
+	return get_string(b, row, value) &&
+	       is_node_id(b, row, value->pos, value->string.bytes) &&
+	       bind_string(b, row, value, to);
 }
 
 static bool bind_path(struct fr_config_binder *b, const struct fr_schema *row,
@@ -628,14 +633,24 @@ static bool bind_map(struct fr_config_binder *b, const struct fr_schema *row,
 		     const struct fr_hcl_value *value, void *to)
 {
 	const struct fr_hcl_item *item;
+	struct fr_config_map map = { 0 };
 	bool is_good = true;
 	uint64_t number;
 
-	(void)to;
 	if (!fr_config_value_get_object(b, row, value))
 		return false;
-	for (item = value->object->first; item; item = item->next)
-		is_good &= get_integer(b, row, &item->value, row->max, &number);
+	map.v = fr_arena_alloc(b->arena, value->object->n_items * sizeof(*map.v));
+	for (item = value->object->first; item && map.v; item = item->next) {
+		if (!get_integer(b, row, &item->value, row->max, &number) ||
+		    !is_node_id(b, row, item->pos, item->key)) {
+			is_good = false;
+			continue;
+		}
+		map.v[map.n].node_id = item->key;
+		map.v[map.n++].number = (uint32_t)number;
+	}
+	if (to && map.v)
+		*(struct fr_config_map *)to = map;
 	return is_good;
 }
 

@@ -106,6 +106,7 @@ enum fr_role { FR_ROLE_BACKUP = 1, FR_ROLE_PRIMARY, FR_ROLE_FAULT, FR_ROLE_PEER 
 const char *fr_role_name(enum fr_role role);
 
 #define FR_LIFE_LEN 16
+#define FR_LEDGER_LEN 16
 
 struct fr_hello {
 	uint8_t wire_min;
@@ -124,6 +125,8 @@ struct fr_hello {
 	char version[32];			/* software version, for people */
 	uint8_t hash_key[FLYREP_HASH_KEY_LEN];	/* of the sender's buckets and digests */
 	uint8_t life[FR_LIFE_LEN];		/* of the sender's kernel, zero: not told */
+	uint8_t ledger[FR_LEDGER_LEN];		/* id of the sender's ledger, zero: none */
+	uint64_t rules;				/* digest of its rules for conflicts, 0: none */
 };
 
 struct fr_start {

@@ -117,6 +117,7 @@ static int info_reply(const struct fr_genl_attrs *attrs, void *cookie)
 	    fr_genl_message_u8(attrs, FLYREP_A_STANDBY, &standby))
 		return -EPROTO;
 	info->standby = standby;
+	fr_genl_message_u64(attrs, FLYREP_A_INSTANCE, &info->instance);
 	len = strnlen(mnl_attr_get_payload(version),
 		      mnl_attr_get_payload_len(version));
 	if (len >= sizeof(info->version))

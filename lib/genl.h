@@ -43,6 +43,7 @@ struct fr_genl_info {
 	uint32_t ct_count;
 	uint32_t ct_max;
 	bool standby;
+	uint64_t instance;		/* see FLYREP_A_INSTANCE; 0: the module does not tell */
 	size_t n_counters;		/* those the module knows, at most FLYREP_C_MAX + 1 */
 	uint64_t counters[__FLYREP_C_MAX];
 	size_t n_items;			/* tables of items that the module has */

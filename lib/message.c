@@ -70,6 +70,8 @@ void fr_hello_encode(struct fr_writer *w, const struct fr_hello *m)
 	fr_put_str8(w, m->version);
 	fr_put_bytes(w, m->hash_key, sizeof(m->hash_key));
 	fr_put_bytes(w, m->life, sizeof(m->life));
+	fr_put_bytes(w, m->ledger, sizeof(m->ledger));
+	fr_put_be64(w, m->rules);
 }
 
 int fr_hello_decode(struct fr_hello *m, const void *buf, size_t len)
@@ -94,6 +96,8 @@ int fr_hello_decode(struct fr_hello *m, const void *buf, size_t len)
 	fr_get_bytes(&r, m->hash_key, sizeof(m->hash_key));
 	defuse(m->version);
 	fr_get_bytes(&r, m->life, sizeof(m->life));
+	fr_get_bytes(&r, m->ledger, sizeof(m->ledger));
+	m->rules = fr_get_be64(&r);
 	if (!m->wire_min || m->wire_min > m->wire_max || !is_role(m->role) ||
 	    !is_node_id(m->node_id))
 		return -EBADMSG;

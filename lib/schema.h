@@ -19,7 +19,7 @@ enum fr_schema_type {
 	FR_SCHEMA_SECTION, /* "x { }" or "x = { }"; binds nothing itself */
 	FR_SCHEMA_SECTIONS, /* struct { T *v; size_t n; }: list, or repeated "x { }" */
 	FR_SCHEMA_LABELLED, /* likewise, repeated "x "label" { }"; T begins with char *label */
-	FR_SCHEMA_MAP, /* any names = numbers in min..max; unbound */
+	FR_SCHEMA_MAP, /* struct fr_config_map: node ids = numbers in min..max */
 	FR_SCHEMA_BOOL, /* bool */
 	FR_SCHEMA_NUMBER, /* uint32_t, min..max */
 	FR_SCHEMA_MASK, /* uint32_t, a number or "0x..." */

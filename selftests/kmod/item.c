@@ -266,6 +266,66 @@ TEST_F(item, held_items_are_the_peers)
 	EXPECT_STREQ("only items can be applied as local", fr_genl_error(self->g));
 }
 
+#define SHARED FLYREP_APPLY_F_SHARED
+
+/*
+ * Where several nodes write, what the reader puts is local and no news to it; but it changes
+ * nothing of which it was not told what became of it.
+ */
+TEST_F(item, shared_items_give_way_to_what_is_not_told_yet)
+{
+	ASSERT_EQ(0, put(self->g, SHARED, "lan", 1, "192.0.2.1", 0));
+	ASSERT_EQ(0, drain(self->g, self->told));
+	EXPECT_EQ(0, self->told->n);
+	EXPECT_EQ(0, usage(self->g, FLYREP_TABLE_LEASE).held);
+
+	/* Changed here, and not told */
+	ASSERT_EQ(0, put(self->g, LOCAL, "lan", 1, "192.0.2.2", 0));
+	EXPECT_EQ(-EBUSY, put(self->g, SHARED, "lan", 1, "192.0.2.3", 0));
+	EXPECT_EQ(-EBUSY, del(self->g, SHARED, "lan", 1));
+	ASSERT_EQ(0, drain(self->g, self->told));
+	EXPECT_EQ(1, self->told->n);
+	EXPECT_EQ(0, put(self->g, SHARED, "lan", 1, "192.0.2.3", 0));
+
+	/* Deleted here, and not told: nor is another one put, as it might be that one */
+	ASSERT_EQ(0, del(self->g, LOCAL, "lan", 1));
+	EXPECT_EQ(-EBUSY, put(self->g, SHARED, "lan", 1, "192.0.2.3", 0));
+	EXPECT_EQ(-EBUSY, put(self->g, SHARED, "lan", 2, "192.0.2.4", 0));
+	ASSERT_EQ(0, drain(self->g, self->told));
+	EXPECT_EQ(1, self->told->n);
+	EXPECT_EQ(0, put(self->g, SHARED, "lan", 1, "192.0.2.3", 0));
+	EXPECT_EQ(-EEXIST, put(self->g, SHARED, "lan", 2, "192.0.2.3", 0));
+	EXPECT_EQ(0, del(self->g, SHARED, "lan", 1));
+	EXPECT_EQ(-ENOENT, del(self->g, SHARED, "lan", 1));
+	ASSERT_EQ(0, drain(self->g, self->told));
+	EXPECT_EQ(0, self->told->n);
+	EXPECT_EQ(0, usage(self->g, FLYREP_TABLE_LEASE).entries);
+
+	/* What was held is local from then on, and ends by itself */
+	ASSERT_EQ(0, put(self->g, 0, "lan", 5, "192.0.2.5", 0));
+	EXPECT_EQ(0, put(self->g, SHARED, "lan", 5, "192.0.2.5", 500));
+	EXPECT_EQ(0, usage(self->g, FLYREP_TABLE_LEASE).held);
+	EXPECT_TRUE(kt_wait_wake(self->g, KT_WAIT_MS));
+	ASSERT_EQ(0, drain(self->g, self->told));
+	ASSERT_EQ(1, self->told->n);
+	EXPECT_EQ(FLYREP_OP_DELETE, self->told->item[0].op);
+
+	EXPECT_EQ(-EINVAL, put(self->g, SHARED | LOCAL, "lan", 1, "192.0.2.3", 0));
+	EXPECT_STREQ("an item is local or shared, not both", fr_genl_error(self->g));
+}
+
+/* What is told of it goes with a reader: the next one begins with all. */
+TEST_F(item, shared_items_and_a_new_reader)
+{
+	ASSERT_EQ(0, put(self->g, LOCAL, "lan", 1, "192.0.2.1", 0));
+	ASSERT_EQ(0, drain(self->g, self->told));
+	ASSERT_EQ(0, del(self->g, LOCAL, "lan", 1));
+	EXPECT_EQ(-EBUSY, put(self->g, SHARED, "lan", 2, "192.0.2.4", 0));
+	fr_genl_close(self->g);
+	ASSERT_EQ(0, kt_reader(&self->g));
+	EXPECT_EQ(0, put(self->g, SHARED, "lan", 2, "192.0.2.4", 0));
+}
+
 /* One address, one lease, within a scope; by force the other one goes, and that is told. */
 TEST_F(item, an_address_is_leased_once)
 {

@@ -41,6 +41,8 @@ KT_UNUSED static bool kt_tracks(uint8_t proto)
 
 	if (proto == IPPROTO_DCCP)
 		return !access("/proc/sys/net/netfilter/nf_conntrack_dccp_timeout_open", F_OK);
+	if (proto == IPPROTO_GRE)
+		return !access("/proc/sys/net/netfilter/nf_conntrack_gre_timeout", F_OK);
 	if (proto != IPPROTO_UDPLITE)
 		return true;
 	/* Its tracker left no trace of its own. It went with the sockets. */

@@ -147,6 +147,7 @@ TEST_F(netlink, info)
 	EXPECT_EQ(kt_number("sysctl -n net.netfilter.nf_conntrack_count"), info.ct_count);
 	EXPECT_EQ(__FLYREP_C_MAX, info.n_counters);
 	EXPECT_FALSE(info.standby);
+	EXPECT_NE(0, info.instance);
 	EXPECT_EQ(1, kt_number("sysctl -n net.netfilter.nf_conntrack_events"));
 }
 

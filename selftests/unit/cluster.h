@@ -4,7 +4,7 @@
  *
  * A link delivers what its owner published in order, whenever the test says so, or is cut; when it
  * comes back everything is told anew, as a repair does. Kernels hold items as the module does: an
- * address is leased once in a scope. Nodes may stop, crash at any callback, and begin anew.
+ * address is leased once in a scope, and what the agent was not told yet is not covered. Nodes may stop, crash at any callback, and begin anew.
  */
 #ifndef CLUSTER_H
 #define CLUSTER_H
@@ -65,12 +65,20 @@ struct node {
 	int crash_in; /* callbacks until then; 0: never */
 	bool is_unlearnt; /* the kernel has what no ledger has on disk */
 	uint64_t stamp;
+	uint64_t kernel; /* which it is */
 	size_t n_items;
 	struct {
 		uint8_t table;
 		struct flyrep_item *item;
 	} items[ITEMS_MAX];
-	unsigned int n_refused, n_effects, n_news;
+	bool is_slow; /* local changes are told by tell_all() */
+	size_t n_untold;
+	struct untold {
+		uint8_t table;
+		bool is_gone;
+		struct flyrep_item *item; /* whose key it is */
+	} untold[ITEMS_MAX];
+	unsigned int n_refused, n_late, n_effects, n_news;
 };
 
 struct cluster {
@@ -178,6 +186,50 @@ static inline void kernel_put(struct node *n, uint8_t table, const struct flyrep
 	n->items[n->n_items++].item = item;
 }
 
+/* What became of a key that lives, and is to be told */
+static inline struct untold *untold_find(struct node *n, uint8_t table, const struct flyrep_item *it)
+{
+	size_t i;
+
+	for (i = 0; i < n->n_untold; i++)
+		if (n->untold[i].table == table && !n->untold[i].is_gone &&
+		    n->untold[i].item->key_len == it->key_len &&
+		    !memcmp(key_of(n->untold[i].item), key_of(it), it->key_len))
+			return &n->untold[i];
+	return NULL;
+}
+
+static inline void untold_add(struct node *n, uint8_t table, const struct flyrep_item *it, bool is_gone)
+{
+	struct untold *u = untold_find(n, table, it);
+
+	if (!u) {
+		assert_true(n->n_untold < ITEMS_MAX);
+		u = &n->untold[n->n_untold++];
+		*u = (struct untold){ table, false, copy(it, item_size(it)) };
+	}
+	u->is_gone = is_gone;
+}
+
+static inline void untold_clear(struct node *n)
+{
+	while (n->n_untold)
+		free(n->untold[--n->n_untold].item);
+}
+
+/* As the module finds it: something that was deleted might be this one. */
+static inline bool is_untold(struct node *n, uint8_t table, const struct flyrep_item *it)
+{
+	size_t i;
+
+	if (kernel_get(n, table, it))
+		return untold_find(n, table, it);
+	for (i = 0; i < n->n_untold; i++)
+		if (n->untold[i].table == table && n->untold[i].is_gone)
+			return it->rec.op != FLYREP_OP_DELETE;
+	return false;
+}
+
 /* --- what ledgers call -------------------------------------------------- */
 
 static inline uint64_t node_ms(const struct node *n)
@@ -236,11 +288,14 @@ static inline void on_effect(void *cookie, uint8_t table, const void *rec)
 		return;
 	n->n_effects++;
 	assert_int_equal(fr_table_by_id(table)->check(it, &why), 0);
-	if (it->rec.op == FLYREP_OP_DELETE) {
+	if (is_untold(n, table, it)) {
+		n->n_late++;
+		ledger_refused(n->ledger, table, it, true);
+	} else if (it->rec.op == FLYREP_OP_DELETE) {
 		kernel_drop(n, table, it);
 	} else if (kernel_has_rival(n, table, it)) {
 		n->n_refused++;
-		ledger_refused(n->ledger, table, it);
+		ledger_refused(n->ledger, table, it, false);
 	} else {
 		assert_int_equal(it->rec.op, FLYREP_OP_INSERT);
 		kernel_put(n, table, it);
@@ -264,7 +319,7 @@ static inline void link_clear(struct link *l)
 	l->begin = l->n = 0;
 }
 
-static inline void send(struct node *n, int to, uint8_t table, const void *slot)
+static inline void send_slot(struct node *n, int to, uint8_t table, const void *slot)
 {
 	struct link *l = &n->cluster->links[n->number][to];
 	struct message m = { .table = table };
@@ -308,7 +363,7 @@ static inline void on_publish(void *cookie, uint8_t table, const void *slot, int
 		fail_msg("%s", why);
 	for (to = 0; to < n->cluster->n; to++)
 		if (to != n->number)
-			send(n, to, table, slot);
+			send_slot(n, to, table, slot);
 }
 
 static inline void on_conflict(void *cookie, const struct inbox_conflict *c)
@@ -333,15 +388,17 @@ static inline void node_learn(struct node *n, bool is_new_kernel)
 	uint8_t table;
 	size_t i;
 
+	untold_clear(n);
+	n->kernel += is_new_kernel || !n->kernel;
 	for (table = 1; table < FR_TABLES_MAX; table++) {
 		if (!(n->cluster->config.tables >> table & 1))
 			continue;
-		assert_int_equal(ledger_learn_begin(n->ledger, table, is_new_kernel), 0);
+		assert_int_equal(ledger_learn_begin(n->ledger, table, n->kernel), 0);
 		for (i = 0; i < n->n_items; i++) {
 			if (n->items[i].table != table)
 				continue;
 			n->items[i].item->rec.stamp = ++n->stamp;
-			assert_int_equal(ledger_learn(n->ledger, table, n->items[i].item), 0);
+			assert_true(ledger_learn(n->ledger, table, n->items[i].item) >= 0);
 		}
 		ledger_learn_end(n->ledger, table);
 	}
@@ -423,6 +480,7 @@ static inline void cluster_free(struct cluster *c)
 			node_close(n);
 		while (n->n_items)
 			free(n->items[--n->n_items].item);
+		untold_clear(n);
 		dir_remove(n->dir);
 		for (k = 0; k < c->n; k++) {
 			link_clear(&c->links[i][k]);
@@ -436,17 +494,25 @@ static inline void cluster_free(struct cluster *c)
 
 /* --- what happens to them ----------------------------------------------- */
 
+static inline void tell(struct node *n, uint8_t table, const struct flyrep_item *it)
+{
+	if (n->ledger && !n->is_gone)
+		assert_true(ledger_local(n->ledger, table, it) >= 0);
+}
+
 /* The own kernel was written, and the ledger hears of it if its node is up. */
 static inline void local_put(struct node *n, uint8_t table, struct flyrep_item *it)
 {
 	it->rec.stamp = ++n->stamp;
 	kernel_put(n, table, it);
-	n->is_unlearnt |= !n->ledger || n->is_gone;
-	if (n->ledger && !n->is_gone)
-		assert_int_equal(ledger_local(n->ledger, table, it), 0);
+	n->is_unlearnt |= !n->ledger || n->is_gone || n->is_slow;
+	if (n->is_slow)
+		untold_add(n, table, it, false);
+	else
+		tell(n, table, it);
 }
 
-static inline void local_delete(struct node *n, uint8_t table, const struct flyrep_item *like)
+static inline void tell_delete(struct node *n, uint8_t table, const struct flyrep_item *like)
 {
 	uint64_t room[FR_RECORD_KEY_ROOM / 8 + 1] = { 0 };
 	struct flyrep_item *it = (struct flyrep_item *)room;
@@ -454,9 +520,40 @@ static inline void local_delete(struct node *n, uint8_t table, const struct flyr
 	fr_table_by_id(table)->from_key(it, key_of(like), like->key_len);
 	it->rec.op = FLYREP_OP_DELETE;
 	it->rec.stamp = ++n->stamp;
-	kernel_drop(n, table, it);
-	if (n->ledger && !n->is_gone)
-		assert_int_equal(ledger_local(n->ledger, table, it), 0);
+	tell(n, table, it);
+}
+
+static inline void local_delete(struct node *n, uint8_t table, const struct flyrep_item *like)
+{
+	struct flyrep_item *gone = copy(like, item_size(like)); /* it may be the kernel's */
+
+	kernel_drop(n, table, gone);
+	if (n->is_slow)
+		untold_add(n, table, gone, true);
+	else
+		tell_delete(n, table, gone);
+	free(gone);
+}
+
+/* The agent drains what it was not told yet. */
+static inline void tell_all(struct node *n)
+{
+	size_t i;
+
+	for (i = 0; i < n->n_untold; i++) {
+		struct untold *u = &n->untold[i];
+		struct flyrep_item *it = copy(u->item, item_size(u->item));
+		size_t at = kernel_find(n, u->table, it);
+
+		if (u->is_gone) {
+			tell_delete(n, u->table, it);
+		} else {
+			n->items[at].item->rec.stamp = ++n->stamp;
+			tell(n, u->table, n->items[at].item);
+		}
+		free(it);
+	}
+	untold_clear(n);
 }
 
 /* The kernel ends what is over by its clock. */
@@ -572,7 +669,7 @@ static inline void repair_slot(void *cookie, const void *rec)
 
 	if (slot->key_len != r->key->key_len || memcmp(slot + 1, r->key + 1, slot->key_len))
 		return;
-	send(r->n, r->to, r->table, slot);
+	send_slot(r->n, r->to, r->table, slot);
 	r->is_found = true;
 }
 
@@ -590,7 +687,7 @@ static inline void repair_key(struct cluster *c, int from, int to, uint8_t table
 		return;
 	fr_slot_table(table)->from_key(room, key_of(key), key->key_len);
 	((struct flyrep_rec *)room)->op = FLYREP_OP_DELETE;
-	send(r.n, to, table, room);
+	send_slot(r.n, to, table, room);
 }
 
 #endif

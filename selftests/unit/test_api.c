@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,6 +24,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -174,13 +176,22 @@ static void on_progress(void *cookie, struct api_call *call, const json_t *body)
 	api_reply(call, json_pack("{s:s}", "id", api_arg(call)));
 }
 
+static void on_asked(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)body;
+	check_thread(cookie);
+	api_reply(call, json_pack("{s:s, s:s, s:O}", "arg", api_arg(call), "who", api_who(call),
+				  "query", api_query(call)));
+}
+
 static const struct api_route routes[] = {
 	{ "GET", "/now", on_now },	    { "POST", "/now", on_now },
 	{ "POST", "/echo", on_echo },	    { "GET", "/refuse", on_refuse },
 	{ "GET", "/later", on_later },	    { "GET", "/hold", on_hold },
 	{ "POST", "/release", on_release }, { "GET", "/watch", on_watch },
 	{ "GET", "/nothing", on_nothing },  { "POST", "/begin", on_begin },
-	{ "GET", "/begin/+", on_progress }, { NULL, NULL, NULL },
+	{ "GET", "/begin/+", on_progress }, { "GET", "/asked/+/by", on_asked },
+	{ "POST", "/asked/+/by", on_asked }, { NULL, NULL, NULL },
 };
 
 static int on_exit_fd(sd_event_source *source, int fd, uint32_t events,
@@ -475,6 +486,71 @@ static void test_answers(void **state)
 	check_error(&r, 409, "split brain", "peer fw2 is ? too");
 	ask(&r, s, "/nothing", NULL);
 	assert_int_equal(r.status, 500);
+}
+
+/* What stands in the path, behind it, and who it is that asks. */
+static void test_handlers_know_what_was_asked_and_by_whom(void **state)
+{
+	const struct passwd *self = getpwuid(geteuid());
+	struct server *s = *state;
+	char want[400], name[64];
+	struct request r;
+
+	ask(&r, s, "/asked/7/by", NULL);
+	assert_string_equal(r.body, "{\"arg\":\"7\",\"who\":\"\",\"query\":{}}\n");
+	ask(&r, s, "/asked/a%20b/by?state=pending&peer=&x%C3%A4=1+2", NULL);
+	assert_string_equal(r.body, "{\"arg\":\"a b\",\"who\":\"\",\"query\":"
+				    "{\"state\":\"pending\",\"peer\":\"\",\"x\xc3\xa4\":\"1 2\"}}\n");
+	ask(&r, s, "/asked/7/by?a=1&b=2&a=3", NULL);
+	check_error(&r, 400, "bad request", "a: given twice");
+	ask(&r, s, "/asked/7/by?a=%FF", NULL);
+	check_error(&r, 400, "bad request", "the parameters of the URL must be UTF-8");
+	ask(&r, s, "/asked/7/by/", NULL);
+	assert_int_equal(r.status, 404);
+	ask(&r, s, "/asked//by", NULL);
+	assert_int_equal(r.status, 404);
+	ask(&r, s, "/asked/7", NULL);
+	assert_int_equal(r.status, 404);
+
+	snprintf(name, sizeof(name), "%u", geteuid());
+	snprintf(want, sizeof(want), "{\"arg\":\"8\",\"who\":\"%s\",\"query\":{}}\n",
+		 !geteuid() ? "root" : self ? self->pw_name : name);
+	ask(&r, s, "/asked/8/by", "{}");
+	assert_string_equal(r.body, want);
+}
+
+/* Others are told apart: by name, or by number where there is no name. */
+static void test_another_user_is_another(void **state)
+{
+	static const uid_t uids[] = { 1, 4001234567 };
+	struct server *s = *state;
+	size_t i;
+
+	if (geteuid())
+		skip();
+	assert_int_equal(chmod(s->dir, 0755), 0);
+	assert_int_equal(chmod(s->path, 0666), 0);
+	for (i = 0; i < 2; i++) {
+		const struct passwd *named = getpwuid(uids[i]);
+		char want[300], name[64];
+		struct request r;
+		int status;
+		pid_t child;
+
+		snprintf(name, sizeof(name), "%u", uids[i]);
+		snprintf(want, sizeof(want), "{\"arg\":\"8\",\"who\":\"%s\",\"query\":{}}\n",
+			 named ? named->pw_name : name);
+		child = fork();
+		assert_true(child >= 0);
+		if (!child) {
+			if (setresuid(uids[i], uids[i], uids[i]))
+				_exit(1);
+			ask(&r, s, "/asked/8/by", "{}");
+			_exit(strcmp(r.body, want) ? 2 : 0);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0);
+	}
 }
 
 static void test_wrong_requests_get_clear_errors(void **state)
@@ -981,6 +1057,8 @@ int main(void)
 #define RUNNING(test) \
 	cmocka_unit_test_setup_teardown(test, setup_running, teardown_running)
 		RUNNING(test_answers),
+		RUNNING(test_handlers_know_what_was_asked_and_by_whom),
+		RUNNING(test_another_user_is_another),
 		RUNNING(test_wrong_requests_get_clear_errors),
 		RUNNING(test_bodies_are_bounded),
 		RUNNING(test_strange_bytes),

@@ -19,6 +19,9 @@
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 #define OLD "of yesterday, and of thirty bytes"
+#define SHARED \
+	"mode = \"multi-master\"\nnode_id = \"a\"\nsecret_key = \"" SECRET \
+	"\"\nlisten_addr = \"10.0.0.1\"\npeers = [{ id = \"b\", address = \"10.0.0.2\" }]\n"
 #define FIXTURES "selftests/unit/fixtures/"
 
 struct loaded {
@@ -328,7 +331,7 @@ static const struct {
 	{ "guide_advanced.hcl",
 	  "%s:23:18: warning: secret_key: 23 bytes are few for a secret: better 32 or more\n" },
 	{ "guide_conflict.hcl",
-	  "%s:5:3: conflict_resolution: not supported yet\n" },
+	  "%s:2:10: warning: active-active without peers ships nothing\n" },
 	{ "guide_filtering.hcl",
 	  "%s:28:21: transformations.compress_data: true is not supported yet\n"
 	  "%s:29:20: transformations.encrypt_data: true is not supported yet\n" },
@@ -504,7 +507,6 @@ static const struct {
 	  "f:2:8: active-active needs listen_addr: of two nodes the one whose node_id comes later in the alphabet is dialled\n"
 	  "f:4:16: primary_addr: there is no primary where the mode is active-active\n"
 	  "f:5:10: peers: b cannot be a primary of a node whose mode is active-active\n"
-	  "f:7:24: data.dhcp_leases: not supported yet where the mode is active-active\n"
 	  "f:7:41: data.nft_sets: not supported yet where the mode is active-active: say []\n" },
 	{ "mode = \"replica\"\nzone \"lan\" {\n ct_zone = 70000\n ct_mark = 1\n}",
 	  "f:4:12: zone.ct_zone: out of range: 0 to 65535\n"
@@ -550,9 +552,25 @@ static const struct {
 	{ "mode = \"replica\"\nzone {\n}",
 	  "f:3:1: zone: write zone \"NAME\" { ... }\n" },
 	{ "mode = \"replica\"\nconflict_resolution {\n strategy = \"age\"\n priorities = { a = true }\n}",
-	  "f:3:1: conflict_resolution: not supported yet\n"
 	  "f:4:13: conflict_resolution.strategy: \"age\" is not one of timestamp, priority, manual\n"
 	  "f:5:21: conflict_resolution.priorities: expected a whole number, found a boolean\n" },
+	{ "mode = \"replica\"\nconflict_resolution {\n priorities = { \"a b\" = 1, c = 1000001, d = -1 }\n"
+	  " clock_skew_tolerance = \"61m\"\n timestamp_resolution = \"hour\"\n"
+	  " manual_resolution { timeout = \"366d\"\napprover = [] }\n}",
+	  "f:4:17: conflict_resolution.priorities: a node id is 1 to 63 letters, digits, dots, underscores or dashes\n"
+	  "f:4:32: conflict_resolution.priorities: out of range: 0 to 1000000\n"
+	  "f:4:45: conflict_resolution.priorities: out of range: 0 to 1000000\n"
+	  "f:5:25: conflict_resolution.clock_skew_tolerance: out of range: 0s to 1h\n"
+	  "f:6:25: conflict_resolution.timestamp_resolution: \"hour\" is not one of second, millisecond, microsecond, nanosecond\n"
+	  "f:7:32: conflict_resolution.manual_resolution.timeout: out of range: 0s to 52w1d\n"
+	  "f:8:1: unknown key \"approver\" in conflict_resolution.manual_resolution: did you mean \"approvers\"?\n" },
+	{ SHARED "conflict_resolution {\n strategy = \"priority\"\n"
+	  " manual_resolution { approvers = [\"ops\", \"\"] }\n}",
+	  "f:8:13: warning: conflict_resolution.strategy: priority, but without priorities the later write wins\n"
+	  "f:9:34: conflict_resolution.manual_resolution.approvers: a name of 1 to 255 bytes is needed\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nconflict_resolution { strategy = \"manual\" }",
+	  "f:1:13: no secret: set secret_key_file or secret_key, or give the agent the systemd credential psk\n"
+	  "f:4:1: warning: conflict_resolution: without effect where the mode is replica: who writes wins\n" },
 	{ "mode = \"replica\"\ndata { nft_sets = [\"inet/filter\", \"i*/a/b\", \"x/a/b\", \"ip/a/b/c\", 1] }",
 	  "f:3:20: data.nft_sets: \"inet/filter\" names no sets: \"inet/filter/*\" or \"dynamic\"\n"
 	  "f:3:45: data.nft_sets: \"x/a/b\" names no sets: \"inet/filter/*\" or \"dynamic\"\n"
@@ -690,6 +708,106 @@ static void every_fault_has_its_place(void **state)
 		assert_int_equal(l.err, -EINVAL);
 		drop(&l);
 	}
+}
+
+/* Of conflicts, where they can come up; what is suspicious is said. */
+static void conflicts_have_rules(void **state)
+{
+	const struct fr_config *c;
+	char *first, *second;
+	struct loaded l;
+
+	(void)state;
+	parse(&l,
+	      "replication {\n" SHARED
+	      "data { dns_records = true\nmetrics = true\nnft_sets = [] }\nconflict_resolution {\n strategy = \"manual\"\n"
+	      " priorities = { b = 1, \"a\" = 1000000\n \"no.such-node\" : 0 }\n"
+	      " timestamp_resolution = \"microsecond\"\n clock_skew_tolerance = \"1s500ms\"\n"
+	      " manual_resolution = {\n require_approval = false\n approvers = [\"ops\", \"a b\"]\n"
+	      " timeout = 0\n}\n}\n}\n",
+	      0);
+	assert_string_equal(
+		l.faults,
+		"f:12:15: warning: conflict_resolution.priorities: no.such-node is neither this node nor a peer\n"
+		"f:17:21: warning: conflict_resolution.manual_resolution.require_approval: without it the strategy manual is the strategy timestamp\n");
+	c = &l.config;
+	assert_int_equal(c->conflict_resolution.strategy, FR_CONFIG_MANUAL);
+	assert_int_equal(c->conflict_resolution.priorities.n, 3);
+	assert_string_equal(c->conflict_resolution.priorities.v[1].node_id, "a");
+	assert_int_equal(c->conflict_resolution.priorities.v[1].number, 1000000);
+	assert_int_equal(c->conflict_resolution.timestamp_resolution, 2);
+	assert_int_equal(c->conflict_resolution.clock_skew_tolerance_ms, 1500);
+	assert_false(c->conflict_resolution.manual_resolution.require_approval);
+	assert_int_equal(c->conflict_resolution.manual_resolution.approvers.n, 2);
+	assert_string_equal(c->conflict_resolution.manual_resolution.approvers.v[1], "a b");
+	assert_int_equal(c->conflict_resolution.manual_resolution.timeout_ms, 0);
+	assert_true(fr_config_has_versions(c, FLYREP_TABLE_DNS));
+	assert_true(fr_config_has_versions(c, FLYREP_TABLE_METRIC));
+	assert_false(fr_config_has_versions(c, FLYREP_TABLE_LEASE));
+	assert_false(fr_config_has_versions(c, FLYREP_TABLE_CONNTRACK));
+	first = print(c);
+	drop(&l);
+	assert_non_null(strstr(
+		first, "    priorities = { \"b\" = 1, \"a\" = 1000000, \"no.such-node\" = 0 }\n"));
+	parse(&l, first, FR_CONFIG_SECRET_OPTIONAL);
+	second = print(&l.config);
+	drop(&l);
+	*strstr(first, "  # secret_key") = '\0';
+	assert_memory_equal(first, second, strlen(first));
+	assert_string_equal(strstr(first + strlen(first) + 1, "  state_dir"),
+			    strstr(second, "  state_dir"));
+	free(first);
+	free(second);
+}
+
+/* One writer: no conflicts, and rules for them are only worth a warning. */
+static void one_writer_has_no_conflicts(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	parse(&l,
+	      "replication {\nmode = \"replica\"\ndata { dns_records = true }\n"
+	      "conflict_resolution { strategy = \"manual\" }\n}",
+	      0);
+	assert_int_equal(l.err, 0);
+	assert_string_equal(
+		l.faults,
+		"f:2:8: warning: a replica without primary_addr receives nothing\n"
+		"f:4:1: warning: conflict_resolution: without effect where the mode is replica: who writes wins\n");
+	assert_false(fr_config_has_versions(&l.config, FLYREP_TABLE_DNS));
+	drop(&l);
+	parse(&l, "replication {\nmode = \"replica\"\nconflict_resolution = null\n}", 0);
+	assert_string_equal(l.faults,
+			    "f:2:8: warning: a replica without primary_addr receives nothing\n");
+	drop(&l);
+}
+
+/* A write knows of 64 nodes at most, itself included. */
+static void too_many_writers(void **state)
+{
+	char text[8192], *at = text;
+	struct loaded l;
+	int i;
+
+	(void)state;
+	at += sprintf(at,
+		      "replication {\nmode = \"multi-master\"\nnode_id = \"a\"\nsecret_key = \"%s\"\n"
+		      "listen_addr = \"10.0.0.1\"\ndata { metrics = true }\npeers = [\n",
+		      SECRET);
+	for (i = 0; i < 64; i++)
+		at += sprintf(at, "{ id = \"n%d\", address = \"10.0.1.%d\" },\n", i, i);
+	sprintf(at, "]\n}\n");
+	parse(&l, text, 0);
+	assert_int_equal(l.err, -EINVAL);
+	assert_string_equal(
+		l.faults,
+		"f:7:9: peers: of 65 nodes that write leases and the like each would have to know all others: at most 64\n");
+	drop(&l);
+	*strstr(text, "{ id = \"n63\"") = '#';
+	parse(&l, text, 0);
+	assert_string_equal(l.faults, "");
+	drop(&l);
 }
 
 static const struct {
@@ -1005,6 +1123,9 @@ int main(void)
 		cmocka_unit_test(blocks_and_objects_are_the_same),
 		cmocka_unit_test(the_guide_parses),
 		cmocka_unit_test(every_fault_has_its_place),
+		cmocka_unit_test(conflicts_have_rules),
+		cmocka_unit_test(one_writer_has_no_conflicts),
+		cmocka_unit_test(too_many_writers),
 		cmocka_unit_test(the_file_as_a_whole),
 		cmocka_unit_test_setup_teardown(secrets_come_from_files,
 						make_dir, remove_dir),

@@ -367,7 +367,9 @@ static const struct codec codecs[] = {
 		       .node_id = "fw-a.x_1",
 		       .version = "0.1.0",
 		       .hash_key = "0123456789ABCDE",
-		       .life = "life of a kernel" } } },
+		       .life = "life of a kernel",
+		       .ledger = "id of a ledger..",
+		       .rules = 1ULL << 62 } } },
 	{ start_put,
 	  start_get,
 	  32,
@@ -495,6 +497,8 @@ static void fields_arrive_where_they_belong(void **state)
 	assert_string_equal(m.version, "0.1.0");
 	assert_memory_equal(m.hash_key, want->hash_key, FLYREP_HASH_KEY_LEN);
 	assert_memory_equal(m.life, want->life, FR_LIFE_LEN);
+	assert_memory_equal(m.ledger, want->ledger, FR_LEDGER_LEN);
+	assert_true(m.rules == 1ULL << 62);
 }
 
 static void assert_no_hello(const struct fr_hello *m)

@@ -657,8 +657,6 @@ static void test_a_person_decides(void **state)
 	assert_true(id < 1ull << 53);
 
 	assert_int_equal(resolve(&c.nodes[1], id + 1, INBOX_USE_LOCAL, "ops", why), -ENOENT);
-	assert_int_equal(resolve(&c.nodes[1], id, INBOX_MERGE, "ops", why), -EOPNOTSUPP);
-	assert_string_equal(why, "items of dns cannot be merged: use_local or use_remote");
 	assert_int_equal(resolve(&c.nodes[1], id, INBOX_BY_RULE, "ops", why), -EINVAL);
 	assert_int_equal(resolve(&c.nodes[1], id, INBOX_USE_REMOTE, "ops", why), 0);
 	talk(&c);
@@ -679,6 +677,119 @@ static void test_a_person_decides(void **state)
 	assert_string_equal(json_string_value(json_object_get(obj, "resolved_by")), "ops");
 	assert_int_equal(json_array_size(json_object_get(obj, "sides")), 2);
 	json_decref(obj);
+	cluster_free(&c);
+}
+
+static struct flyrep_item *lease_with(const char *ip, const char *hostname, const char *zone,
+				      uint64_t expires_ms)
+{
+	const struct fr_item_field *f = fr_item_fields(LEASE);
+	const char *texts[FR_ITEM_FIELDS_MAX] = { "lan", "00:01", NULL, ip };
+	size_t i;
+
+	for (i = 0; f[i].name; i++) {
+		if (!strcmp(f[i].name, "hostname"))
+			texts[i] = hostname;
+		else if (!strcmp(f[i].name, "zone"))
+			texts[i] = zone;
+	}
+	return item_make(LEASE, expires_ms, texts);
+}
+
+/* What each side alone says is kept; where both say something, the one who decides is right. */
+static void test_a_person_merges(void **state)
+{
+	START(2, HISTORY_MANUAL);
+	uint64_t id, end;
+	char why[256];
+	int i;
+
+	put(&c.nodes[0], LEASE, lease_with("10.0.0.1", "desk", NULL, c.now_ms + 100000));
+	c.now_ms += 500;
+	end = c.now_ms + 200000;
+	put(&c.nodes[1], LEASE, lease_with("10.0.0.1", "tower", "dmz", end));
+	talk(&c);
+	id = conflict(&c.nodes[0], INBOX_PENDING)->id;
+	assert_int_equal(resolve(&c.nodes[0], id, INBOX_MERGE, "ops", why), 0);
+	talk(&c);
+	for (i = 0; i < 2; i++) {
+		struct flyrep_item *key = lease_with(NULL, NULL, NULL, 0);
+
+		assert_int_equal(kernel_get(&c.nodes[i], LEASE, key)->expires_ms, end);
+		free(key);
+		assert_string_equal(IP(i, "00:01"), "10.0.0.1");
+		assert_string_equal(says(&c.nodes[i], LEASE, lease_with(NULL, NULL, NULL, 0),
+					 "hostname"), "desk");
+		assert_string_equal(says(&c.nodes[i], LEASE, lease_with(NULL, NULL, NULL, 0),
+					 "zone"), "dmz");
+		assert_null(conflict(&c.nodes[i], INBOX_PENDING));
+	}
+	assert_int_equal(inbox_find(ledger_inbox(c.nodes[0].ledger), id)->resolution, INBOX_MERGE);
+	assert_int_equal(inbox_find(ledger_inbox(c.nodes[0].ledger), id)->winner, -1);
+	cluster_free(&c);
+}
+
+/* A delete and a write have nothing in common; nor have two files, or two leases. */
+static void test_what_cannot_be_merged(void **state)
+{
+	START(2, HISTORY_MANUAL);
+	const char *texts[FR_ITEM_FIELDS_MAX] = { "/etc/x" };
+	char why[256];
+
+	put(&c.nodes[0], DNS, dns("a", "1", 0));
+	talk(&c);
+	put(&c.nodes[0], DNS, dns("a", "2", 0));
+	del(&c.nodes[1], DNS, dns("a", NULL, 0));
+	talk(&c);
+	assert_int_equal(resolve(&c.nodes[0], conflict(&c.nodes[0], INBOX_PENDING)->id, INBOX_MERGE,
+				 "ops", why), -EOPNOTSUPP);
+	assert_string_equal(why, "a delete and a write cannot be merged: use_local or use_remote");
+	assert_int_equal(resolve(&c.nodes[0], conflict(&c.nodes[0], INBOX_PENDING)->id,
+				 INBOX_USE_LOCAL, "ops", why), 0);
+	talk(&c);
+	put(&c.nodes[0], LEASE, lease("00:01", "10.0.0.1", 0));
+	put(&c.nodes[1], LEASE, lease("00:02", "10.0.0.1", 0));
+	talk(&c);
+	assert_int_equal(resolve(&c.nodes[0], conflict(&c.nodes[0], INBOX_PENDING)->id, INBOX_MERGE,
+				 "ops", why), -EOPNOTSUPP);
+	assert_string_equal(why,
+			    "two leases of one address cannot be merged: use_local or use_remote");
+	texts[5] = "one";
+	put(&c.nodes[0], FLYREP_TABLE_CONFIG, item_make(FLYREP_TABLE_CONFIG, 0, texts));
+	texts[5] = "two";
+	put(&c.nodes[1], FLYREP_TABLE_CONFIG, item_make(FLYREP_TABLE_CONFIG, 0, texts));
+	talk(&c);
+	assert_int_equal(resolve(&c.nodes[0], conflict(&c.nodes[0], INBOX_PENDING)->id, INBOX_MERGE,
+				 "ops", why), -EOPNOTSUPP);
+	assert_string_equal(why, "config cannot be merged: use_local or use_remote");
+	cluster_free(&c);
+}
+
+/* Who was told that it is decided can rely on it. */
+static void test_a_decision_survives_a_crash(void **state)
+{
+	START(2, HISTORY_MANUAL);
+	struct flyrep_item *key = dns("a", NULL, 0);
+	struct node *n = &c.nodes[0];
+	char why[256];
+	uint64_t id;
+
+	two_differ(&c);
+	id = conflict(n, INBOX_PENDING)->id;
+	assert_int_equal(ledger_resolve(n->ledger, id, INBOX_USE_REMOTE, "ops", "", why, 256), 0);
+	node_crash(n);
+	node_close(n);
+	node_open(n, false);
+	assert_int_equal(inbox_find(ledger_inbox(n->ledger), id)->resolution, INBOX_USE_REMOTE);
+	assert_string_equal(inbox_find(ledger_inbox(n->ledger), id)->who, "ops");
+	flush(n);
+	repair_key(&c, 0, 1, DNS, key);
+	free(key);
+	talk(&c);
+	assert_string_equal(TTL(0, "a"), "2");
+	assert_string_equal(TTL(1, "a"), "2");
+	assert_null(conflict(n, INBOX_PENDING));
+	assert_null(conflict(&c.nodes[1], INBOX_PENDING));
 	cluster_free(&c);
 }
 
@@ -775,8 +886,12 @@ static void test_leases_of_one_address_wait_too(void **state)
 static void test_a_dry_run_leaves_nothing(void **state)
 {
 	START(2, HISTORY_PRIORITY);
-	uint64_t commits = figures(&c.nodes[0])->n_commits;
-	json_t *obj = ledger_test_conflict(c.nodes[0].ledger, "n2");
+	uint64_t commits;
+	json_t *obj;
+
+	flush(&c.nodes[0]);
+	commits = figures(&c.nodes[0])->n_commits;
+	obj = ledger_test_conflict(c.nodes[0].ledger, "n2");
 
 	assert_string_equal(json_string_value(json_object_get(obj, "winner")), "n1");
 	assert_string_equal(json_string_value(json_object_get(obj, "why")), "n1 has priority 100, n2 50");
@@ -811,6 +926,77 @@ static void test_a_reboot_deletes_nothing(void **state)
 	assert_string_equal(TTL(0, "b"), "2");
 	talk(&c);
 	assert_string_equal(TTL(1, "a"), "1");
+	cluster_free(&c);
+}
+
+/* A peer whose ledger is another one than before has lost it: what it wrote is kept for it. */
+static void test_a_peer_that_lost_its_ledger_takes_nothing_away(void **state)
+{
+	START(2, HISTORY_TIMESTAMP);
+	uint8_t id[LEDGER_ID_LEN], untold[LEDGER_ID_LEN] = { 0 };
+	struct flyrep_item *keys[2] = { dns("a", NULL, 0), dns("b", NULL, 0) };
+	char path[128];
+	int i;
+	struct node *n = &c.nodes[0];
+
+	put(&c.nodes[1], DNS, dns("a", "1", 0));
+	put(n, DNS, dns("b", "2", 0));
+	talk(&c);
+	ledger_id(c.nodes[1].ledger, id);
+	assert_false(ledger_meet(n->ledger, "n2", id));
+	assert_false(ledger_meet(n->ledger, "n2", id));
+	assert_false(ledger_meet(n->ledger, "n2", untold));
+	assert_false(ledger_meet(n->ledger, "n9", id));
+	flush(n);
+	node_close(n);
+	node_open(n, false);
+	assert_false(ledger_meet(n->ledger, "n2", id));
+
+	node_close(&c.nodes[1]);
+	snprintf(path, sizeof(path), "%s/" LEDGER_FILE, c.nodes[1].dir);
+	assert_int_equal(unlink(path), 0);
+	while (c.nodes[1].n_items)
+		free(c.nodes[1].items[--c.nodes[1].n_items].item);
+	node_open(&c.nodes[1], true);
+	ledger_id(c.nodes[1].ledger, id);
+	assert_true(ledger_meet(n->ledger, "n2", id));
+	assert_int_equal(figures(n)->n_own, 2);
+	flush(n);
+	for (i = 0; i < 4; i++)
+		repair_key(&c, i / 2, !(i / 2), DNS, keys[i % 2]);
+	talk(&c);
+	assert_string_equal(TTL(0, "a"), "1");
+	assert_string_equal(TTL(1, "a"), "1");
+	assert_string_equal(TTL(1, "b"), "2");
+	for (i = 0; i < 2; i++)
+		free(keys[i]);
+	cluster_free(&c);
+}
+
+/* What peers compare follows the key that all nodes have. */
+static void test_another_hash_key(void **state)
+{
+	static const struct fr_siphash_key other = { "another" };
+	START(2, HISTORY_TIMESTAMP);
+	uint64_t digest[2];
+	int i;
+
+	put(&c.nodes[0], DNS, dns("a", "1", 0));
+	put(&c.nodes[1], DNS, dns("b", "2", 0));
+	talk(&c);
+	digest[0] = index_digest(truth_index(ledger_truth(c.nodes[0].ledger, DNS, "n1")));
+	for (i = 0; i < 2; i++)
+		assert_int_equal(ledger_rekey(c.nodes[i].ledger, &other), 0);
+	for (i = 0; i < 2; i++)
+		digest[1] = index_digest(truth_index(ledger_truth(c.nodes[i].ledger, DNS, "n1")));
+	assert_true(digest[0] != digest[1]);
+	assert_true(digest[1] ==
+		    index_digest(truth_index(ledger_truth(c.nodes[0].ledger, DNS, "n1"))));
+	assert_int_equal(index_entries(truth_index(ledger_truth(c.nodes[0].ledger, DNS, "n2"))), 1);
+	/* No write is seen where there was none. */
+	node_learn(&c.nodes[0], false);
+	flush(&c.nodes[0]);
+	assert_int_equal(figures(&c.nodes[0])->n_own, 1);
 	cluster_free(&c);
 }
 
@@ -1133,6 +1319,9 @@ int main(void)
 		cmocka_unit_test(test_counts_are_added_up),
 		cmocka_unit_test(test_counting_decides_nothing),
 		cmocka_unit_test(test_a_person_decides),
+		cmocka_unit_test(test_a_person_merges),
+		cmocka_unit_test(test_what_cannot_be_merged),
+		cmocka_unit_test(test_a_decision_survives_a_crash),
 		cmocka_unit_test(test_only_approvers_decide),
 		cmocka_unit_test(test_time_decides_when_nobody_does),
 		cmocka_unit_test(test_time_decides_without_the_winner),
@@ -1140,6 +1329,8 @@ int main(void)
 		cmocka_unit_test(test_leases_of_one_address_wait_too),
 		cmocka_unit_test(test_a_dry_run_leaves_nothing),
 		cmocka_unit_test(test_a_reboot_deletes_nothing),
+		cmocka_unit_test(test_a_peer_that_lost_its_ledger_takes_nothing_away),
+		cmocka_unit_test(test_another_hash_key),
 		cmocka_unit_test(test_what_was_written_without_an_agent_is_a_write),
 		cmocka_unit_test(test_killed_before_the_kernel_had_it),
 		cmocka_unit_test(test_versions_never_go_back),

@@ -280,6 +280,7 @@ static void step(struct model *m)
 		step_resolve(m, n);
 		break;
 	case 17:
+		tell_all(n);
 		audit(&m->c, n->number, (n->number + 1) % m->c.n);
 		break;
 	default:
@@ -307,8 +308,10 @@ static void round_of_all(struct model *m)
 {
 	int i, k, n;
 
-	for (i = 0; i < m->c.n; i++)
+	for (i = 0; i < m->c.n; i++) {
+		tell_all(&m->c.nodes[i]);
 		tick(&m->c.nodes[i]);
+	}
 	for (n = 0; drain_links(m); n++) {
 		for (i = 0; i < m->c.n; i++)
 			flush(&m->c.nodes[i]);
@@ -582,6 +585,8 @@ static void run(unsigned int seed)
 	cluster_init(&m->c, sizes[seed / 2 % 3], &config);
 	for (k = 0; k < m->c.n; k++)
 		m->c.nodes[k].offset_ms = (int64_t)roll(m, 80) - 40;
+	for (k = 0; k < m->c.n; k++)
+		m->c.nodes[k].is_slow = seed % 2;
 	if (seed % 5 == 4)
 		m->c.nodes[roll(m, (unsigned int)m->c.n)].offset_ms = roll(m, 2) ? 3600000 : -3600000;
 	for (i = 0; i < STEPS; i++)

@@ -63,6 +63,9 @@ static const struct fr_hello hello = {
 	.version = "0.1.0",
 	.hash_key = { 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xc9,
 		      0xca, 0xcb, 0xcc, 0xcd, 0xce, 0xcf },
+	.ledger = { 0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xd9,
+		    0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf },
+	.rules = 0xe0e1e2e3e4e5e6e7ULL,
 };
 
 static void put_hello(struct fr_writer *w)
@@ -79,11 +82,13 @@ static int say_hello(FILE *out, const void *buf, size_t len)
 		"wire %u-%u, role %s, capabilities %" PRIx64 ", tables %" PRIx64
 		", epoch %" PRIu64 ", now_us %" PRIu64 ", history %02x..%02x, "
 		"seq %" PRIu64 ", have_history %02x..%02x, have_seq %" PRIu64
-		", ct_max %u, node_id %s, version %s, hash_key %02x..%02x",
+		", ct_max %u, node_id %s, version %s, hash_key %02x..%02x"
+		", ledger %02x..%02x, rules %" PRIx64,
 		m.wire_min, m.wire_max, fr_role_name(m.role), m.capabilities,
 		m.tables, m.epoch, m.now_us, m.history[0], m.history[15], m.seq,
 		m.have_history[0], m.have_history[15], m.have_seq, m.ct_max,
-		m.node_id, m.version, m.hash_key[0], m.hash_key[15]);
+		m.node_id, m.version, m.hash_key[0], m.hash_key[15],
+		m.ledger[0], m.ledger[15], m.rules);
 	return err;
 }
 
