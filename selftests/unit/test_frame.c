@@ -351,7 +351,7 @@ static const uint8_t some_buckets[FLYREP_BUCKETS_LEN] = { 1, 2, 3 };
 static const struct codec codecs[] = {
 	{ hello_put,
 	  hello_get,
-	  134,
+	  158,
 	  { .hello = { .wire_min = 1,
 		       .wire_max = 3,
 		       .role = FR_ROLE_PRIMARY,
