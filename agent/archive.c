@@ -294,7 +294,8 @@ static bool is_known(const struct archive *a)
 {
 	unsigned int id;
 
-	for (id = 0; id < FR_TABLES_MAX; id++)
+	/* What all nodes write is told by its versions, and those are in no backup. */
+	for (id = 0; id < FR_TABLES_MAX && !fr_config_is_shared(a->config); id++)
 		if (archive_has_table(id) && fr_config_has_table(a->config, id))
 			return true;
 	return false;
@@ -318,8 +319,8 @@ static int begin(struct archive *a, enum archive_kind kind, char *why)
 	if (a->is_taking)
 		return refuse(why, -EBUSY, "one is being taken");
 	if (!is_known(a))
-		return refuse(why, -ENODATA, "there is nothing to back up: no table but flows is "
-			      "replicated");
+		return refuse(why, -ENODATA, "there is nothing to back up: flows are in no backup, nor what "
+			      "all nodes write");
 	if (a->config->transformations.encrypt_data && !a->config->secret.len)
 		return refuse(why, -ENOKEY, "there is no secret to encrypt it with");
 	a->left = a->ops->tables(a->cookie) & TABLES;
@@ -416,6 +417,8 @@ static void end(struct archive *a)
 		refuse(why, rc, "%s/backups/%s: %s", a->config->state_dir, name, strerror(-rc));
 	if (!rc && a->n_left_out)
 		fr_warn("backup: %s is without %lu malformed records", name, a->n_left_out);
+	if (!rc && kind == ARCHIVE_RESYNC)
+		fr_notice("backup: %s was taken before a resync", name);
 	clear(a);
 	prune(a);
 	if (done)
