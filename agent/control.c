@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "arbiter.h"
+#include "control_backups.h"
 #include "log.h"
 #include "monotonic.h"
 #include "ready.h"
@@ -21,6 +22,7 @@ struct control {
 	const struct fr_config *config;
 	struct api *api;
 	struct validate *validate;	/* the running one */
+	struct control_backups *backups;
 };
 
 /* --- what state a link and the node are in --- */
@@ -465,6 +467,12 @@ static json_t *warnings_json(struct flow *f)
 	if (f->elements)
 		warn_of_sets(a, elements_sets(f->elements));
 	arbiter_warn(&arbiter, a);
+	if (archive_trouble(f->archive)[0])
+		json_array_append_new(a, json_string(archive_trouble(f->archive)));
+	for (i = 0; i < f->n_links; i++)
+		if (f->links[i].wants_backup)
+			json_array_append_new(a, json_sprintf("peer %s: repairs wait for a backup",
+							      peer_id(f->links[i].peer)));
 	if (ic->full)
 		json_array_append_new(a, json_sprintf("%lu records found their table full",
 						      ic->full));
@@ -513,6 +521,7 @@ static void on_status(void *cookie, struct api_call *call, const json_t *body)
 	json_object_set_new(s, "tables", tables_json(f));
 	if (f->elements)
 		json_object_set_new(s, "nft_sets", sets_json(elements_sets(f->elements)));
+	json_object_set_new(s, "backup_trouble", json_string(archive_trouble(f->archive)));
 	json_object_set_new(s, "warnings", warnings_json(f));
 	json_object_set_new(s, "peers", peers);
 	api_reply(call, json_pack("{s:o}", "status", s));
@@ -771,6 +780,29 @@ static void on_test_conflict(void *cookie, struct api_call *call, const json_t *
 	arbiter_test(&a, call);
 }
 
+static void on_checkpoint(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)body;
+	control_backups_take(((struct control *)cookie)->backups, call, ARCHIVE_CHECKPOINT);
+}
+
+static void on_backup(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)body;
+	control_backups_take(((struct control *)cookie)->backups, call, ARCHIVE_BACKUP);
+}
+
+static void on_backups(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)body;
+	control_backups_list(((struct control *)cookie)->backups, call);
+}
+
+static void on_restore(void *cookie, struct api_call *call, const json_t *body)
+{
+	control_backups_restore(((struct control *)cookie)->backups, call, body);
+}
+
 static const struct api_route routes[] = {
 	{ "GET", "/api/replication/status", on_status },
 	{ "GET", "/api/replication/lag", on_lag },
@@ -786,6 +818,10 @@ static const struct api_route routes[] = {
 	{ "GET", "/api/replication/conflicts/+", on_conflict },
 	{ "POST", "/api/replication/conflicts/+/resolve", on_resolve },
 	{ "GET", "/api/replication/test-conflict", on_test_conflict },
+	{ "POST", "/api/replication/checkpoint", on_checkpoint },
+	{ "GET", "/api/replication/backups", on_backups },
+	{ "POST", "/api/replication/backups", on_backup },
+	{ "POST", "/api/replication/backups/+/restore", on_restore },
 	{},
 };
 
@@ -800,7 +836,8 @@ int control_new(struct control **out, sd_event *event, struct flow *flow,
 	c->event = sd_event_ref(event);
 	c->flow = flow;
 	c->config = config;
-	rc = api_start(&c->api, event, config->api.socket, routes, c);
+	c->backups = control_backups_new(event, flow);
+	rc = c->backups ? api_start(&c->api, event, config->api.socket, routes, c) : -ENOMEM;
 	if (rc < 0) {
 		fr_err("api: cannot serve on %s: %s", config->api.socket, strerror(-rc));
 		control_free(c);
@@ -815,6 +852,7 @@ void control_free(struct control *c)
 	if (!c)
 		return;
 	validate_stop(c->validate);
+	control_backups_free(c->backups);
 	api_stop(c->api);
 	sd_event_unref(c->event);
 	free(c);

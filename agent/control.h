@@ -8,6 +8,10 @@
  *   GET  /api/replication/ready
  *   POST /api/replication/role      {"role": "primary" | "backup" | "fault"}
  *   POST /api/replication/validate  {"deep": bool}
+ *   POST /api/replication/checkpoint
+ *   GET  /api/replication/backups
+ *   POST /api/replication/backups
+ *   POST /api/replication/backups/NAME/restore  {"dry_run": bool, "exact": bool}
  *   and those of arbiter.h
  */
 #ifndef CONTROL_H

@@ -596,6 +596,7 @@ struct writing {
 	struct elements *elements;
 	void (*on_refused)(void *cookie, const void *rec, int error);
 	void *cookie;
+	bool is_own;			/* a refusal is no trouble of the set */
 };
 
 static const struct fr_nft_set *on_find(void *cookie, uint8_t family, const char *table,
@@ -612,7 +613,7 @@ static void on_error(void *cookie, const void *rec, int error)
 	struct writing *w = cookie;
 	struct fr_nft_name name;
 
-	if (!fr_nft_record_name(rec, &name))
+	if (!w->is_own && !fr_nft_record_name(rec, &name))
 		sets_refused(&w->elements->sets, &name, error);
 	w->on_refused(w->cookie, rec, error);
 }
@@ -752,7 +753,10 @@ static void give_back(struct elements *e, struct set *set, const void *recs, siz
 	look_at_all(e, set, recs, n);
 }
 
-void elements_give_back(struct elements *e, const void *recs, size_t n)
+/* Call @fn for each run of records of one set that is here. */
+static void each_set(struct elements *e, const void *recs, size_t n,
+		     void (*fn)(struct elements *e, struct set *set, const void *recs, size_t n,
+				size_t len))
 {
 	const struct flyrep_item *it = recs, *begin = recs;
 	struct set *set = NULL;
@@ -763,8 +767,8 @@ void elements_give_back(struct elements *e, const void *recs, size_t n)
 
 		if (of != set) {
 			if (set && set->is_here)
-				give_back(e, set, begin, n_run,
-					  (size_t)((const uint8_t *)it - (const uint8_t *)begin));
+				fn(e, set, begin, n_run,
+				   (size_t)((const uint8_t *)it - (const uint8_t *)begin));
 			set = of;
 			begin = it;
 			n_run = 0;
@@ -772,8 +776,29 @@ void elements_give_back(struct elements *e, const void *recs, size_t n)
 		n_run++;
 	}
 	if (set && set->is_here && n_run)
-		give_back(e, set, begin, n_run,
-			  (size_t)((const uint8_t *)it - (const uint8_t *)begin));
+		fn(e, set, begin, n_run, (size_t)((const uint8_t *)it - (const uint8_t *)begin));
+}
+
+void elements_give_back(struct elements *e, const void *recs, size_t n)
+{
+	each_set(e, recs, n, give_back);
+}
+
+static void look_at_run(struct elements *e, struct set *set, const void *recs, size_t n, size_t len)
+{
+	(void)len;
+	look_at_all(e, set, recs, n);
+}
+
+void elements_apply_own(struct elements *e, const void *recs, size_t n,
+			void (*on_refused)(void *cookie, const void *rec, int error), void *cookie)
+{
+	struct writing w = { .elements = e, .on_refused = on_refused, .cookie = cookie,
+			     .is_own = true };
+
+	write_all(e, recs, n, &w);
+	each_set(e, recs, n, look_at_run);
+	e->ops->changed(e->cookie);
 }
 
 void elements_recalled(struct elements *e, const struct set *set)

@@ -78,6 +78,10 @@ void elements_looked_at(struct elements *e, const struct set *set);
 void elements_apply(struct elements *e, const void *recs, size_t n,
 		    void (*on_refused)(void *cookie, const void *rec, int error), void *cookie);
 
+/* Writer: write what shall be its own, exactly so; likewise. */
+void elements_apply_own(struct elements *e, const void *recs, size_t n,
+			void (*on_refused)(void *cookie, const void *rec, int error), void *cookie);
+
 /* --- writer: what peers shall give back, see RECALL in docs/protocol.md --- */
 /* A set that has lost its elements; NULL: none has. */
 const struct set *elements_next_lost(const struct elements *e);

@@ -290,6 +290,22 @@ static int inject(struct flow *f, uint8_t table, const void *recs, size_t n,
 	return 0;
 }
 
+struct index *flow_index(const struct flow *f, unsigned int table)
+{
+	struct flow_table *t = table_of(f, table);
+
+	return t && t->is_known && !flow_has_versions(t) ? truth_index(t->truth) : NULL;
+}
+
+void flow_write_own(struct flow *f, unsigned int table, const void *recs, size_t n,
+		    void (*on_refused)(void *c, const void *rec, int error), void *c)
+{
+	if (table == FLYREP_TABLE_NFT_SET)
+		elements_apply_own(f->elements, recs, n, on_refused, c);
+	else
+		inject_apply_own(f->inject, table, recs, n, on_refused, c);
+}
+
 /* A standby hears of its kernel only what goes wrong there. */
 static void on_standby_record(struct flow_table *t, const void *rec)
 {
@@ -826,6 +842,126 @@ static void on_receive_check(void *cookie, uint8_t table)
 	job_schedule(l->flow);
 }
 
+/* --- standby: no resync without a backup ---------------------------------------- */
+
+static uint64_t archive_tables(void *cookie)
+{
+	const struct flow *f = cookie;
+	uint64_t tables = 0;
+	size_t i;
+
+	for (i = 0; i < f->n_tables && f->is_known && drain_is_attached(f->drain); i++)
+		if (f->tables[i].is_known && !flow_has_versions(&f->tables[i]) &&
+		    archive_has_table(f->tables[i].row->id))
+			tables |= 1ull << f->tables[i].row->id;
+	return tables;
+}
+
+static void on_describe(void *cookie, struct backup_head *head, struct fr_siphash_key *hash_key)
+{
+	const struct flow *f = cookie;
+
+	head->epoch = f->role.epoch;
+	memcpy(head->history, f->stream.history, sizeof(head->history));
+	snprintf(head->node_id, sizeof(head->node_id), "%s", f->config->node_id);
+	*hash_key = f->role.hash_key;
+}
+
+static void on_archive_schedule(void *cookie)
+{
+	job_schedule(cookie);
+}
+
+/* The stream that comes over a link overwrites nothing any more that is not saved. */
+static void remember_stream(struct flow_link *l)
+{
+	uint64_t seq;
+
+	receive_position(l->receive, l->saved_history, &seq);
+	l->wants_backup = false;
+}
+
+static bool has_remembered_stream(const struct flow_link *l)
+{
+	uint8_t history[FR_HISTORY_LEN];
+	uint64_t seq;
+
+	receive_position(l->receive, history, &seq);
+	return !memcmp(history, l->saved_history, sizeof(history));
+}
+
+static bool on_saved(void *cookie, int err, const char *why)
+{
+	struct flow *f = cookie;
+	bool is_wanted = false;
+	size_t i;
+
+	resync_saved(f->resync, err, why);
+	for (i = 0; i < f->n_links; i++) {
+		struct flow_link *l = &f->links[i];
+
+		if (!l->wants_backup)
+			continue;
+		is_wanted |= err != 0;
+		if (err)
+			continue;
+		remember_stream(l);
+		flow_ask_audit(l); /* it finds again what was left out */
+	}
+	return is_wanted;
+}
+
+static const struct archive_ops archive_ops = {
+	.tables = archive_tables,
+	.describe = on_describe,
+	.schedule = on_archive_schedule,
+	.saved = on_saved,
+};
+
+bool flow_needs_backup(const struct flow *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->n_tables && f->config->backup_before_resync; i++)
+		if (archive_has_table(f->tables[i].row->id) &&
+		    !flow_has_versions(&f->tables[i]) &&
+		    index_entries(truth_index(f->tables[i].truth)))
+			return true;
+	return false;
+}
+
+static bool count_one(void *cookie, const struct index_entry *e)
+{
+	(void)e;
+	++*(size_t *)cookie;
+	return false;
+}
+
+/* Does a repair go over more than half of what is held of a table? */
+static bool is_much(struct index *ix, const uint8_t *buckets)
+{
+	unsigned int b;
+	size_t n = 0;
+
+	for (b = 0; b < FLYREP_BUCKETS; b++)
+		if (buckets[b / 8] & 1u << (b % 8))
+			index_walk(ix, b, count_one, &n);
+	return n > index_entries(ix) / 2;
+}
+
+static bool link_may_repair(void *cookie, uint8_t table, const uint8_t *buckets)
+{
+	struct flow_link *l = cookie;
+	struct flow *f = l->flow;
+
+	if (!f->config->backup_before_resync || !archive_has_table(table) || flow_is_shared(f) ||
+	    has_remembered_stream(l) || !is_much(truth_index(l->truths[table]), buckets))
+		return true;
+	l->wants_backup = true;
+	archive_want(f->archive);
+	return false;
+}
+
 /* What a standby says of all its writers, and of one that was lost. */
 static void on_receive_audited(void *cookie, unsigned int n_groups)
 {
@@ -839,6 +975,8 @@ static void on_receive_audited(void *cookie, unsigned int n_groups)
 	if (!n_groups && !f->was_in_step)
 		fr_notice("replication: in step, %lu entries held", flow_entries(f));
 	f->was_in_step = !n_groups;
+	if (!n_groups)
+		remember_stream(cookie);
 	if (!n_groups && f->has_strangers) {
 		f->has_strangers = false;
 		flow_check(f);
@@ -853,6 +991,7 @@ static const struct receive_ops receive_ops = {
 	.admits = link_admits,
 	.inject = link_inject,
 	.order = link_order,
+	.may_repair = link_may_repair,
 	.check = on_receive_check,
 	.audited = on_receive_audited,
 };
@@ -1136,6 +1275,7 @@ static void relate(struct flow *f, struct flow_link *l)
 		receive_stop(l->receive);
 		l->relation = ROLE_IDLE;
 		l->wants_check = 0;
+		l->wants_backup = false;
 		forget_recall(f, l);
 		flow_recall(f);
 		return;
@@ -1290,6 +1430,8 @@ static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 	memcpy(h->history, f->stream.history, sizeof(h->history));
 	memcpy(h->hash_key, f->role.hash_key.b, sizeof(h->hash_key));
 	h->capabilities = f->config->recovery.auto_resync ? 0 : FR_CAPABILITY_ASK;
+	if (f->config->backup_before_resync && !flow_is_shared(f))
+		h->capabilities |= FR_CAPABILITY_BACKUP;
 	h->seq = backlog_next_seq(f->backlog) - 1;
 	if (p)
 		receive_position(link_of(p)->receive, h->have_history, &h->have_seq);
@@ -1749,6 +1891,8 @@ static int open_all(struct flow *f)
 		rc = new_links(f);
 	if (rc >= 0)
 		rc = resync_new(&f->resync, f->event, f);
+	if (rc >= 0)
+		rc = archive_new(&f->archive, f->event, c, &archive_ops, f);
 	if (rc >= 0 && c->recovery.full_resync.schedule)
 		rc = schedule_new(&f->schedule, f->event, c->recovery.full_resync.schedule,
 				  f->resync);
@@ -1818,6 +1962,7 @@ int flow_reload(struct flow *f)
 	f->role.dir = f->config->state_dir;
 	reload_batches(f);
 	drain_reconfigure(f->drain);
+	archive_reload(f->archive);
 	look_again(f);
 	return peers_reload(f->peers);
 }
@@ -1833,6 +1978,7 @@ void flow_free(struct flow *f)
 	sd_event_source_disable_unref(f->self_check);
 	sd_event_source_disable_unref(f->snapshot);
 	sd_event_source_disable_unref(f->listen);
+	archive_free(f->archive);
 	schedule_free(f->schedule);
 	resync_free(f->resync);
 	peers_free(f->peers);

@@ -18,6 +18,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "archive.h"
 #include "backlog.h"
 #include "batch.h"
 #include "buckets.h"
@@ -45,6 +46,7 @@ enum flow_job {
 	FLOW_JOB_CHECK,		/* index against kernel */
 	FLOW_JOB_REPAIR,	/* buckets of one link */
 	FLOW_JOB_RECALL,	/* standby: what the writer of one link has lost */
+	FLOW_JOB_ARCHIVE,	/* the whole table, for a backup */
 };
 
 struct flow;
@@ -93,6 +95,12 @@ struct flow_link {
 	uint16_t recall_len;
 	uint8_t recall[FR_RECALL_MAX_LEN];	/* a prefix of keys */
 	bool is_recall_short;		/* not all of it could be sent */
+	/*
+	 * Standby: of the stream with which this node was in step once, or before whose repairs a
+	 * backup was taken.
+	 */
+	uint8_t saved_history[FR_HISTORY_LEN];
+	bool wants_backup;		/* a repair waits for one */
 };
 
 struct flow {
@@ -120,6 +128,7 @@ struct flow {
 	size_t n_links;
 	struct resync *resync;
 	struct schedule *schedule;	/* NULL: none */
+	struct archive *archive;
 
 	bool is_drained;		/* the ring was empty once since the module is there */
 	bool is_known;			/* all tables are, or are missing */
@@ -194,6 +203,17 @@ static inline bool flow_link_writes(const struct flow_link *l)
 
 /* NULL: no table has versions. */
 struct ledger *flow_ledger(const struct flow *f);
+/* What this node owns of a table; NULL: that is not replicated, not known, or all nodes write it. */
+struct index *flow_index(const struct flow *f, unsigned int table);
+/*
+ * Writer: put records into the kernel as this node's own; what it takes is captured and shipped
+ * like any change. Only tables that flow_index() has.
+ */
+void flow_write_own(struct flow *f, unsigned int table, const void *recs, size_t n,
+		    void (*on_refused)(void *c, const void *rec, int error), void *c);
+/* Would a resync overwrite what a backup can bring back, and is one to be taken before? */
+bool flow_needs_backup(const struct flow *f);
+
 /* Names of the tables of a bitmap, "" for none. */
 const char *flow_table_names(uint64_t tables, char *buf, size_t len);
 /* Compare all indexes with the own kernel; f->check.n grows when done. */

@@ -88,6 +88,34 @@ int inject_apply(struct inject *i, uint8_t table, const void *recs, size_t n,
 	return 0;
 }
 
+static void on_own_error(void *cookie, const void *rec, int error)
+{
+	struct request *r = cookie;
+
+	if (((const struct flyrep_rec *)rec)->op != FLYREP_OP_DELETE || error != -ENOENT)
+		r->on_refused(r->cookie, rec, error);
+}
+
+int inject_apply_own(struct inject *i, uint8_t table, const void *recs, size_t n,
+		     void (*on_refused)(void *cookie, const void *rec, int error), void *cookie)
+{
+	struct request r = { .inject = i, .on_refused = on_refused, .cookie = cookie };
+	ssize_t rc = i->genl ? 0 : fr_genl_open(&i->genl);
+
+	if (rc < 0) {
+		i->genl = NULL;
+		for (; n; n--, recs = fr_record_next(fr_table_by_id(table), recs))
+			on_own_error(&r, recs, (int)rc);
+		return (int)rc;
+	}
+	rc = fr_genl_apply(i->genl, table, FLYREP_APPLY_F_LOCAL, recs, n, on_own_error, &r);
+	if (rc < 0) {
+		fr_genl_close(i->genl);
+		i->genl = NULL;
+	}
+	return rc < 0 ? (int)rc : 0;
+}
+
 const struct inject_counts *inject_counts(const struct inject *i)
 {
 	return &i->counts;

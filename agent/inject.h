@@ -41,6 +41,13 @@ void inject_free(struct inject *i);
 int inject_apply(struct inject *i, uint8_t table, const void *recs, size_t n,
 		 void (*on_refused)(void *cookie, const void *rec, int error), void *cookie);
 
+/*
+ * Likewise, but as this node's own: items only. Refused with -EBUSY: a peer owns it; -EEXIST:
+ * another one has the address. Not counted.
+ */
+int inject_apply_own(struct inject *i, uint8_t table, const void *recs, size_t n,
+		     void (*on_refused)(void *cookie, const void *rec, int error), void *cookie);
+
 const struct inject_counts *inject_counts(const struct inject *i);
 
 #endif

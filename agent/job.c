@@ -105,6 +105,8 @@ static void abort_table(struct flow_table *t)
 /* What the running snapshot was for no longer holds; its pieces are ignored from here on. */
 void job_cancel(struct flow *f)
 {
+	bool was_archive;
+
 	if (f->job == FLOW_JOB_REPAIR)
 		ship_repair_end(f->job_link->ship, -ECANCELED);
 	if (f->job_table)
@@ -113,8 +115,11 @@ void job_cancel(struct flow *f)
 		versions_snapshot_cancel(f->versions);
 	f->job_link = NULL;
 	f->job_table = NULL;
+	was_archive = f->job == FLOW_JOB_ARCHIVE;
 	f->job = FLOW_JOB_NONE;
 	job_hold(f, false);
+	if (was_archive)
+		archive_table_end(f->archive, -EINTR);
 }
 
 void job_snap_begin(void *cookie, uint64_t stamp)
@@ -255,6 +260,13 @@ static void name_version(struct flow_table *t, const void *rec)
 		versions_learn(t, rec);
 }
 
+/* Of a pair: what the role of this node does not look at. A backup takes it all the same. */
+static bool is_others(const struct flow *f, const struct flyrep_rec *rec)
+{
+	return f->job == FLOW_JOB_ARCHIVE && !flow_is_shared(f) &&
+	       flow_is_writer(f) == !!(rec->flags & FLYREP_REC_F_REMOTE);
+}
+
 void job_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
 {
 	struct flow *f = cookie;
@@ -263,7 +275,11 @@ void job_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
 
 	if (!t || table != t->row->id)
 		return;
+	if (f->job == FLOW_JOB_ARCHIVE)
+		archive_records(f->archive, recs, n);
 	for (; n; n--, rec = fr_record_next(t->row, rec)) {
+		if (is_others(f, rec))
+			continue;
 		if (flow_has_versions(t))
 			name_version(t, rec);
 		else if (flow_is_shared(f) && rec->flags & FLYREP_REC_F_REMOTE)
@@ -355,6 +371,8 @@ void job_snap_end(void *cookie, int err)
 	}
 	if (!err && job == FLOW_JOB_CHECK)
 		end_check(t, &counts);
+	if (job == FLOW_JOB_ARCHIVE)
+		archive_table_end(f->archive, err);
 	flow_recall(f);
 	flow_pace(f);
 	flow_kick(f);
@@ -366,7 +384,8 @@ static int take_snapshot(struct flow_table *t, enum flow_job job, const uint8_t 
 			 bool is_thorough)
 {
 	struct flow *f = t->flow;
-	uint8_t origin = !flow_is_writer(f) ? FLYREP_ORIGIN_REMOTE :
+	uint8_t origin = job == FLOW_JOB_ARCHIVE ? FLYREP_ORIGIN_ANY :
+			 !flow_is_writer(f) ? FLYREP_ORIGIN_REMOTE :
 			 flow_is_shared(f) && job != FLOW_JOB_REPAIR ? FLYREP_ORIGIN_ANY :
 								       FLYREP_ORIGIN_LOCAL;
 	int rc;
@@ -467,6 +486,19 @@ static bool look_at_set(struct flow *f)
 	return true;
 }
 
+/* The next table of the backup that is being taken. */
+static bool archive_table(struct flow *f)
+{
+	uint8_t table = archive_next(f->archive);
+
+	if (!table)
+		return false;
+	if (start_job(f->by_id[table], FLOW_JOB_ARCHIVE, NULL, NULL, 0, true))
+		return true;
+	archive_table_end(f->archive, -EIO);
+	return false;
+}
+
 /* Give a writer back what it has lost. */
 static bool recall_next(struct flow *f)
 {
@@ -512,6 +544,7 @@ void job_schedule(struct flow *f)
 	for (i = 0; i < f->n_tables; i++)
 		if ((f->is_known || !f->tables[i].is_known) && look_at(&f->tables[i]))
 			return;
-	if (f->is_known && !look_at_set(f) && !check_next(f) && !recall_next(f))
+	if (f->is_known && !look_at_set(f) && !archive_table(f) && !check_next(f) &&
+	    !recall_next(f))
 		repair_next(f);
 }

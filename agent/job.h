@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Job: what the one snapshot that runs at a time is for. Each is of one table: to learn it after
- * binding, to learn buckets the ring lost, to compare the index with the kernel, to give the
- * writer back what it lost, or to repair a peer; in this order. The module makes it or, of elements
- * of nft sets, the agent.
+ * binding, to learn buckets the ring lost, to back it up, to compare the index with the kernel, to
+ * give the writer back what it lost, or to repair a peer; in this order. The module makes it or, of
+ * elements of nft sets, the agent.
  */
 #ifndef JOB_H
 #define JOB_H

@@ -36,6 +36,7 @@ struct receive {
 	struct truth *repair_truth;
 	uint64_t repair_begin;		/* order */
 	uint32_t repaired;		/* number of its last batch */
+	bool is_left_out;		/* it may not be now: nothing of it is applied */
 	uint8_t repair[FLYREP_BUCKETS_LEN];
 	size_t n_deletes;
 	size_t deletes_len;
@@ -331,7 +332,7 @@ static int on_batch(struct receive *r, struct truth *truth, const struct fr_fram
 	r->figures.n_batches++;
 	r->figures.n_changes += n;
 	if (is_repair)
-		n = leave_out_known(r, truth, n);
+		n = r->is_left_out ? 0 : leave_out_known(r, truth, n);
 	rc = apply(r, truth, r->recs, n, why);
 	if (rc < 0)
 		return rc;
@@ -358,6 +359,7 @@ static int on_repair_begin(struct receive *r, struct truth *truth, const uint8_t
 	r->repair_truth = truth;
 	r->repair_begin = r->ops->order(r->cookie);
 	r->repaired = m.n_before;
+	r->is_left_out = !r->ops->may_repair(r->cookie, truth_table(truth)->id, r->repair);
 	r->figures.is_repairing = true;
 	return 0;
 }
@@ -401,7 +403,7 @@ static int on_repair_end(struct receive *r, struct truth *truth, const char **wh
 		return -EBADMSG;
 	}
 	r->figures.is_repairing = false;
-	for (b = 0; b < FLYREP_BUCKETS; b++) {
+	for (b = 0; b < FLYREP_BUCKETS && !r->is_left_out; b++) {
 		if (!(r->repair[b / 8] & (1u << (b % 8))))
 			continue;
 		do {

@@ -22,6 +22,8 @@ struct receive;
  * @admits: may this node hold it; a refusal is counted there
  * @inject: put records into the kernel; calls @on_refused for each not taken
  * @order: the next number of the order in which this node learns things
+ * @may_repair: a repair of these buckets of a table, a bitmap, begins; false: not now, nothing of
+ *	it is applied, and the next audit finds it again
  * @check: compare the index of a table with the kernel, then call receive_checked()
  * @audited: the AUDITs of all tables were compared: @n_groups differ
  */
@@ -30,6 +32,7 @@ struct receive_ops {
 	int (*inject)(void *cookie, uint8_t table, const void *recs, size_t n,
 		      void (*on_refused)(void *c, const void *rec, int error), void *c);
 	uint64_t (*order)(void *cookie);
+	bool (*may_repair)(void *cookie, uint8_t table, const uint8_t *buckets);
 	void (*check)(void *cookie, uint8_t table);
 	void (*audited)(void *cookie, unsigned int n_groups);
 };

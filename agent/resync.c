@@ -14,7 +14,12 @@
 #define TELL_NS		200000000ull	/* between two messages to who asked */
 #define SILENCE_NS	60000000000ull	/* of a writer that was asked */
 
-enum step { STEP_NONE, STEP_CHECK, STEP_SEND, STEP_PROVE, STEP_ASKED, STEP_DONE };
+/*
+ * A writer goes from AGREE, if the standby is to be asked, to PROVE. A standby takes a backup (SAVE),
+ * and has asked its writer (ASKED).
+ */
+enum step { STEP_NONE, STEP_AGREE, STEP_CHECK, STEP_SEND, STEP_PROVE, STEP_SAVE, STEP_ASKED,
+	    STEP_DONE };
 
 /* What is done with one peer. */
 struct part {
@@ -37,6 +42,8 @@ struct resync {
 	struct flow_link *asker;	/* writer: the standby that wants it; NULL: nobody */
 	uint32_t asked_id;
 	uint64_t told_ns;
+	struct flow_link *saving;	/* standby: whose resync waits for a backup; NULL: none */
+	uint32_t saving_id;
 };
 
 static bool is_running(const struct resync *r)
@@ -180,6 +187,7 @@ static void step_on(struct resync *r, struct part *p, struct flow_link *l)
 			finish(r, FR_RESYNC_FAILED, "%u buckets on %s differ still",
 			       n_differ(p, l->ship), peer_id(l->peer));
 		return;
+	case STEP_AGREE:
 	case STEP_ASKED:
 		if (monotonic_ns() - r->heard_ns > SILENCE_NS)
 			finish(r, FR_RESYNC_FAILED, "%s does not answer", peer_id(l->peer));
@@ -191,7 +199,7 @@ static void step_on(struct resync *r, struct part *p, struct flow_link *l)
 
 static bool is_there(const struct part *p, const struct flow_link *l)
 {
-	if (p->step == STEP_ASKED)
+	if (p->step == STEP_ASKED || p->step == STEP_SAVE)
 		return l->relation == ROLE_READ && receive_is_started(l->receive);
 	return ship_is_started(l->ship) && ship_figures(l->ship)->n_sessions == p->n_session;
 }
@@ -251,23 +259,42 @@ static uint64_t tables_for(const struct flow_link *l, const struct resync_wish *
 	return wish->tables ? tables & wish->tables : tables;
 }
 
-static void begin_part(struct resync *r, struct part *p, struct flow_link *l)
+/* Standby: ask the writer to send. Writer: ask whether it may. */
+static void ask(const struct resync *r, const struct part *p, struct flow_link *l)
 {
-	struct fr_resync m = { .id = r->now.id, .state = FR_RESYNC_WANTED };
-	const struct ship_figures *f = ship_figures(l->ship);
+	struct fr_resync m = { .id = r->now.id, .state = FR_RESYNC_WANTED, .tables = p->tables };
 
-	if (!ship_is_started(l->ship)) {
-		p->step = STEP_ASKED;
-		m.tables = p->tables;
-		send_message(l, &m);
-		return;
-	}
+	send_message(l, &m);
+}
+
+static void begin_check(struct part *p, struct flow_link *l)
+{
 	p->step = STEP_CHECK;
-	p->n_session = f->n_sessions;
 	p->n_before = l->n_checked;
+	ship_check(l->ship, p->tables);
+}
+
+static void begin_part(struct resync *r, struct part *p, struct flow_link *l,
+		       const struct resync_wish *wish)
+{
+	const struct ship_figures *f = ship_figures(l->ship);
+	bool is_writer = ship_is_started(l->ship);
+
+	p->n_session = f->n_sessions;
 	p->n_records = f->n_repair_records;
 	p->n_bytes = f->n_repair_bytes;
-	ship_check(l->ship, p->tables);
+	if (!is_writer && flow_needs_backup(r->flow)) {
+		p->step = STEP_SAVE;
+		archive_want(r->flow->archive);
+	} else if (!is_writer) {
+		p->step = STEP_ASKED;
+		ask(r, p, l);
+	} else if (peer_hello(l->peer)->capabilities & FR_CAPABILITY_BACKUP && !wish->is_agreed) {
+		p->step = STEP_AGREE;
+		ask(r, p, l);
+	} else {
+		begin_check(p, l);
+	}
 }
 
 /* Nobody can do it: why. */
@@ -315,7 +342,7 @@ int resync_start(struct resync *r, const struct resync_wish *wish, char *why, si
 	for (i = 0; i < f->n_links; i++) {
 		r->parts[i] = (struct part){ .tables = tables_for(&f->links[i], wish) };
 		if (r->parts[i].tables)
-			begin_part(r, &r->parts[i], &f->links[i]);
+			begin_part(r, &r->parts[i], &f->links[i], wish);
 	}
 	fr_notice("resync %u: begins", r->now.id);
 	sd_event_source_set_time_relative(r->timer, 0);
@@ -328,7 +355,8 @@ int resync_start(struct resync *r, const struct resync_wish *wish, char *why, si
 /* Writer: a standby wants everything. */
 static void on_wanted(struct resync *r, struct flow_link *l, const struct fr_resync *m)
 {
-	struct resync_wish wish = { .peer = peer_id(l->peer), .tables = m->tables };
+	struct resync_wish wish = { .peer = peer_id(l->peer), .tables = m->tables,
+				    .is_agreed = true };
 	struct fr_resync no = { .id = m->id, .state = FR_RESYNC_FAILED };
 	char why[150];
 
@@ -356,6 +384,67 @@ static void on_progress(struct resync *r, struct flow_link *l, const struct fr_r
 	finish(r, m->state, "%s", m->why);
 }
 
+/* --- no resync without a backup ----------------------------------------------------- */
+
+/* Standby: the writer may send, or why not. */
+static void answer_writer(struct flow_link *l, uint32_t id, int err, const char *why)
+{
+	struct fr_resync m = { .id = id, .state = err ? FR_RESYNC_FAILED : FR_RESYNC_RUNNING };
+
+	if (err)
+		snprintf(m.why, sizeof(m.why), "%.60s takes no backup: %.120s",
+			 l->flow->config->node_id, why);
+	send_message(l, &m);
+}
+
+/* Standby: everything is about to be sent here. */
+static void on_announced(struct resync *r, struct flow_link *l, const struct fr_resync *m)
+{
+	if (!flow_needs_backup(r->flow)) {
+		answer_writer(l, m->id, 0, "");
+		return;
+	}
+	r->saving = l;
+	r->saving_id = m->id;
+	archive_want(r->flow->archive);
+}
+
+/* Writer: may it be sent? */
+static void on_agreed(struct resync *r, struct flow_link *l, const struct fr_resync *m)
+{
+	struct part *p = &r->parts[l - r->flow->links];
+
+	if (!is_running(r) || p->step != STEP_AGREE || m->id != r->now.id)
+		return; /* of one that was given up here */
+	if (m->state == FR_RESYNC_FAILED)
+		finish(r, FR_RESYNC_FAILED, "%s", m->why);
+	else
+		begin_check(p, l);
+}
+
+void resync_saved(struct resync *r, int err, const char *why)
+{
+	struct flow *f = r->flow;
+	size_t i;
+
+	if (r->saving)
+		answer_writer(r->saving, r->saving_id, err, why);
+	r->saving = NULL;
+	for (i = 0; i < f->n_links && is_running(r); i++) {
+		struct part *p = &r->parts[i];
+
+		if (p->step != STEP_SAVE)
+			continue;
+		if (err) {
+			finish(r, FR_RESYNC_FAILED, "no backup could be taken before: %s", why);
+			return;
+		}
+		p->step = STEP_ASKED;
+		r->heard_ns = monotonic_ns();
+		ask(r, p, &f->links[i]);
+	}
+}
+
 int resync_frame(struct resync *r, struct flow_link *l, const uint8_t *payload, size_t len,
 		 const char **why)
 {
@@ -370,6 +459,10 @@ int resync_frame(struct resync *r, struct flow_link *l, const uint8_t *payload, 
 		on_wanted(r, l, &m);
 	else if (m.state != FR_RESYNC_WANTED && l->relation == ROLE_READ)
 		on_progress(r, l, &m);
+	else if (m.state == FR_RESYNC_WANTED && l->relation == ROLE_READ)
+		on_announced(r, l, &m);
+	else if (ship_is_started(l->ship))
+		on_agreed(r, l, &m);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #define RESYNC_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
@@ -20,10 +21,12 @@ struct resync;
  * struct resync_wish - what is asked for
  * @peer: id of the one to send to, or on a standby of its writer; NULL: all that are connected
  * @tables: bitmap; 0: all
+ * @is_agreed: the standby itself wants it, so it need not be asked
  */
 struct resync_wish {
 	const char *peer;
 	uint64_t tables;
+	bool is_agreed;
 };
 
 /* @f: must outlive it. */
@@ -36,6 +39,8 @@ void resync_free(struct resync *r);
  * Return: 0; -EBUSY: one runs; -ENOENT: no such peer; -ENOTCONN: nobody to do it with now
  */
 int resync_start(struct resync *r, const struct resync_wish *wish, char *why, size_t len);
+/* Standby: the backup that a resync waited for was taken; -errno and why: it could not be. */
+void resync_saved(struct resync *r, int err, const char *why);
 /* Of the last one begun, from 1; 0: none. */
 uint32_t resync_id(const struct resync *r);
 /* How far the last one is; NULL if that has another id. New reference. */

@@ -50,6 +50,13 @@ static const struct cli_flag test_conflict_flags[] = {
 	{ 0 },
 };
 
+static const struct cli_flag backup_flags[] = {
+	{ "dry-run", 0, NULL, false, "restore: only tell what would be done" },
+	{ "exact", 0, NULL, false,
+	  "restore: delete what the backup does not hold" },
+	{ 0 },
+};
+
 static const struct cli_flag item_flags[] = {
 	{ "expires", 0, "DURATION", false, "add: it ends by itself after this" },
 	{ "force", 0, NULL, false,
@@ -100,6 +107,12 @@ static const struct cli_verb verbs[] = {
 	  "who would win if this node and a peer wrote one key now", NULL,
 	  test_conflict_flags, test_conflict_run, false,
 	  "flyrep test-conflict --peer node2" },
+	{ "checkpoint", "", "write a checkpoint now", NULL, NULL,
+	  checkpoint_run, false, "flyrep checkpoint" },
+	{ "backup", "[list|create|restore NAME]",
+	  "list the backups of this node, take one, write one back into the kernel",
+	  "list create restore", backup_flags, backup_run, true,
+	  "flyrep backup create" },
 	{ "config", "check|show|schema [FILE]",
 	  "check a configuration, show what it comes to, list all keys",
 	  "check show schema", scdoc_flags, config_run, false,

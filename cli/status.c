@@ -218,7 +218,8 @@ static bool is_degraded(const json_t *status)
 	if (json_integer_value(json_object_get(status, "conflicts_pending")) > 0 ||
 	    json_is_string(json_object_get(status, "ledger_error")))
 		return true;
-	if (state_of(status, "sync_state")->is_degraded)
+	if (state_of(status, "sync_state")->is_degraded ||
+	    strcmp(format_text(status, "backup_trouble"), "-") != 0)
 		return true;
 	json_array_foreach(json_object_get(status, "peers"), i, peer)
 		if (state_of(peer, "state")->is_degraded)

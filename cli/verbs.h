@@ -21,6 +21,8 @@ int resume_run(struct cli *cli, int argc, char **argv);
 int resync_run(struct cli *cli, int argc, char **argv);
 int conflicts_run(struct cli *cli, int argc, char **argv);
 int test_conflict_run(struct cli *cli, int argc, char **argv);
+int checkpoint_run(struct cli *cli, int argc, char **argv);
+int backup_run(struct cli *cli, int argc, char **argv);
 int config_run(struct cli *cli, int argc, char **argv);
 int completion_run(struct cli *cli, int argc, char **argv);
 int help_run(struct cli *cli, int argc, char **argv);

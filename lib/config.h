@@ -267,6 +267,8 @@ struct fr_config {
 	} filters;
 	struct {
 		bool anonymize_ips;
+		bool compress_data; /* at rest */
+		bool encrypt_data; /* at rest, with a key derived from the secret */
 	} transformations;
 	struct {
 		bool auto_resync; /* repair a gap or a difference alone */
@@ -277,7 +279,14 @@ struct fr_config {
 			char *schedule; /* for fr_cron_parse(); NULL = never */
 			bool compression; /* only where transport.compression is, too */
 		} full_resync;
+		struct {
+			bool enabled; /* write checkpoints by the clock */
+			uint64_t checkpoint_interval_ms;
+			uint32_t max_checkpoints; /* kept */
+		} incremental;
 	} recovery;
+	bool backup_before_resync;
+	uint64_t backup_retention_ms; /* 0 = for ever */
 	struct {
 		char *socket; /* unix socket of the HTTP API */
 	} api;

@@ -517,6 +517,40 @@ static void check_anonymize(const struct check *c)
 				fr_table_by_id(used[i].table)->name, used[i].key, used[i].none);
 }
 
+/* Flows are in no backup, nor what all nodes write. */
+static bool has_lasting_table(const struct fr_config *config)
+{
+	unsigned int id;
+
+	for (id = 0; id <= FLYREP_TABLE_MAX && !fr_config_is_shared(config); id++)
+		if (id != FLYREP_TABLE_CONNTRACK && id != FLYREP_TABLE_EXPECTATION &&
+		    fr_config_has_table(config, id))
+			return true;
+	return false;
+}
+
+static void check_backups(const struct check *c)
+{
+	const struct fr_config *config = c->config;
+	bool lacks_secret = config->transformations.encrypt_data && !config->secret.len;
+	struct fr_diag_pos pos = at(c, "transformations.encrypt_data");
+
+	/* With peers and a shared secret the lack of it is told already. */
+	if (lacks_secret && config->auth.method == FR_CONFIG_MTLS)
+		fr_diag_error(
+			c->diag, pos,
+			"transformations.encrypt_data: the key comes from the secret, and there is none: set secret_key_file or secret_key");
+	else if (lacks_secret && !config->peers.n && !config->listen_addr.sa_len &&
+		 !fr_config_primary_address(config, 0))
+		fr_diag_warning(
+			c->diag, pos,
+			"transformations.encrypt_data: without a secret no backup can be written");
+	if (config->recovery.incremental.enabled && !has_lasting_table(config))
+		fr_diag_warning(
+			c->diag, at(c, "recovery.incremental.enabled"),
+			"recovery.incremental.enabled: nothing is there for checkpoints: flows are in none, nor what all nodes write");
+}
+
 static void check_socket(const struct check *c)
 {
 	size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
@@ -544,5 +578,6 @@ void fr_config_check(const struct fr_config *config,
 	check_conditions(&c);
 	check_sensitive(&c);
 	check_anonymize(&c);
+	check_backups(&c);
 	check_socket(&c);
 }

@@ -98,6 +98,7 @@ int fr_squeeze_unpack(struct fr_squeeze *s, const uint8_t *src, size_t len, uint
 
 /* Capabilities in HELLO. */
 #define FR_CAPABILITY_ASK	0x01	/* repair this node only when somebody asks for it */
+#define FR_CAPABILITY_BACKUP	0x02	/* ask it before a resync: it takes a backup, see RESYNC */
 
 /* Roles of a node, in HELLO and ROLE. */
 /* PEER: writes, and so do the others: active-active, multi-master. The rest: of a pair. */
@@ -207,7 +208,11 @@ struct fr_pause {
 };
 
 enum fr_resync_state {
-	FR_RESYNC_WANTED = 1,	/* standby to writer */
+	/*
+	 * Standby to writer: send everything. Writer to standby: everything is about to be sent,
+	 * answer with RUNNING when it may be, or with FAILED and why.
+	 */
+	FR_RESYNC_WANTED = 1,
 	FR_RESYNC_RUNNING,	/* writer to standby, as the following */
 	FR_RESYNC_DONE,
 	FR_RESYNC_FAILED,

@@ -337,12 +337,14 @@ static const struct fr_schema rows[] = {
 		  "Refused beside any table that a kernel or a server must use: conntrack, "
 		  "expectations, nft_sets, dhcp_leases, dns_records, configuration. What comes back "
 		  "from a peer after a takeover is anonymous for good." },
-	{ "transformations.compress_data", FR_SCHEMA_BOOL, UNBOUND,
-	  .dflt = "false", .only = "false",
-	  .help = "Compress data at rest. This version keeps none." },
-	{ "transformations.encrypt_data", FR_SCHEMA_BOOL, UNBOUND,
-	  .dflt = "false", .only = "false",
-	  .help = "Encrypt data at rest. This version keeps none." },
+	{ "transformations.compress_data", FR_SCHEMA_BOOL, RELOADABLE,
+	  AT(transformations.compress_data), .dflt = "false",
+	  .help = "Compress data at rest: the backups in state_dir." },
+	{ "transformations.encrypt_data", FR_SCHEMA_BOOL, RELOADABLE,
+	  AT(transformations.encrypt_data), .dflt = "false",
+	  .help = "Encrypt data at rest: the backups in state_dir, by AES-256-GCM, with a key "
+		  "derived from the secret. They are read with that secret only, as long as it is secret_key "
+		  "or one of previous_secret_keys." },
 
 	{ "recovery", FR_SCHEMA_SECTION, UNBOUND,
 	  .help = "What happens after a fault." },
@@ -375,19 +377,25 @@ static const struct fr_schema rows[] = {
 	  .dflt = "true", .only = "true",
 	  .help = "Every frame is authenticated before anything of it is applied." },
 	{ "recovery.incremental", FR_SCHEMA_SECTION, UNBOUND,
-	  .help = "Checkpoints." },
-	{ "recovery.incremental.enabled", FR_SCHEMA_BOOL, UNBOUND,
-	  .dflt = "false", .only = "false", .help = "Write checkpoints." },
-	{ "recovery.incremental.checkpoint_interval", FR_SCHEMA_DURATION,
-	  NOT_YET, RANGE(S(1), D(7)), .help = "Time between them." },
-	{ "recovery.incremental.max_checkpoints", FR_SCHEMA_NUMBER, NOT_YET,
-	  RANGE(1, 100000), .help = "How many are kept." },
+	  .help = "Checkpoints: backups by the clock, see BACKUPS below." },
+	{ "recovery.incremental.enabled", FR_SCHEMA_BOOL, RELOADABLE,
+	  AT(recovery.incremental.enabled), .dflt = "false",
+	  .help = "Write checkpoints." },
+	{ "recovery.incremental.checkpoint_interval", FR_SCHEMA_DURATION, RELOADABLE,
+	  AT(recovery.incremental.checkpoint_interval_ms), RANGE(S(1), D(7)),
+	  .dflt = "\"10m\"", .help = "Time between them." },
+	{ "recovery.incremental.max_checkpoints", FR_SCHEMA_NUMBER, RELOADABLE,
+	  AT(recovery.incremental.max_checkpoints), RANGE(1, 100000), .dflt = "100",
+	  .help = "How many are kept, the newest, those of flyrep checkpoint among them." },
 
-	{ "backup_before_resync", FR_SCHEMA_BOOL, UNBOUND, .dflt = "false",
-	  .only = "false",
-	  .help = "No resync without a backup. Flows live in the kernel and are not backed up." },
-	{ "backup_retention", FR_SCHEMA_DURATION, NOT_YET, RANGE(0, D(3650)),
-	  .help = "How long backups are kept." },
+	{ "backup_before_resync", FR_SCHEMA_BOOL, RELOADABLE, AT(backup_before_resync),
+	  .dflt = "true",
+	  .help = "No resync without a backup: as long as none can be written, this node is not "
+		  "overwritten, and status says why. See BACKUPS below. Flows live in the kernel and "
+		  "are not backed up." },
+	{ "backup_retention", FR_SCHEMA_DURATION, RELOADABLE, AT(backup_retention_ms),
+	  RANGE(0, D(3650)), .dflt = "\"7d\"",
+	  .help = "How long backups are kept, but for the newest, which stays. 0: for ever." },
 
 	{ "api", FR_SCHEMA_SECTION, UNBOUND,
 	  .help = "Where the agent answers questions." },

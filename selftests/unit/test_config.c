@@ -156,9 +156,10 @@ static const char everything[] =
 	"  zone \"dmz\" {\n    ct_zone = 0\n    ct_mark = \"16/0xf0\"\n  }\n"
 	"  filters = { zones = [\"lan\"], exclude_sensitive = false, sensitive = [\"vendor\"],\n"
 	"    custom_filters = [{ type = \"nft\", condition = \"timeout > 1m\" }] }\n"
-	"  transformations = { anonymize_ips = false }\n"
+	"  transformations = { anonymize_ips = false, compress_data = true, encrypt_data = true }\n"
 	"  recovery {\n    auto_resync = false\n    resync_threshold = 5\n    resync_interval = \"2h\"\n"
-	"    audit_interval = \"500ms\"\n    incremental { enabled = false\n }\n  }\n"
+	"    audit_interval = \"500ms\"\n    incremental {\n enabled = true\n checkpoint_interval = 90\n"
+	"    max_checkpoints = 7\n }\n  }\n  backup_retention = \"36h\"\n"
 	"  api { socket = \"/run/x.sock\"\n }\n"
 	"}\n";
 
@@ -250,6 +251,13 @@ static void every_key_is_bound(void **state)
 			 FLYREP_TABLE_NFT_SET);
 	assert_string_equal(c->filters.custom_filters.v[0].condition, "timeout > 1m");
 	assert_false(c->transformations.anonymize_ips);
+	assert_true(c->transformations.compress_data);
+	assert_true(c->transformations.encrypt_data);
+	assert_true(c->recovery.incremental.enabled);
+	assert_int_equal(c->recovery.incremental.checkpoint_interval_ms, 90000);
+	assert_int_equal(c->recovery.incremental.max_checkpoints, 7);
+	assert_false(c->backup_before_resync);
+	assert_int_equal(c->backup_retention_ms, 129600000);
 	assert_false(c->recovery.auto_resync);
 	assert_int_equal(c->recovery.resync_threshold, 5);
 	assert_int_equal(c->sync.mode, FR_CONFIG_SYNC_FULL);
@@ -333,14 +341,12 @@ static const struct {
 	{ "guide_conflict.hcl",
 	  "%s:2:10: warning: active-active without peers ships nothing\n" },
 	{ "guide_filtering.hcl",
-	  "%s:28:21: transformations.compress_data: true is not supported yet\n"
-	  "%s:29:20: transformations.encrypt_data: true is not supported yet\n" },
+	  "%s:2:10: warning: a primary without peers ships nothing\n"
+	  "%s:7:13: warning: filters.zones: there is no zone \"wan\" { }: only leases can say that they belong to it\n"
+	  "%s:7:13: warning: filters.zones: there is no zone \"lan\" { }: only leases can say that they belong to it\n"
+	  "%s:29:20: warning: transformations.encrypt_data: without a secret no backup can be written\n" },
 	{ "guide_recovery.hcl",
-	  "%s:19:17: recovery.incremental.enabled: true is not supported yet\n"
-	  "%s:20:7: recovery.incremental.checkpoint_interval: not supported yet\n"
-	  "%s:21:7: recovery.incremental.max_checkpoints: not supported yet\n"
-	  "%s:26:26: backup_before_resync: true is not supported yet\n"
-	  "%s:27:3: backup_retention: not supported yet\n" },
+	  "%s:2:10: warning: a replica without primary_addr receives nothing\n" },
 };
 
 /* @text with every "%s" replaced by the path; the caller frees it. */
@@ -632,6 +638,20 @@ static const struct {
 	  "f:7:13: recovery.full_resync.schedule: column 3: hour: 0 to 23\n" },
 	{ "mode = \"replica\"\nrecovery {\n full_resync {\n checksum_verification = false\n}\n}",
 	  "f:5:26: recovery.full_resync.checksum_verification: false is not supported yet\n" },
+	{ "mode = \"replica\"\nrecovery {\n incremental {\n checkpoint_interval = \"999ms\"\n"
+	  " max_checkpoints = 0\n}\n}",
+	  "f:5:24: recovery.incremental.checkpoint_interval: out of range: 1s to 1w\n"
+	  "f:6:20: recovery.incremental.max_checkpoints: out of range: 1 to 100000\n" },
+	{ "mode = \"replica\"\nbackup_retention = \"3651d\"",
+	  "f:3:20: backup_retention: out of range: 0s to 521w3d\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nauth { method = \"mtls\" }\n"
+	  "transport { tls { cert_file = \"/c\"\n key_file = \"/k\"\n ca_file = \"/a\" } }\n"
+	  "transformations { encrypt_data = true }\ndata { nft_sets = [] }\n"
+	  "recovery { incremental { enabled = true } }",
+	  "f:8:34: transformations.encrypt_data: the key comes from the secret, and there is none: "
+	  "set secret_key_file or secret_key\n"
+	  "f:10:36: warning: recovery.incremental.enabled: nothing is there for checkpoints: flows "
+	  "are in none, nor what all nodes write\n" },
 	{ "mode = \"replica\"\nrecovery { resync_threshold = 0 }",
 	  "f:3:31: recovery.resync_threshold: out of range: 1 to 4294967295\n" },
 	{ "mode = \"replica\"\napi { listen = \"127.0.0.1:8085\" }",

@@ -95,6 +95,8 @@ struct pair {
 	const char *refused;		/* name of a note that its kernel refuses */
 	int error;			/* with what */
 	const char *barred;		/* text of notes that its filter refuses */
+	bool may_not_repair;		/* for now */
+	unsigned int n_left_out;
 	unsigned int n_injected;
 	unsigned int n_deleted;
 	unsigned int n_reader_audits;
@@ -188,6 +190,16 @@ static uint64_t next_order(void *cookie)
 	return ++((struct pair *)cookie)->reader_order;
 }
 
+static bool may_repair(void *cookie, uint8_t table, const uint8_t *buckets)
+{
+	struct pair *p = cookie;
+
+	(void)buckets;
+	assert_true(table == NOTES || table == OTHERS || table == FLOWS);
+	p->n_left_out += p->may_not_repair;
+	return !p->may_not_repair;
+}
+
 static void on_check(void *cookie, uint8_t table)
 {
 	struct pair *p = cookie;
@@ -205,8 +217,8 @@ static void on_reader_audited(void *cookie, unsigned int n_groups)
 }
 
 static const struct receive_ops receive_ops = {
-	.admits = admits, .inject = inject, .order = next_order, .check = on_check,
-	.audited = on_reader_audited,
+	.admits = admits, .inject = inject, .order = next_order,
+	.may_repair = may_repair, .check = on_check, .audited = on_reader_audited,
 };
 
 static void on_drop(void *cookie, const struct backlog_batch *b)
@@ -984,6 +996,38 @@ static void test_a_paused_reader_applies_nothing(void **state)
 	pair_free(p);
 }
 
+/* A repair that may not be yet changes nothing; changes of the stream go on beside it. */
+static void test_a_repair_may_have_to_wait(void **state)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 1 << 20);
+	union note_room room;
+	unsigned int bucket;
+
+	(void)state;
+	truth_put(p->held[NOTES], note_make(&room, FLYREP_OP_UPDATE, 1, "old", "one"), 1, &bucket);
+	write_note(p, 0, NOTES, "a", "one", false);
+	p->may_not_repair = true;
+	meet(p, BIT(NOTES), BIT(NOTES));
+	settle(p);
+	assert_true(p->n_left_out > 0);
+	assert_int_equal(p->n_injected, 0);
+	assert_int_equal(index_entries(truth_index(p->held[NOTES])), 1);
+	assert_false(ship_figures(p->ship)->is_equal);
+	assert_false(receive_figures(p->receive)->is_repairing);
+	write_note(p, 1, NOTES, "b", "two", true);
+	push(p, NOTES);
+	settle(p);
+	assert_int_equal(p->n_injected, 1);
+	assert_int_equal(ship_acked(p->ship), 1);
+	p->may_not_repair = false;
+	ship_audit(p->ship);
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_true(ship_figures(p->ship)->is_equal);
+	assert_int_equal(p->n_deleted, 1);
+	pair_free(p);
+}
+
 /* All of one table is sent again, equal or not, also where nothing is repaired unasked. */
 static void test_a_resync_sends_everything(void **state)
 {
@@ -1133,6 +1177,7 @@ int main(void)
 		cmocka_unit_test(test_what_a_node_cannot_take_is_left_at_that),
 		cmocka_unit_test(test_what_a_filter_refuses_is_left_at_that),
 		cmocka_unit_test(test_a_repair_deletes_what_it_does_not_name),
+		cmocka_unit_test(test_a_repair_may_have_to_wait),
 		cmocka_unit_test(test_a_table_the_peer_lacks_is_left_out),
 		cmocka_unit_test(test_what_was_missed_while_away_is_repaired),
 		cmocka_unit_test(test_what_fell_off_the_backlog_is_repaired_in_its_table),
