@@ -13,6 +13,7 @@
 #include "monotonic.h"
 #include "ready.h"
 #include "validate.h"
+#include "versions.h"
 
 struct control {
 	sd_event *event;
@@ -758,6 +759,8 @@ static void on_resolve(void *cookie, struct api_call *call, const json_t *body)
 	struct arbiter a = arbiter_of(((struct control *)cookie)->flow);
 
 	arbiter_resolve(&a, call, body);
+	if (a.ledger)
+		versions_flush_soon(((struct control *)cookie)->flow->versions);
 }
 
 static void on_test_conflict(void *cookie, struct api_call *call, const json_t *body)

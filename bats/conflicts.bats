@@ -51,7 +51,7 @@ nodes_with() {
 		mesh_reboot "$node"
 	done
 	for node in $agent_nodes; do
-		agent_config "$node" 'data { dhcp_leases = true, dns_records = true }' \
+		agent_config "$node" 'data = { dhcp_leases = true, dns_records = true }' \
 			"conflict_resolution = { $1 }" 'recovery { audit_interval = "2s" }'
 		agent_start "$node"
 	done
