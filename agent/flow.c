@@ -279,6 +279,13 @@ uint64_t flow_next_order(struct flow *f)
 	return ++f->order;
 }
 
+void flow_ship_on(struct flow_table *t, const void *rec, int op, unsigned int bucket)
+{
+	op = flow_news(rec, op);
+	if (t->flow->config->mode == FR_CONFIG_CHAIN && op > FLYREP_OP_UNSPEC)
+		flow_publish(t, rec, op, bucket);
+}
+
 static int inject(struct flow *f, uint8_t table, const void *recs, size_t n,
 		  void (*on_refused)(void *c, const void *rec, int error), void *c)
 {
@@ -318,8 +325,10 @@ static void on_standby_record(struct flow_table *t, const void *rec)
 		return;
 	}
 	if (head->op == FLYREP_OP_DELETE &&
-	    truth_put(t->truth, rec, flow_next_order(f), &bucket) == FLYREP_OP_DELETE)
+	    truth_put(t->truth, rec, flow_next_order(f), &bucket) == FLYREP_OP_DELETE) {
 		f->n_lost++;
+		flow_ship_on(t, rec, FLYREP_OP_DELETE, bucket);
+	}
 }
 
 static void on_not_expelled(void *cookie, const void *rec, int error)
@@ -718,6 +727,8 @@ static void on_acked(void *cookie, struct ship *s)
 		if (ship_acked(f->links[i].ship) < acked)
 			acked = ship_acked(f->links[i].ship);
 	backlog_trim(f->backlog, acked);
+	if (f->source)
+		receive_ack(f->source->receive);
 	if (n_collected(f) && is_link_idle(f)) {
 		flush_all(f);
 		flow_kick(f);
@@ -831,6 +842,37 @@ static bool link_admits(void *cookie, uint8_t table, const void *rec)
 static uint64_t link_order(void *cookie)
 {
 	return flow_next_order(((struct flow_link *)cookie)->flow);
+}
+
+static void link_started(void *cookie, uint64_t seq)
+{
+	relay_start(&((struct flow_link *)cookie)->way, seq);
+}
+
+static void link_applied(void *cookie, uint8_t table, const void *rec, int op, unsigned int bucket)
+{
+	struct flow *f = ((struct flow_link *)cookie)->flow;
+
+	if (flow_is_writer(f))
+		return;
+	flow_ship_on(table_of(f, table), rec, op, bucket);
+}
+
+/* What this node ships on is acknowledged when those behind it have it. */
+static uint64_t link_acked(void *cookie, uint64_t seq)
+{
+	struct flow_link *l = cookie;
+	struct flow *f = l->flow;
+	uint64_t acked = UINT64_MAX;
+	size_t i;
+
+	if (f->source != l)
+		return seq;
+	flow_pace(f);
+	for (i = 0; i < f->n_links; i++)
+		if (ship_is_started(f->links[i].ship) && ship_acked(f->links[i].ship) < acked)
+			acked = ship_acked(f->links[i].ship);
+	return relay_acked(&l->way, seq, backlog_next_seq(f->backlog) - !n_collected(f), acked);
 }
 
 static void on_receive_check(void *cookie, uint8_t table)
@@ -990,6 +1032,9 @@ static void on_receive_audited(void *cookie, unsigned int n_groups)
 static const struct receive_ops receive_ops = {
 	.admits = link_admits,
 	.inject = link_inject,
+	.started = link_started,
+	.applied = link_applied,
+	.acked = link_acked,
 	.order = link_order,
 	.may_repair = link_may_repair,
 	.check = on_receive_check,
@@ -1190,12 +1235,14 @@ static int on_pause(struct flow *f, struct flow_link *l, const uint8_t *payload,
 
 static void send_role(struct flow *f, struct flow_link *l)
 {
-	struct fr_role_msg m = { .role = f->role.role, .epoch = f->role.epoch };
+	struct fr_role_msg m = { .role = f->role.role, .epoch = f->role.epoch,
+				 .distance = relay_distance(f, l) };
 	uint8_t buf[16];
 	struct fr_writer w;
 
 	if (!peer_conn(l->peer))
 		return;
+	l->told_distance = m.distance;
 	fr_writer_init(&w, buf, sizeof(buf));
 	fr_role_encode(&w, &m);
 	conn_send_message(peer_conn(l->peer), FR_FRAME_ROLE, 0, buf, fr_writer_len(&w), NULL);
@@ -1261,8 +1308,38 @@ static void adopt_hash_key(struct flow *f, struct flow_link *l)
 	peers_restart(f->peers, "takes over a hash key");
 }
 
+/* In a chain those behind this node must hear of it, or one of them would take an epoch twice. */
+static void raise_epoch(struct flow *f, uint64_t epoch)
+{
+	size_t i;
+
+	role_observe(&f->role, epoch);
+	f->stream.epoch = f->role.epoch;
+	f->is_raised = f->config->mode == FR_CONFIG_CHAIN;
+	for (i = 0; f->is_raised && i < f->n_links; i++) {
+		ship_stop(f->links[i].ship);
+		f->links[i].told_distance = FR_DISTANCE_MAX + 1; /* never told */
+	}
+}
+
+/* In a chain those who hold ship to each other as well. */
+static enum role_relation relation_to(const struct flow_link *l)
+{
+	const struct flow *f = l->flow;
+	enum role_relation relation = role_relation(&f->role, l->role, l->epoch);
+
+	if (relation == ROLE_READ && !relay_reads(f, l))
+		return ROLE_IDLE;
+	/* It holds for another writer. */
+	if (relation == ROLE_WRITE && l->distance <= FR_DISTANCE_MAX)
+		return role_relation(&f->role, FR_ROLE_PRIMARY, l->epoch);
+	if (relation != ROLE_IDLE || f->role.role != FR_ROLE_BACKUP || l->role != FR_ROLE_BACKUP)
+		return relation;
+	return relay_reads(f, l) ? ROLE_READ : relay_writes(f, l) ? ROLE_WRITE : ROLE_IDLE;
+}
+
 /* Begin, end or turn round the session, as the roles now are. */
-static void relate(struct flow *f, struct flow_link *l)
+static void relate_one(struct flow *f, struct flow_link *l)
 {
 	struct fr_hello theirs = *peer_hello(l->peer);
 	uint64_t tables = tables_agreed(f, l);
@@ -1280,7 +1357,7 @@ static void relate(struct flow *f, struct flow_link *l)
 		flow_recall(f);
 		return;
 	}
-	relation = role_relation(&f->role, l->role, l->epoch);
+	relation = relation_to(l);
 	if (relation == ROLE_STEP_DOWN) {
 		fr_warn("replication: peer %s writes under epoch %lu, above ours (%lu): stepping down",
 			peer_id(l->peer), l->epoch, f->role.epoch);
@@ -1297,12 +1374,10 @@ static void relate(struct flow *f, struct flow_link *l)
 	if (relation == ROLE_SPLIT && l->relation != ROLE_SPLIT)
 		fr_err("replication: split brain: peer %s and this node both write under epoch %lu; "
 		       "run `flyrep role backup` on one of them", peer_id(l->peer), l->epoch);
-	if (relation == ROLE_WRITE && l->epoch > f->role.epoch) {
-		role_observe(&f->role, l->epoch);
-		f->stream.epoch = f->role.epoch;
-	}
-	if (relation == ROLE_READ)
-		role_observe(&f->role, l->epoch);
+	if ((relation == ROLE_WRITE || relation == ROLE_READ) && l->epoch > f->role.epoch)
+		raise_epoch(f, l->epoch);
+	if (f->is_raised)
+		return; /* all links are related again */
 	if (must_adopt_hash_key(f, &theirs, relation)) {
 		adopt_hash_key(f, l);
 		return; /* which ended the session */
@@ -1325,12 +1400,39 @@ static void relate(struct flow *f, struct flow_link *l)
 	flow_recall(f);
 }
 
-static void relate_all(struct flow *f)
+/* Peers learn how far from the writer this node is. */
+static void tell_distance(struct flow *f)
 {
 	size_t i;
 
 	for (i = 0; i < f->n_links; i++)
-		relate(f, &f->links[i]);
+		if (peer_conn(f->links[i].peer) &&
+		    f->links[i].told_distance != relay_distance(f, &f->links[i]))
+			send_role(f, &f->links[i]);
+}
+
+static void relate_all(struct flow *f)
+{
+	size_t i;
+
+	do {
+		f->is_raised = false;
+		relay_choose(f);
+		tell_distance(f); /* a stream begins behind what its reader must know */
+		for (i = 0; i < f->n_links; i++)
+			relate_one(f, &f->links[i]);
+	} while (f->is_raised);
+}
+
+/* Something became of a link; where this node reads from another one then, of all. */
+static void relate(struct flow *f, struct flow_link *l)
+{
+	bool is_all = relay_choose(f);
+
+	if (!is_all)
+		relate_one(f, l);
+	if (is_all || f->is_raised)
+		relate_all(f);
 }
 
 static void new_stream(struct flow *f)
@@ -1429,6 +1531,9 @@ static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 	h->tables = f->stream.tables;
 	memcpy(h->history, f->stream.history, sizeof(h->history));
 	memcpy(h->hash_key, f->role.hash_key.b, sizeof(h->hash_key));
+	h->distance = p ? relay_distance(f, link_of(p)) : FR_DISTANCE_NONE;
+	if (p)
+		link_of(p)->told_distance = h->distance;
 	h->capabilities = f->config->recovery.auto_resync ? 0 : FR_CAPABILITY_ASK;
 	if (f->config->backup_before_resync && !flow_is_shared(f))
 		h->capabilities |= FR_CAPABILITY_BACKUP;
@@ -1482,6 +1587,7 @@ static void on_up(void *cookie, struct peer *p, const struct fr_hello *theirs)
 
 	l->role = theirs->role;
 	l->epoch = theirs->epoch;
+	l->distance = theirs->distance;
 	if (f->versions && !versions_meet(l, theirs)) {
 		peer_reject(p, FR_ERROR_MODE, "conflict_resolution is not the same here and there");
 		return;
@@ -1502,16 +1608,21 @@ static int on_role(struct flow *f, struct flow_link *l, const uint8_t *payload, 
 		   const char **why)
 {
 	struct fr_role_msg m;
+	bool is_other;
 
 	if (fr_role_decode(&m, payload, len) < 0) {
 		*why = "malformed";
 		return -EBADMSG;
 	}
+	is_other = l->role != m.role || l->epoch != m.epoch;
 	l->role = m.role;
 	l->epoch = m.epoch;
-	ship_stop(l->ship);
-	receive_stop(l->receive);
-	forget_recall(f, l);
+	l->distance = m.distance;
+	if (is_other) {
+		ship_stop(l->ship);
+		receive_stop(l->receive);
+		forget_recall(f, l);
+	}
 	relate(f, l);
 	return 0;
 }
@@ -1785,6 +1896,8 @@ static int new_links(struct flow *f)
 		struct flow_link *l = &f->links[i];
 
 		l->flow = f;
+		l->distance = FR_DISTANCE_NONE;
+		l->told_distance = FR_DISTANCE_NONE;
 		l->peer = peers_at(f->peers, i);
 		l->ship = ship_new(&f->stream, &ship_ops, l);
 		l->receive = receive_new(f->event, l->truths, &receive_ops, l);
@@ -1851,8 +1964,8 @@ static int open_all(struct flow *f)
 
 	rc = role_load(&f->role, c->state_dir,
 		       fr_config_is_shared(c)	    ? FR_ROLE_PEER :
-		       c->mode == FR_CONFIG_PRIMARY ? FR_ROLE_PRIMARY :
-						      FR_ROLE_BACKUP);
+		       fr_config_begins_primary(c) ? FR_ROLE_PRIMARY :
+						     FR_ROLE_BACKUP);
 	if (rc < 0)
 		return rc;
 	f->keys = peers_keys(c);
@@ -1923,6 +2036,7 @@ int flow_new(struct flow **out, sd_event *event, const struct fr_config *config)
 		return -ENOMEM;
 	f->event = sd_event_ref(event);
 	f->config = config;
+	f->distance = FR_DISTANCE_NONE;
 	rc = open_all(f);
 	if (rc < 0) {
 		flow_free(f);

@@ -5,6 +5,8 @@
  *   writer    drain → filter → truth → batch → backlog → ship ═► peer
  *   standby   peer ═► receive → filter → truth, inject → kernel
  *
+ * A node of a chain does the second and, with what it led to, the first from batch on (relay.h).
+ *
  * Where several nodes write (a peer among peers), each does both to each of the others: its own
  * truth is what it writes, and of each link there is another one, of what that node writes.
  *
@@ -30,6 +32,7 @@
 #include "log.h"
 #include "peer.h"
 #include "receive.h"
+#include "relay.h"
 #include "resync.h"
 #include "role.h"
 #include "schedule.h"
@@ -85,6 +88,9 @@ struct flow_link {
 	enum fr_role role;		/* of the peer */
 	uint64_t epoch;
 	enum role_relation relation;
+	uint8_t distance;		/* of the peer from the writer, as it says */
+	uint8_t told_distance;		/* of this node, as the peer was told */
+	struct relay_way way;		/* of what is shipped on */
 	uint8_t life[FR_LIFE_LEN];	/* of its kernel, when what we hold for it was told */
 	bool is_paused;			/* by the peer */
 	uint64_t wants_check;		/* bitmap: tables the peer asked us to validate */
@@ -126,6 +132,9 @@ struct flow {
 	struct peers *peers;
 	struct flow_link *links;
 	size_t n_links;
+	struct flow_link *source;	/* whom a standby reads from; NULL: nobody */
+	uint8_t distance;		/* from the writer; FR_DISTANCE_NONE */
+	bool is_raised;			/* the epoch was, and peers are to be told */
 	struct resync *resync;
 	struct schedule *schedule;	/* NULL: none */
 	struct archive *archive;
@@ -230,6 +239,8 @@ bool flow_is_shared(const struct flow *f);
 uint64_t flow_next_order(struct flow *f);
 /* A change that peers shall know of. */
 void flow_publish(struct flow_table *t, const void *rec, int op, unsigned int bucket);
+/* Chain: what a standby holds has changed, and those behind it shall know. */
+void flow_ship_on(struct flow_table *t, const void *rec, int op, unsigned int bucket);
 /* Nothing more to publish for now: send, unless a batch is under way to everybody. */
 void flow_pace(struct flow *f);
 void flow_kick(struct flow *f);

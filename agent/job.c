@@ -147,6 +147,11 @@ static void on_missing(void *cookie, const void *rec, unsigned int bucket)
 	flow_publish(cookie, rec, FLYREP_OP_DELETE, bucket);
 }
 
+static void on_held_missing(void *cookie, const void *rec, unsigned int bucket)
+{
+	flow_ship_on(cookie, rec, FLYREP_OP_DELETE, bucket);
+}
+
 /* It will differ at every audit, and that is true: no reason to repair it at once again. */
 static void on_unsendable(void *cookie, unsigned int bucket, const char *why)
 {
@@ -235,9 +240,11 @@ static void name_held(struct flow_table *t, const struct flyrep_rec *rec)
 	struct flow *f = t->flow;
 	unsigned int bucket;
 	bool is_current;
+	int op;
 
-	truth_name(t->truth, rec, f->job_order, &bucket, &is_current);
-	if (f->job == FLOW_JOB_RECALL)
+	op = truth_name(t->truth, rec, f->job_order, &bucket, &is_current);
+	flow_ship_on(t, rec, op, bucket);
+	if (f->job == FLOW_JOB_RECALL || (f->job == FLOW_JOB_REPAIR && is_current))
 		add_repair(t, rec, bucket);
 	if (f->job == FLOW_JOB_CHECK || f->job == FLOW_JOB_LEARN)
 		flow_expel(t, rec);
@@ -356,7 +363,7 @@ void job_snap_end(void *cookie, int err)
 		look_again_later(f);
 		t->wants_check |= job == FLOW_JOB_CHECK;
 	} else if (!flow_has_versions(t)) {
-		truth_end(t->truth, flow_is_writer(f) ? on_missing : NULL, t, &counts);
+		truth_end(t->truth, flow_is_writer(f) ? on_missing : on_held_missing, t, &counts);
 		end_held(t, job, &counts);
 	} else if (job != FLOW_JOB_REPAIR) {
 		versions_learn_end(t, &counts);

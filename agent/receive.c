@@ -65,7 +65,7 @@ static uint64_t count_entries(const struct receive *r)
 static int on_ack_due(sd_event_source *s, void *cookie)
 {
 	struct receive *r = cookie;
-	struct fr_ack m = { .seq = r->seq, .refused = r->refused, .repaired = r->repaired,
+	struct fr_ack m = { .refused = r->refused, .repaired = r->repaired,
 			    .entries = count_entries(r) };
 	uint8_t buf[64];
 	struct fr_writer w;
@@ -73,6 +73,7 @@ static int on_ack_due(sd_event_source *s, void *cookie)
 	(void)s;
 	if (!r->conn)
 		return 0;
+	m.seq = r->ops->acked(r->cookie, r->seq);
 	fr_writer_init(&w, buf, sizeof(buf));
 	fr_ack_encode(&w, &m);
 	conn_send_message(r->conn, FR_FRAME_ACK, 0, buf, fr_writer_len(&w), NULL);
@@ -141,6 +142,12 @@ bool receive_is_started(const struct receive *r)
 	return r->is_started;
 }
 
+void receive_ack(struct receive *r)
+{
+	if (r->is_started)
+		ack_soon(r);
+}
+
 void receive_pause(struct receive *r, bool is_paused)
 {
 	r->is_paused = is_paused;
@@ -176,6 +183,7 @@ static int on_start(struct receive *r, const uint8_t *payload, size_t len, const
 	memcpy(r->history, m.history, sizeof(r->history));
 	r->seq = m.next_seq - 1;
 	r->is_started = true;
+	r->ops->started(r->cookie, r->seq);
 	ack_soon(r); /* it may have left out what has no table here */
 	return 0;
 }
@@ -250,10 +258,15 @@ static int apply_admitted(struct receive *r, struct truth *truth, const void *re
 	rc = r->ops->inject(r->cookie, t->id, recs, n, on_refused, &i);
 	for (; n; n--, rec = fr_record_next(t, rec)) {
 		unsigned int bucket;
+		int op;
 
-		if (rec->op != FLYREP_OP_UNSPEC &&
-		    truth_put(truth, rec, r->ops->order(r->cookie), &bucket) == -ENOMEM)
+		if (rec->op == FLYREP_OP_UNSPEC)
+			continue;
+		op = truth_put(truth, rec, r->ops->order(r->cookie), &bucket);
+		if (op == -ENOMEM)
 			truth_drop(truth, rec);
+		else
+			r->ops->applied(r->cookie, t->id, rec, op, bucket);
 	}
 	if (rc < 0)
 		*why = "the kernel module is gone";

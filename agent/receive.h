@@ -21,6 +21,9 @@ struct receive;
  * struct receive_ops - what the owner hears and does
  * @admits: may this node hold it; a refusal is counted there
  * @inject: put records into the kernel; calls @on_refused for each not taken
+ * @started: the stream goes on behind this batch
+ * @applied: what became of a record: @op is an enum flyrep_op, as of truth_put()
+ * @acked: of what was applied up to @seq so much may be acknowledged
  * @order: the next number of the order in which this node learns things
  * @may_repair: a repair of these buckets of a table, a bitmap, begins; false: not now, nothing of
  *	it is applied, and the next audit finds it again
@@ -31,6 +34,9 @@ struct receive_ops {
 	bool (*admits)(void *cookie, uint8_t table, const void *rec);
 	int (*inject)(void *cookie, uint8_t table, const void *recs, size_t n,
 		      void (*on_refused)(void *c, const void *rec, int error), void *c);
+	void (*started)(void *cookie, uint64_t seq);
+	void (*applied)(void *cookie, uint8_t table, const void *rec, int op, unsigned int bucket);
+	uint64_t (*acked)(void *cookie, uint64_t seq);
 	uint64_t (*order)(void *cookie);
 	bool (*may_repair)(void *cookie, uint8_t table, const uint8_t *buckets);
 	void (*check)(void *cookie, uint8_t table);
@@ -67,6 +73,8 @@ void receive_free(struct receive *r);
 void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64_t min_epoch);
 void receive_stop(struct receive *r);
 bool receive_is_started(const struct receive *r);
+/* More may be acknowledged than at the last time. */
+void receive_ack(struct receive *r);
 /* Apply nothing that comes. To go on, the session must begin anew: what came is lost. */
 void receive_pause(struct receive *r, bool is_paused);
 /* What was held is no longer known: the stream cannot be resumed. */

@@ -379,6 +379,12 @@ bool fr_config_is_shared(const struct fr_config *config)
 	       config->mode == FR_CONFIG_MULTI_MASTER;
 }
 
+bool fr_config_begins_primary(const struct fr_config *config)
+{
+	return config->mode == FR_CONFIG_PRIMARY ||
+	       (config->mode == FR_CONFIG_CHAIN && !fr_config_primary_address(config, 0));
+}
+
 bool fr_config_has_versions(const struct fr_config *config, unsigned int table)
 {
 	return fr_config_is_shared(config) && table >= FLYREP_TABLE_LEASE &&

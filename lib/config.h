@@ -377,6 +377,9 @@ bool fr_config_has_table(const struct fr_config *config, unsigned int table);
  */
 bool fr_config_is_shared(const struct fr_config *config);
 
+/* A node that writes when it first starts: a primary, or the head of a chain */
+bool fr_config_begins_primary(const struct fr_config *config);
+
 /**
  * fr_config_has_versions() - whether a table, an enum flyrep_table, is replicated and written by
  * all nodes, so that there can be conflicts

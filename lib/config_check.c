@@ -268,6 +268,25 @@ static void check_primary_address(const struct check *c,
 			      "%s is this node's own listen_addr", key);
 }
 
+/* One node before this one, one behind it. */
+static void check_chain(const struct check *c)
+{
+	const struct fr_config *config = c->config;
+	size_t n = config->peers.n, i;
+
+	for (i = 0; i < config->peers.n; i++)
+		n -= config->peers.v[i].role == FR_CONFIG_ROLE_PRIMARY;
+	if (n > 1)
+		fr_diag_error(c->diag, at(c, "peers"),
+			      "peers: one node of a chain has one other behind it, not %zu", n);
+	if (!config->peers.n && !fr_config_primary_address(config, 0))
+		fr_diag_error(c->diag, at(c, "mode"),
+			      "a node of a chain needs primary_addr, peers, or both");
+	if (config->peers.n && !config->listen_addr.sa_len)
+		fr_diag_error(c->diag, at(c, "mode"),
+			      "a node of a chain with peers needs listen_addr: the one behind it dials it");
+}
+
 static void check_topology(const struct check *c)
 {
 	const struct fr_config *config = c->config;
@@ -279,6 +298,8 @@ static void check_topology(const struct check *c)
 		check_shared(c);
 		return;
 	}
+	if (config->mode == FR_CONFIG_CHAIN)
+		check_chain(c);
 	if (config->mode == FR_CONFIG_PRIMARY && !config->peers.n)
 		fr_diag_warning(c->diag, at(c, "mode"),
 				"a primary without peers ships nothing");

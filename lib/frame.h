@@ -109,6 +109,11 @@ const char *fr_role_name(enum fr_role role);
 #define FR_LIFE_LEN 16
 #define FR_LEDGER_LEN 16
 
+/* How far a node is from the writer, as it tells a peer: 0: it is the writer */
+#define FR_DISTANCE_MAX		200
+#define FR_DISTANCE_READS	254	/* it reads from this peer */
+#define FR_DISTANCE_NONE	255	/* it hears no writer, or ships nothing on */
+
 struct fr_hello {
 	uint8_t wire_min;
 	uint8_t wire_max;
@@ -128,6 +133,7 @@ struct fr_hello {
 	uint8_t life[FR_LIFE_LEN];		/* of the sender's kernel, zero: not told */
 	uint8_t ledger[FR_LEDGER_LEN];		/* id of the sender's ledger, zero: none */
 	uint64_t rules;				/* digest of its rules for conflicts, 0: none */
+	uint8_t distance;			/* FR_DISTANCE_*, or 0 to FR_DISTANCE_MAX */
 };
 
 struct fr_start {
@@ -200,6 +206,7 @@ struct fr_recall {
 struct fr_role_msg {
 	uint8_t role;		/* enum fr_role */
 	uint64_t epoch;
+	uint8_t distance;	/* as in HELLO */
 };
 
 /* The sender sends and applies nothing, or does again. */

@@ -29,6 +29,11 @@ static bool is_role(uint8_t role)
 	return role >= FR_ROLE_BACKUP && role <= FR_ROLE_PEER;
 }
 
+static bool is_distance(uint8_t distance)
+{
+	return distance <= FR_DISTANCE_MAX || distance >= FR_DISTANCE_READS;
+}
+
 /* As the configuration has it: [A-Za-z0-9._-]{1,63}. */
 static bool is_node_id(const char *s)
 {
@@ -72,6 +77,7 @@ void fr_hello_encode(struct fr_writer *w, const struct fr_hello *m)
 	fr_put_bytes(w, m->life, sizeof(m->life));
 	fr_put_bytes(w, m->ledger, sizeof(m->ledger));
 	fr_put_be64(w, m->rules);
+	fr_put_u8(w, m->distance);
 }
 
 int fr_hello_decode(struct fr_hello *m, const void *buf, size_t len)
@@ -98,8 +104,9 @@ int fr_hello_decode(struct fr_hello *m, const void *buf, size_t len)
 	fr_get_bytes(&r, m->life, sizeof(m->life));
 	fr_get_bytes(&r, m->ledger, sizeof(m->ledger));
 	m->rules = fr_get_be64(&r);
+	m->distance = fr_get_u8(&r);
 	if (!m->wire_min || m->wire_min > m->wire_max || !is_role(m->role) ||
-	    !is_node_id(m->node_id))
+	    !is_node_id(m->node_id) || !is_distance(m->distance))
 		return -EBADMSG;
 	return done(&r);
 }
@@ -254,6 +261,7 @@ void fr_role_encode(struct fr_writer *w, const struct fr_role_msg *m)
 {
 	fr_put_u8(w, m->role);
 	fr_put_be64(w, m->epoch);
+	fr_put_u8(w, m->distance);
 }
 
 int fr_role_decode(struct fr_role_msg *m, const void *buf, size_t len)
@@ -263,7 +271,8 @@ int fr_role_decode(struct fr_role_msg *m, const void *buf, size_t len)
 	fr_reader_init(&r, buf, len);
 	m->role = fr_get_u8(&r);
 	m->epoch = fr_get_be64(&r);
-	return is_role(m->role) ? done(&r) : -EBADMSG;
+	m->distance = fr_get_u8(&r);
+	return is_role(m->role) && is_distance(m->distance) ? done(&r) : -EBADMSG;
 }
 
 void fr_pause_encode(struct fr_writer *w, const struct fr_pause *m)

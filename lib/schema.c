@@ -44,7 +44,7 @@ const uint8_t fr_schema_protos[] = { IPPROTO_TCP,  IPPROTO_UDP,
 
 static const struct fr_schema rows[] = {
 	{ "mode", FR_SCHEMA_CHOICE, REQUIRED, AT(mode),
-	  .only = "primary|replica|active-active|multi-master",
+	  .only = "primary|replica|active-active|multi-master|chain",
 	  WORDS("primary", "replica", "active-active", "multi-master", "chain",
 		"standalone"),
 	  .help = "What this node is when it starts: primary ships its flows to its peers, "
@@ -52,7 +52,9 @@ static const struct fr_schema rows[] = {
 		  "active-active (two nodes) and multi-master (any number, each of which lists all "
 		  "others) every node ships its own and applies those of the others. There TCP must be "
 		  "tracked liberally, net.netfilter.nf_conntrack_tcp_be_liberal = 1, as connections may "
-		  "move between the nodes at any time." },
+		  "move between the nodes at any time. In a chain each node has one other before it "
+		  "(primary_addr) and one behind it (peers); the first, which has none before it, writes, and "
+		  "what a node holds it ships on." },
 	{ "node_id", FR_SCHEMA_NODE_ID, AT(node_id),
 	  .help = "Name of this node, unique among its peers: letters, digits, dot, underscore "
 		  "and dash, at most 63. Default: the host name." },

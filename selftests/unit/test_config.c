@@ -415,7 +415,7 @@ static const struct {
 	{ "mode = \"prmary\"",
 	  "f:2:8: mode: \"prmary\" is not one of primary, replica, active-active, multi-master, chain, standalone\n" },
 	{ "mode = 3", "f:2:8: mode: expected a string, found a number\n" },
-	{ "mode = \"chain\"", "f:2:8: mode: \"chain\" is not supported yet\n" },
+	{ "mode = \"chain\"", "f:2:8: a node of a chain needs primary_addr, peers, or both\n" },
 	{ "mode = \"replica\"\nmdoe = 1",
 	  "f:3:1: unknown key \"mdoe\" in replication: did you mean \"mode\"?\n" },
 	{ "mode = \"replica\"\nxyzzy = 1",

@@ -351,7 +351,7 @@ static const uint8_t some_buckets[FLYREP_BUCKETS_LEN] = { 1, 2, 3 };
 static const struct codec codecs[] = {
 	{ hello_put,
 	  hello_get,
-	  158,
+	  159,
 	  { .hello = { .wire_min = 1,
 		       .wire_max = 3,
 		       .role = FR_ROLE_PRIMARY,
@@ -369,7 +369,8 @@ static const struct codec codecs[] = {
 		       .hash_key = "0123456789ABCDE",
 		       .life = "life of a kernel",
 		       .ledger = "id of a ledger..",
-		       .rules = 1ULL << 62 } } },
+		       .rules = 1ULL << 62,
+		       .distance = 3 } } },
 	{ start_put,
 	  start_get,
 	  32,
@@ -395,8 +396,8 @@ static const struct codec codecs[] = {
 	  { .repair_begin = { .buckets = some_buckets, .n_before = UINT32_MAX } } },
 	{ role_put,
 	  role_get,
-	  9,
-	  { .role = { .role = FR_ROLE_FAULT, .epoch = 4 } } },
+	  10,
+	  { .role = { .role = FR_ROLE_FAULT, .epoch = 4, .distance = 200 } } },
 	{ ping_put, ping_get, 16, { .ping = { .token = 1, .pending = 2 } } },
 	{ checked_put,
 	  checked_get,
@@ -499,6 +500,7 @@ static void fields_arrive_where_they_belong(void **state)
 	assert_memory_equal(m.life, want->life, FR_LIFE_LEN);
 	assert_memory_equal(m.ledger, want->ledger, FR_LEDGER_LEN);
 	assert_true(m.rules == 1ULL << 62);
+	assert_int_equal(m.distance, 3);
 }
 
 static void assert_no_hello(const struct fr_hello *m)

@@ -66,6 +66,7 @@ static const struct fr_hello hello = {
 	.ledger = { 0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xd9,
 		    0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf },
 	.rules = 0xe0e1e2e3e4e5e6e7ULL,
+	.distance = FR_DISTANCE_NONE,
 };
 
 static void put_hello(struct fr_writer *w)
@@ -83,12 +84,12 @@ static int say_hello(FILE *out, const void *buf, size_t len)
 		", epoch %" PRIu64 ", now_us %" PRIu64 ", history %02x..%02x, "
 		"seq %" PRIu64 ", have_history %02x..%02x, have_seq %" PRIu64
 		", ct_max %u, node_id %s, version %s, hash_key %02x..%02x"
-		", ledger %02x..%02x, rules %" PRIx64,
+		", ledger %02x..%02x, rules %" PRIx64 ", distance %u",
 		m.wire_min, m.wire_max, fr_role_name(m.role), m.capabilities,
 		m.tables, m.epoch, m.now_us, m.history[0], m.history[15], m.seq,
 		m.have_history[0], m.have_history[15], m.have_seq, m.ct_max,
 		m.node_id, m.version, m.hash_key[0], m.hash_key[15],
-		m.ledger[0], m.ledger[15], m.rules);
+		m.ledger[0], m.ledger[15], m.rules, m.distance);
 	return err;
 }
 
@@ -219,7 +220,7 @@ static int say_nothing(FILE *out, const void *buf, size_t len)
 
 static void put_role(struct fr_writer *w)
 {
-	static const struct fr_role_msg m = { FR_ROLE_BACKUP, 8 };
+	static const struct fr_role_msg m = { FR_ROLE_BACKUP, 8, 2 };
 
 	fr_role_encode(w, &m);
 }
@@ -229,7 +230,8 @@ static int say_role(FILE *out, const void *buf, size_t len)
 	struct fr_role_msg m;
 	int err = fr_role_decode(&m, buf, len);
 
-	fprintf(out, "role %s, epoch %" PRIu64, fr_role_name(m.role), m.epoch);
+	fprintf(out, "role %s, epoch %" PRIu64 ", distance %u", fr_role_name(m.role), m.epoch,
+		m.distance);
 	return err;
 }
 
