@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "heartbeat.h"
+#include "beat.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -13,12 +13,12 @@
 #define MAGIC		"FRHB"
 #define MAGIC_LEN	4
 #define HEAD_LEN	(MAGIC_LEN + 1)
-#define BODY_LEN	(FR_HEARTBEAT_LEN - FR_HEARTBEAT_MAC_LEN)
+#define BODY_LEN	(FR_BEAT_LEN - FR_BEAT_MAC_LEN)
 #define ID_LEN		(FR_NODE_ID_MAX_LEN + 1)
 #define RULE_MAX	2	/* of enum fr_config_split_brain */
 
-static int mac(uint8_t out[FR_HEARTBEAT_MAC_LEN], const uint8_t *body,
-	       const struct fr_heartbeat_key *key)
+static int mac(uint8_t out[FR_BEAT_MAC_LEN], const uint8_t *body,
+	       const struct fr_beat_key *key)
 {
 	return HMAC(EVP_sha256(), key->b, sizeof(key->b), body, BODY_LEN, out, NULL) ? 0 : -EIO;
 }
@@ -31,16 +31,16 @@ static bool is_id(const char *id)
 	       strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len;
 }
 
-static bool is_sound(const struct fr_heartbeat *m)
+static bool is_sound(const struct fr_beat *m)
 {
-	bool has_ballot = m->kind == FR_HEARTBEAT_ASK || m->kind == FR_HEARTBEAT_VOTE;
+	bool has_ballot = m->kind == FR_BEAT_ASK || m->kind == FR_BEAT_VOTE;
 
-	return m->kind >= FR_HEARTBEAT_PING && m->kind <= FR_HEARTBEAT_VOTE &&
+	return m->kind >= FR_BEAT_PING && m->kind <= FR_BEAT_VOTE &&
 	       m->role <= FR_ROLE_PEER && m->rule <= RULE_MAX &&
-	       (m->kind == FR_HEARTBEAT_VOTE) == (m->verdict != FR_HEARTBEAT_NONE) &&
-	       m->verdict <= FR_HEARTBEAT_FAILED && has_ballot == (m->ballot != 0) &&
+	       (m->kind == FR_BEAT_VOTE) == (m->verdict != FR_BEAT_NONE) &&
+	       m->verdict <= FR_BEAT_FAILED && has_ballot == (m->ballot != 0) &&
 	       m->stamp.session && m->stamp.counter && is_id(m->from) &&
-	       (is_id(m->to) || !strcmp(m->to, FR_HEARTBEAT_ANYONE)) &&
+	       (is_id(m->to) || !strcmp(m->to, FR_BEAT_ANYONE)) &&
 	       (m->primary_epoch ? is_id(m->primary) : !m->primary[0]);
 }
 
@@ -62,10 +62,10 @@ static void get_id(struct fr_reader *r, char id[ID_LEN])
 		r->bad |= id[i] != 0;
 }
 
-static void encode(struct fr_writer *w, const struct fr_heartbeat *m)
+static void encode(struct fr_writer *w, const struct fr_beat *m)
 {
 	fr_put_bytes(w, MAGIC, MAGIC_LEN);
-	fr_put_u8(w, FR_HEARTBEAT_VERSION);
+	fr_put_u8(w, FR_BEAT_VERSION);
 	fr_put_u8(w, m->kind);
 	fr_put_u8(w, m->role);
 	fr_put_u8(w, m->verdict);
@@ -87,7 +87,7 @@ static void encode(struct fr_writer *w, const struct fr_heartbeat *m)
 	put_id(w, m->primary);
 }
 
-static int decode(struct fr_heartbeat *m, const uint8_t *body)
+static int decode(struct fr_beat *m, const uint8_t *body)
 {
 	struct fr_reader r;
 
@@ -115,8 +115,8 @@ static int decode(struct fr_heartbeat *m, const uint8_t *body)
 	return r.bad || !is_sound(m) ? -EBADMSG : 0;
 }
 
-int fr_heartbeat_seal(uint8_t out[FR_HEARTBEAT_LEN], const struct fr_heartbeat *m,
-		      const struct fr_heartbeat_key *key)
+int fr_beat_seal(uint8_t out[FR_BEAT_LEN], const struct fr_beat *m,
+		      const struct fr_beat_key *key)
 {
 	struct fr_writer w;
 
@@ -127,16 +127,16 @@ int fr_heartbeat_seal(uint8_t out[FR_HEARTBEAT_LEN], const struct fr_heartbeat *
 	return w.bad ? -EINVAL : mac(out + BODY_LEN, out, key);
 }
 
-int fr_heartbeat_open(struct fr_heartbeat *m, const void *buf, size_t len,
-		      const struct fr_heartbeat_key *keys, size_t n_keys)
+int fr_beat_open(struct fr_beat *m, const void *buf, size_t len,
+		      const struct fr_beat_key *keys, size_t n_keys)
 {
-	uint8_t want[FR_HEARTBEAT_MAC_LEN];
+	uint8_t want[FR_BEAT_MAC_LEN];
 	const uint8_t *body = buf;
 	size_t i;
 	int rc;
 
-	if (len != FR_HEARTBEAT_LEN || memcmp(body, MAGIC, MAGIC_LEN) ||
-	    body[MAGIC_LEN] != FR_HEARTBEAT_VERSION)
+	if (len != FR_BEAT_LEN || memcmp(body, MAGIC, MAGIC_LEN) ||
+	    body[MAGIC_LEN] != FR_BEAT_VERSION)
 		return -EBADMSG;
 	for (i = 0; i < n_keys; i++) {
 		if (mac(want, body, &keys[i]))
@@ -149,17 +149,17 @@ int fr_heartbeat_open(struct fr_heartbeat *m, const void *buf, size_t len,
 	return -EACCES;
 }
 
-const char *fr_heartbeat_verdict_text(unsigned int verdict)
+const char *fr_beat_verdict_text(unsigned int verdict)
 {
 	static const char *const texts[] = {
-		[FR_HEARTBEAT_NONE] = "no answer",
-		[FR_HEARTBEAT_GRANTED] = "granted",
-		[FR_HEARTBEAT_PRIMARY] = "is primary, or hears one",
-		[FR_HEARTBEAT_EPOCH] = "has seen or promised that epoch",
-		[FR_HEARTBEAT_STARTING] = "has just started",
-		[FR_HEARTBEAT_VOTED] = "has just voted for another node",
-		[FR_HEARTBEAT_FAILED] = "cannot save its promise",
+		[FR_BEAT_NONE] = "no answer",
+		[FR_BEAT_GRANTED] = "granted",
+		[FR_BEAT_PRIMARY] = "is primary, or hears one",
+		[FR_BEAT_EPOCH] = "has seen or promised that epoch",
+		[FR_BEAT_STARTING] = "has just started",
+		[FR_BEAT_VOTED] = "has just voted for another node",
+		[FR_BEAT_FAILED] = "cannot save its promise",
 	};
 
-	return verdict <= FR_HEARTBEAT_FAILED ? texts[verdict] : "?";
+	return verdict <= FR_BEAT_FAILED ? texts[verdict] : "?";
 }
