@@ -343,6 +343,11 @@ int flow_news(const void *rec, int op)
 
 /* --- all write: whose an object is --- */
 
+bool flow_is_standalone(const struct flow *f)
+{
+	return f->config->mode == FR_CONFIG_STANDALONE;
+}
+
 bool flow_is_shared(const struct flow *f)
 {
 	return f->role.role == FR_ROLE_PEER;
@@ -599,6 +604,9 @@ static void on_attached(void *cookie)
 	for (i = 0; flow_is_shared(f) && i < f->n_links; i++)
 		clear_held(&f->links[i]);
 	f->has_strangers = flow_is_shared(f) && f->n_links > 1;
+	/* What an earlier life among others has left is nobody else's any more. */
+	if (flow_is_standalone(f))
+		drain_promote(f->drain, &(uint32_t){ 0 });
 	forget(f); /* dirty() follows */
 	f->is_drained = false;
 	if (f->elements)
@@ -1122,6 +1130,14 @@ static void adopt_hash_key(struct flow *f, struct flow_link *l)
 	peers_restart(f->peers, "takes over a hash key");
 }
 
+/* Will a rule end a split brain with this peer? */
+static bool can_heal(const struct flow_link *l)
+{
+	const struct heartbeat_voter *v = flow_heartbeat(l);
+
+	return v && v->is_alive && quorum_heals(pulse_quorum(l->flow->pulse), v);
+}
+
 /* Begin, end or turn round the session, as the roles now are. */
 static void relate(struct flow *f, struct flow_link *l)
 {
@@ -1155,8 +1171,10 @@ static void relate(struct flow *f, struct flow_link *l)
 		return; /* which related this link again */
 	}
 	if (relation == ROLE_SPLIT && l->relation != ROLE_SPLIT)
-		fr_err("replication: split brain: peer %s and this node both write under epoch %lu; "
-		       "run `flyrep role backup` on one of them", peer_id(l->peer), l->epoch);
+		fr_err("replication: split brain: peer %s and this node both write under epoch %lu; %s",
+		       peer_id(l->peer), l->epoch, can_heal(l) ?
+			       "quorum.split_brain tells which goes on" :
+			       "run `flyrep role backup` on one of them");
 	if (relation == ROLE_WRITE && l->epoch > f->role.epoch) {
 		role_observe(&f->role, l->epoch);
 		f->stream.epoch = f->role.epoch;
@@ -1262,6 +1280,7 @@ static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed)
 	learn_anew(f);
 	job_schedule(f);
 	relate_all(f);
+	pulse_tell(f->pulse);
 	if (n_changed)
 		*n_changed = n;
 	return 0;
@@ -1271,6 +1290,55 @@ int flow_set_role(struct flow *f, enum fr_role role, uint32_t *n_promoted)
 {
 	return change_role(f, role, n_promoted);
 }
+
+/* --- heartbeats --- */
+
+const struct heartbeat_voter *flow_heartbeat(const struct flow_link *l)
+{
+	const struct quorum *q = pulse_quorum(l->flow->pulse);
+	const struct heartbeat_voter *v;
+
+	if (!q)
+		return NULL;
+	v = heartbeat_find(quorum_heartbeat(q), peer_id(l->peer));
+	/* Of a pair, the name of the other may not be known yet. */
+	if (!v && l->flow->n_links == 1)
+		v = heartbeat_voter(quorum_heartbeat(q), 0);
+	return v && !v->is_witness ? v : NULL;
+}
+
+bool flow_is_cut_off(const struct flow_link *l)
+{
+	const struct heartbeat_voter *v = flow_heartbeat(l);
+
+	return v && v->is_alive && peer_state(l->peer) != PEER_UP;
+}
+
+static void on_step_down(void *cookie, const char *why)
+{
+	struct flow *f = cookie;
+
+	fr_warn("replication: stepping down: %s", why);
+	change_role(f, FR_ROLE_BACKUP, NULL);
+}
+
+/* Who came back is dialled at once, who is silent need not be waited for long. */
+static void on_voter_changed(void *cookie, const struct heartbeat_voter *v)
+{
+	struct flow *f = cookie;
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++)
+		if (flow_heartbeat(&f->links[i]) == v)
+			peer_suspect(f->links[i].peer, !v->is_alive);
+	if (v->is_alive && !v->is_witness)
+		peers_hurry(f->peers);
+}
+
+static const struct pulse_ops pulse_ops = {
+	.step_down = on_step_down,
+	.changed = on_voter_changed,
+};
 
 /* --- peers --- */
 
@@ -1711,10 +1779,13 @@ static int open_all(struct flow *f)
 		       fr_config_is_shared(c)	    ? FR_ROLE_PEER :
 		       c->mode == FR_CONFIG_PRIMARY ? FR_ROLE_PRIMARY :
 						      FR_ROLE_BACKUP);
+	/* Alone it is primary, whatever it was among others. */
+	if (rc >= 0 && flow_is_standalone(f))
+		rc = role_take(&f->role, c->node_id);
 	if (rc < 0)
 		return rc;
-	f->keys = peers_keys(c);
-	if (!f->keys)
+	f->keys = flow_is_standalone(f) ? NULL : peers_keys(c);
+	if (!f->keys && !flow_is_standalone(f))
 		return -EINVAL;
 	rc = life_read(f->life);
 	if (rc < 0)
@@ -1747,6 +1818,8 @@ static int open_all(struct flow *f)
 		rc = peers_new(&f->peers, f->event, c, f->keys, &peer_ops, f);
 	if (rc >= 0)
 		rc = new_links(f);
+	if (rc >= 0 && fr_config_has_heartbeat(c))
+		rc = pulse_new(&f->pulse, f->event, c, &f->role, &pulse_ops, f);
 	if (rc >= 0)
 		rc = resync_new(&f->resync, f->event, f);
 	if (rc >= 0 && c->recovery.full_resync.schedule)
@@ -1819,7 +1892,9 @@ int flow_reload(struct flow *f)
 	reload_batches(f);
 	drain_reconfigure(f->drain);
 	look_again(f);
-	return peers_reload(f->peers);
+	if (f->pulse && pulse_reload(f->pulse) < 0)
+		return -EIO;
+	return f->keys ? peers_reload(f->peers) : 0;
 }
 
 void flow_free(struct flow *f)
@@ -1835,6 +1910,7 @@ void flow_free(struct flow *f)
 	sd_event_source_disable_unref(f->listen);
 	schedule_free(f->schedule);
 	resync_free(f->resync);
+	pulse_free(f->pulse);
 	peers_free(f->peers);
 	for (i = 0; i < f->n_links; i++) {
 		ship_free(f->links[i].ship);

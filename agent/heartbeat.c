@@ -30,7 +30,7 @@ struct heartbeat {
 /* The key that the other end has; while it is silent all are tried. */
 static const struct fr_beat_key *key_for(const struct heartbeat *h, const struct heartbeat_voter *v)
 {
-	return &h->keys[(v->is_alive ? v->key : v->n_sent) % h->n_keys];
+	return &h->keys[v->is_alive ? v->key : v->n_sent % h->n_keys];
 }
 
 static void emit(struct heartbeat *h, struct heartbeat_voter *v, struct fr_beat *m,
@@ -269,6 +269,17 @@ static int derive(struct fr_beat_key *key, const struct fr_config_secret *secret
 	return rc;
 }
 
+/* Where a key is now that there are others; that it is gone will be noticed. */
+static size_t place_of(const struct fr_beat_key *key, const struct fr_beat_key *keys, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (!memcmp(key, &keys[i], sizeof(*key)))
+			return i;
+	return 0;
+}
+
 int heartbeat_set_secrets(struct heartbeat *h)
 {
 	const struct fr_config *c = h->config;
@@ -283,6 +294,8 @@ int heartbeat_set_secrets(struct heartbeat *h)
 		fr_err("heartbeat: no keys: %s", strerror(-rc));
 		return rc;
 	}
+	for (i = 0; i < h->n; i++)
+		h->voters[i].key = place_of(&h->keys[h->voters[i].key], keys, 1 + c->previous.n);
 	memcpy(h->keys, keys, sizeof(keys));
 	h->n_keys = 1 + c->previous.n;
 	explicit_bzero(keys, sizeof(keys));

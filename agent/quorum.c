@@ -320,14 +320,22 @@ static void ask_all(struct quorum *q, uint64_t now)
 
 static void count(struct quorum *q, uint64_t now)
 {
+	const struct heartbeat_voter *primary = quorum_primary(q);
 	struct election *e = &q->election;
 	char why[QUORUM_WHY_LEN] = "";
 
-	if (1 + n_with(q, FR_BEAT_GRANTED) >= quorum_n_needed(q)) {
+	/* While it hears a primary it has not even its own vote, and asks for no other. */
+	if (!primary && 1 + n_with(q, FR_BEAT_GRANTED) >= quorum_n_needed(q)) {
 		finish(q, "");
 	} else if (now >= e->end_ns) {
-		explain(q, why, sizeof(why));
+		if (primary)
+			snprintf(why, sizeof(why), "%s is primary and alive: make it backup first",
+				 primary->name);
+		else
+			explain(q, why, sizeof(why));
 		finish(q, why);
+	} else if (primary) {
+		e->next_ns = now + QUORUM_ASK_MS * 1000000ull;
 	} else if (n_with(q, FR_BEAT_EPOCH) && open_ballot(q, now)) {
 		finish(q, "the own vote could not be saved");
 	} else if (now >= e->next_ns) {
