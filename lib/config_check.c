@@ -357,7 +357,7 @@ static void check_voter(const struct check *c, size_t i, const struct fr_address
 	pos = at(c, key);
 	if (fr_address_is_any(&v.address))
 		fr_diag_error(c->diag, pos, "%s: heartbeats need an address to be sent to", key);
-	if (fr_address_equal(&v.address, listen))
+	else if (fr_address_equal(&v.address, listen))
 		fr_diag_error(c->diag, pos, "%s: this node's own address for heartbeats", key);
 	if (v.address.sa.ss_family != listen->sa.ss_family)
 		fr_diag_error(c->diag, pos,

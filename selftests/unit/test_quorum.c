@@ -177,7 +177,11 @@ static void promises_are_kept(void **state)
 	voter_start(W);
 	assert_int_equal(role_promise(&W->role, 7, "b"), -ESTALE);
 	assert_int_equal(W->role.promised, 7);
-	/* It abstains while it does not know who is there. */
+	/* Nor is force a way round one of this node's own. */
+	assert_int_equal(role_promise(&A->role, 5, "b"), 0);
+	assert_int_equal(role_force(&A->role, "a", 0), 0);
+	assert_int_equal(A->role.promised, 6);
+	/* The witness abstains while it does not know who is there. */
 	stand(B);
 	pass(&all, 100);
 	assert_false(B->is_done);
@@ -344,6 +348,27 @@ static void what_is_replayed_is_ignored(void **state)
 	/* A question may have its answer, of the same length; it goes to the address of a. */
 	d = last_of(1, 0, FR_BEAT_PONG);
 	assert_int_equal(d->to, 0);
+}
+
+/* Whatever the counters are: that it was said to another life of this node shows. */
+static void what_was_said_to_an_earlier_life_is_not_believed(void **state)
+{
+	struct datagram old;
+	int i;
+
+	(void)state;
+	voters_init(&all, 3, true, "");
+	pass(&all, 450);
+	old = *last_of(0, 1, FR_BEAT_PING);
+	voter_stop(A);
+	voter_stop(B);
+	voter_start(B);
+	for (i = 0; i < 1500; i++) {
+		quorum_receive(B->quorum, old.buf, FR_BEAT_LEN, all.now_ns);
+		assert_false(heartbeat_find(quorum_heartbeat(B->quorum), "a")->is_alive);
+		pass(&all, 1);
+	}
+	assert_int_equal(counts_of(B).unproven, 1500);
 }
 
 static void what_is_held_back_keeps_nobody_alive(void **state)
@@ -638,6 +663,7 @@ int main(void)
 		cmocka_unit_test(the_rule_ends_a_split_brain),
 		cmocka_unit_test_teardown(rules_that_differ_heal_nothing, end),
 		cmocka_unit_test_teardown(what_is_replayed_is_ignored, end),
+		cmocka_unit_test_teardown(what_was_said_to_an_earlier_life_is_not_believed, end),
 		cmocka_unit_test_teardown(what_is_held_back_keeps_nobody_alive, end),
 		cmocka_unit_test_teardown(what_is_forged_is_counted, end),
 		cmocka_unit_test_teardown(what_is_for_another_is_refused, end),
