@@ -1260,7 +1260,8 @@ static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed)
 		fr_err("role: the module refuses: %s", strerror(-rc));
 		return rc;
 	}
-	rc = role == FR_ROLE_PRIMARY ? role_take(&f->role, f->config->node_id) : role_leave(&f->role, role);
+	rc = role == FR_ROLE_PRIMARY ? role_take(&f->role, f->config->node_id) :
+				       role_leave(&f->role, role);
 	if (rc < 0)
 		return rc;
 	fr_notice("replication: role %s, was %s, epoch %lu, %u objects", fr_role_name(role),

@@ -57,7 +57,7 @@ static void emit(struct heartbeat *h, struct heartbeat_voter *v, struct fr_beat 
 }
 
 static void question(struct heartbeat *h, struct heartbeat_voter *v, enum fr_beat_kind kind,
-		uint64_t ballot, uint64_t now)
+		     uint64_t ballot, uint64_t now)
 {
 	struct fr_beat m = { .kind = kind, .ballot = ballot };
 
@@ -127,14 +127,15 @@ static void mark_seen(struct heartbeat_voter *v, uint64_t newest, uint64_t count
 	if (counter <= newest)
 		v->seen |= 1ull << (newest - counter);
 	else
-		v->seen = (counter - newest < HEARTBEAT_WINDOW ? v->seen << (counter - newest) : 0) |
-			  1;
+		v->seen = counter - newest < HEARTBEAT_WINDOW ? v->seen << (counter - newest) | 1 : 1;
 }
 
 /* A voter whose name was not known, or that came back under another one. */
 static bool may_be(const struct heartbeat_voter *v, const struct fr_beat *m)
 {
-	if (v->is_witness != (m->role == FR_BEAT_WITNESS))
+	bool is_witness = m->role == FR_BEAT_WITNESS;
+
+	if (v->is_witness != is_witness)
 		return false;
 	if (strcmp(v->expected, FR_BEAT_ANYONE) != 0)
 		return !strcmp(v->expected, m->from);

@@ -3,8 +3,8 @@
  * Heartbeat: who of the voters is alive, and what it says (docs/protocol.md, Heartbeat). Datagrams
  * in and out, and the time, are the caller's; nothing here does I/O.
  *
- * A datagram is believed only if it echoes one of ours that is younger than heartbeat.timeout, and was
- * not seen before. So a recorded or delayed one never makes a dead node seem alive.
+ * A datagram is believed only if it echoes one of ours that is younger than heartbeat.timeout, and
+ * was not seen before. So a recorded or delayed one never makes a dead node seem alive.
  */
 #ifndef HEARTBEAT_H
 #define HEARTBEAT_H

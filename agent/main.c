@@ -213,7 +213,9 @@ static int serve(struct agent *a)
 /* Neither is ever taken for the other. */
 static bool is_fit(const struct options *o, const struct fr_config *config)
 {
-	if (o->is_witness == (config->mode == FR_CONFIG_WITNESS))
+	bool is_witness = config->mode == FR_CONFIG_WITNESS;
+
+	if (o->is_witness == is_witness)
 		return true;
 	fprintf(stderr, "flyrepd: %s: the mode is %s: run flyrepd %s --witness\n", o->config_path,
 		fr_config_mode_name(config->mode), o->is_witness ? "without" : "with");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Pulse: the socket and the clock of a quorum, see quorum.h; the same in flyrepd and in the witness.
+ * Pulse: the socket and the clock of a quorum, see quorum.h; in flyrepd and in the witness alike.
  */
 #ifndef PULSE_H
 #define PULSE_H

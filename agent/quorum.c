@@ -172,8 +172,8 @@ static void on_heard(void *cookie, const struct heartbeat_voter *v, uint64_t now
 	if (!is_primary(q)) {
 		role_observe(q->role, m->epoch);
 	} else if (m->primary_epoch > q->role->epoch) {
-		snprintf(why, sizeof(why), "%s says that %s is primary under epoch %lu, above ours (%lu)",
-			 v->name, m->primary, m->primary_epoch, q->role->epoch);
+		snprintf(why, sizeof(why), "%s says that %s is primary under epoch %lu, above ours "
+			 "(%lu)", v->name, m->primary, m->primary_epoch, q->role->epoch);
 		q->ops->step_down(q->cookie, why);
 	} else if (quorum_rival(q) == v) {
 		on_split(q, v);

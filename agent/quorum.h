@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Quorum: who may be primary (docs/architecture.md, Quorum). Asks the voters for an epoch, gives its
- * own vote, and finds that this node must step down. Of nodes and witness alike. Like the
+ * Quorum: who may be primary (docs/architecture.md, Quorum). Asks the voters for an epoch, gives
+ * its own vote, and finds that this node must step down. Of nodes and witness alike. Like the
  * heartbeats it lives by, it does no I/O but that of role.h, and is told the time.
  */
 #ifndef QUORUM_H
@@ -58,7 +58,7 @@ void quorum_withdraw(struct quorum *q);
 /* Nobody is asked: role_take() takes an epoch above all that were heard of. -errno (logged) */
 int quorum_force(struct quorum *q);
 
-/* Votes that there are in all, those a majority is, and those of who is alive, this node's included. */
+/* Votes that there are in all, those a majority is, those of who is alive; this node's included. */
 unsigned int quorum_n_votes(const struct quorum *q);
 unsigned int quorum_n_needed(const struct quorum *q);
 unsigned int quorum_n_alive(const struct quorum *q);

@@ -136,8 +136,8 @@ static void reason_quorum(const struct flow *f, char *reasons, size_t len)
 	if (!q)
 		return;
 	if (quorum_is_needed(q) && !quorum_has_majority(q)) {
-		snprintf(text, sizeof(text), "no majority: %u of %u voters are there, %u are needed",
-			 quorum_n_alive(q), quorum_n_votes(q), quorum_n_needed(q));
+		snprintf(text, sizeof(text), "no majority: %u of %u voters are there, %u are "
+			 "needed", quorum_n_alive(q), quorum_n_votes(q), quorum_n_needed(q));
 		reason(reasons, len, text);
 	}
 	for (i = 0; i < f->n_links && !flow_is_writer(f); i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Witness: a vote without data, for two nodes (docs/architecture.md, Quorum). It answers heartbeats and
- * votes, and keeps its promises; it knows nothing of flows, module or netlink.
+ * Witness: a vote without data, for two nodes (docs/architecture.md, Quorum). It answers heartbeats
+ * and votes, and keeps its promises; it knows nothing of flows, module or netlink.
  */
 #ifndef WITNESS_H
 #define WITNESS_H

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Only what is in sync, or has nobody to be in sync with, is fine: a node still syncing would lose flows. */
+/* Only what is in sync, or alone, is fine: a node still syncing would lose flows. */
 static const struct state states[] = {
 	{ "in_sync", "in sync", STYLE_GOOD, false },
 	{ "standalone", "standalone", STYLE_GOOD, false },

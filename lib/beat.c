@@ -28,7 +28,8 @@ static bool is_id(const char *id)
 	size_t len = strnlen(id, ID_LEN);
 
 	return len && len < ID_LEN &&
-	       strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len;
+	       strspn(id, "abcdefghijklmnopqrstuvwxyz"
+			  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len;
 }
 
 static bool is_sound(const struct fr_beat *m)
@@ -115,8 +116,7 @@ static int decode(struct fr_beat *m, const uint8_t *body)
 	return r.bad || !is_sound(m) ? -EBADMSG : 0;
 }
 
-int fr_beat_seal(uint8_t out[FR_BEAT_LEN], const struct fr_beat *m,
-		      const struct fr_beat_key *key)
+int fr_beat_seal(uint8_t out[FR_BEAT_LEN], const struct fr_beat *m, const struct fr_beat_key *key)
 {
 	struct fr_writer w;
 
@@ -127,8 +127,8 @@ int fr_beat_seal(uint8_t out[FR_BEAT_LEN], const struct fr_beat *m,
 	return w.bad ? -EINVAL : mac(out + BODY_LEN, out, key);
 }
 
-int fr_beat_open(struct fr_beat *m, const void *buf, size_t len,
-		      const struct fr_beat_key *keys, size_t n_keys)
+int fr_beat_open(struct fr_beat *m, const void *buf, size_t len, const struct fr_beat_key *keys,
+		 size_t n_keys)
 {
 	uint8_t want[FR_BEAT_MAC_LEN];
 	const uint8_t *body = buf;

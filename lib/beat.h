@@ -80,8 +80,7 @@ struct fr_beat {
 };
 
 /* Return: 0; -EINVAL: fields that fr_beat_open() would refuse; -EIO: the crypto library */
-int fr_beat_seal(uint8_t out[FR_BEAT_LEN], const struct fr_beat *m,
-		      const struct fr_beat_key *key);
+int fr_beat_seal(uint8_t out[FR_BEAT_LEN], const struct fr_beat *m, const struct fr_beat_key *key);
 
 /**
  * fr_beat_open - authenticate a datagram, then take it apart
@@ -90,8 +89,8 @@ int fr_beat_seal(uint8_t out[FR_BEAT_LEN], const struct fr_beat *m,
  * Return: which of @keys; -EBADMSG: no datagram of this version, or not well-formed; -EACCES: not
  *	made with any of @keys; -EIO: the crypto library
  */
-int fr_beat_open(struct fr_beat *m, const void *buf, size_t len,
-		      const struct fr_beat_key *keys, size_t n_keys);
+int fr_beat_open(struct fr_beat *m, const void *buf, size_t len, const struct fr_beat_key *keys,
+		 size_t n_keys);
 
 /* What a verdict means, for people: "has just started" */
 const char *fr_beat_verdict_text(unsigned int verdict);

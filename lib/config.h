@@ -396,7 +396,9 @@ struct fr_config_voter {
 bool fr_config_has_heartbeat(const struct fr_config *config);
 
 /**
- * fr_config_voter() - the i-th of those that heartbeats are exchanged with, this node not among them
+ * fr_config_voter() - the i-th of those that heartbeats are exchanged with
+ *
+ * This node is not among them.
  *
  * Return: false when there are no more, as where there are no heartbeats.
  */

@@ -371,6 +371,31 @@ static void what_was_said_to_an_earlier_life_is_not_believed(void **state)
 	assert_int_equal(counts_of(B).unproven, 1500);
 }
 
+/* An answer of the life before, though it is to a question of just now */
+static void a_session_that_is_over_does_not_come_back(void **state)
+{
+	struct heartbeat_counts before;
+	const struct heartbeat_voter *v;
+	struct datagram held;
+
+	(void)state;
+	pair("");
+	all.is_cut[0][1] = true;
+	pass(&all, 105);
+	held = *last_of(0, 1, FR_BEAT_PONG);
+	voter_stop(A);
+	voter_start(A);
+	all.is_cut[0][1] = false;
+	pass(&all, 250);
+	v = heartbeat_find(quorum_heartbeat(B->quorum), "a");
+	assert_true(v->is_alive);
+	assert_memory_not_equal(held.buf + 8, &(uint64_t){ htobe64(v->last.stamp.session) }, 8);
+	before = counts_of(B);
+	quorum_receive(B->quorum, held.buf, FR_BEAT_LEN, all.now_ns);
+	assert_memory_not_equal(held.buf + 8, &(uint64_t){ htobe64(v->last.stamp.session) }, 8);
+	assert_int_equal(counts_of(B).replayed, before.replayed + 1);
+}
+
 static void what_is_held_back_keeps_nobody_alive(void **state)
 {
 	struct datagram held[8];
@@ -664,6 +689,7 @@ int main(void)
 		cmocka_unit_test_teardown(rules_that_differ_heal_nothing, end),
 		cmocka_unit_test_teardown(what_is_replayed_is_ignored, end),
 		cmocka_unit_test_teardown(what_was_said_to_an_earlier_life_is_not_believed, end),
+		cmocka_unit_test_teardown(a_session_that_is_over_does_not_come_back, end),
 		cmocka_unit_test_teardown(what_is_held_back_keeps_nobody_alive, end),
 		cmocka_unit_test_teardown(what_is_forged_is_counted, end),
 		cmocka_unit_test_teardown(what_is_for_another_is_refused, end),
