@@ -124,10 +124,12 @@ static bool was_seen(const struct heartbeat_voter *v, const struct fr_beat *m)
 
 static void mark_seen(struct heartbeat_voter *v, uint64_t newest, uint64_t counter)
 {
+	uint64_t ahead = counter - newest;
+
 	if (counter <= newest)
 		v->seen |= 1ull << (newest - counter);
 	else
-		v->seen = counter - newest < HEARTBEAT_WINDOW ? v->seen << (counter - newest) | 1 : 1;
+		v->seen = 1 | (ahead < HEARTBEAT_WINDOW ? v->seen << ahead : 0);
 }
 
 /* A voter whose name was not known, or that came back under another one. */

@@ -67,7 +67,7 @@ int role_take(struct role *r, const char *self);
  *	and nothing was promised
  */
 int role_promise(struct role *r, uint64_t epoch, const char *to);
-/* The next role_take() takes an epoch above this one, too, and needs no votes. As role_promise(). */
+/* The next role_take() takes an epoch above this one, too, without votes. As role_promise(). */
 int role_force(struct role *r, const char *self, uint64_t above);
 /* Become backup or fault. */
 int role_leave(struct role *r, enum fr_role role);

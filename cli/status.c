@@ -201,7 +201,8 @@ static void print_quorum(const struct cli *cli, const json_t *status)
 	if (is_enabled || (quorum && cli->verbose))
 		putchar('\n');
 	if (is_enabled) {
-		printf("quorum  %s of %s voters", format_count(json_object_get(quorum, "alive"), count),
+		printf("quorum  %s of %s voters",
+		       format_count(json_object_get(quorum, "alive"), count),
 		       format_count(json_object_get(quorum, "votes"), count2));
 		printf(", %s needed\n", format_count(json_object_get(quorum, "needed"), count));
 	}

@@ -419,7 +419,8 @@ static const struct {
 	{ "", "f:1:13: mode is missing\n" },
 	{ "mode = null", "f:1:13: mode is missing\n" },
 	{ "mode = \"prmary\"",
-	  "f:2:8: mode: \"prmary\" is not one of primary, replica, active-active, multi-master, chain, standalone, witness\n" },
+	  "f:2:8: mode: \"prmary\" is not one of primary, replica, active-active, multi-master, "
+	  "chain, standalone, witness\n" },
 	{ "mode = 3", "f:2:8: mode: expected a string, found a number\n" },
 	{ "mode = \"chain\"", "f:2:8: mode: \"chain\" is not supported yet\n" },
 	{ "mode = \"replica\"\nmdoe = 1",
@@ -605,7 +606,8 @@ static const struct {
 	  "f:2:8: warning: a replica without primary_addr receives nothing\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\npeer_addr = \"10.0.0.1\"\nauth { method = \"mtls\" }\n"
 	  "transport {\n tls {\n cert_file = \"/c\"\n key_file = \"/k\"\n ca_file = \"/a\"\n}\n}",
-	  "f:1:13: no secret, which heartbeats need, with certificates too: set secret_key_file or secret_key, or give the agent the systemd credential psk\n" },
+	  "f:1:13: no secret, which heartbeats need, with certificates too: set secret_key_file or "
+	  "secret_key, or give the agent the systemd credential psk\n" },
 	{ HEARTBEAT "listen_addr = \"10.0.0.2\"\npeer_addr = \"10.0.0.2\"",
 	  "f:6:13: peer_addr: this node's own address for heartbeats\n" },
 	{ HEARTBEAT "peer_addr = \"0.0.0.0\"",

@@ -481,15 +481,15 @@ static void an_old_request_gets_no_vote(void **state)
 
 /* --- secrets ---------------------------------------------------------------- */
 
-static void set_secrets(struct voter *v, const char *now, const char *before)
+static void set_secrets(struct voter *v, const char *now, const char *old)
 {
 	static struct fr_config_secret previous[VOTERS_MAX];
 
 	v->config.secret = (struct fr_config_secret){ (const uint8_t *)now, strlen(now) };
-	previous[v->number] = (struct fr_config_secret){ (const uint8_t *)before,
-							 before ? strlen(before) : 0 };
+	previous[v->number] = (struct fr_config_secret){ (const uint8_t *)old,
+							 old ? strlen(old) : 0 };
 	v->config.previous.v = &previous[v->number];
-	v->config.previous.n = before != NULL;
+	v->config.previous.n = old ? 1 : 0;
 	assert_int_equal(quorum_reload(v->quorum), 0);
 }
 
