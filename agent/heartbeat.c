@@ -329,6 +329,7 @@ int heartbeat_new(struct heartbeat **out, const struct fr_config *config,
 {
 	struct heartbeat *h = calloc(1, sizeof(*h));
 	struct fr_config_voter c;
+	size_t n = 0;
 	int rc = 0;
 
 	if (!h)
@@ -336,7 +337,9 @@ int heartbeat_new(struct heartbeat **out, const struct fr_config *config,
 	h->config = config;
 	h->ops = ops;
 	h->cookie = cookie;
-	h->voters = calloc(FR_CONFIG_VOTERS_MAX, sizeof(*h->voters));
+	while (fr_config_voter(config, n, &c))
+		n++;
+	h->voters = calloc(n, sizeof(*h->voters));
 	if (!h->voters)
 		rc = -ENOMEM;
 	for (; !rc && fr_config_voter(config, h->n, &c); h->n++)
