@@ -248,7 +248,7 @@ tmpfilesdir = $(DESTDIR)$(if $(filter /usr,$(PREFIX)),/usr/lib,/etc)/tmpfiles.d
 dkmsdir = $(DESTDIR)/usr/src/flyrep-$(VERSION)
 libexecdir = $(DESTDIR)$(PREFIX)/lib/flyrep
 
-unit_src := $(wildcard agent/flyrep.service)
+unit_src := $(wildcard agent/*.service)
 sysusers_src := $(wildcard agent/flyrep.sysusers)
 tmpfiles_src := $(wildcard agent/flyrep.tmpfiles)
 hook_src := $(wildcard agent/hooks/*.sh)
@@ -261,7 +261,7 @@ install: tools install-dkms ## agent, command, unit, man pages and the module by
 		$(mandir)/man$${m##*.}/$$m || exit; done
 	mkdir -p $(unitdir)
 	for u in $(unit_src); do sed 's|/usr/sbin/|$(PREFIX)/sbin/|g' $$u \
-		>$(unitdir)/flyrep.service || exit; done
+		>$(unitdir)/$$(basename $$u) || exit; done
 	for f in $(sysusers_src); do install -D -m 644 $$f $(sysusersdir)/flyrep.conf || exit; done
 	for f in $(tmpfiles_src); do install -D -m 644 $$f $(tmpfilesdir)/flyrep.conf || exit; done
 	mkdir -p $(compdir)
@@ -285,12 +285,13 @@ install-dkms:
 
 uninstall: ## take back what install put in place (/etc/flyrep stays)
 ifeq ($(DESTDIR),)
-	[ ! -d /run/systemd/system ] || systemctl disable --now flyrep.service || true
+	[ ! -d /run/systemd/system ] || systemctl disable --now $(notdir $(unit_src)) || true
 	! dkms status -m flyrep -v $(VERSION) | grep -q . || dkms remove -m flyrep -v $(VERSION) --all
 endif
 	rm -rf $(dkmsdir) $(libexecdir)
 	rm -f $(sbindir)/flyrepd $(bindir)/flyrep $(compdir)/flyrep \
-		$(unitdir)/flyrep.service $(sysusersdir)/flyrep.conf $(tmpfilesdir)/flyrep.conf \
+		$(addprefix $(unitdir)/,$(notdir $(unit_src))) \
+		$(sysusersdir)/flyrep.conf $(tmpfilesdir)/flyrep.conf \
 		$(foreach m,$(mans),$(mandir)/man$(subst .,,$(suffix $(m)))/$(m))
 	-rmdir $(DESTDIR)/etc/flyrep 2>/dev/null
 ifeq ($(DESTDIR),)

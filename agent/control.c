@@ -23,6 +23,8 @@ struct control {
 	struct api *api;
 	struct validate *validate;	/* the running one */
 	struct control_backups *backups;
+	struct api_call *takeover;	/* that is voted on, since then */
+	uint64_t takeover_ns;
 };
 
 /* --- what state a link and the node are in --- */
@@ -72,9 +74,9 @@ static const char *reader_state(const struct flow_link *l)
 static const char *worse_state(const char *a, const char *b)
 {
 	/* Worst first. */
-	static const char *const states[] = { "split_brain", "paused",	   "down",
-					      "needs_resync", "lagging",   "connecting",
-					      "syncing",     "in_sync" };
+	static const char *const states[] = { "split_brain", "no_quorum",    "paused",
+					      "down",	     "needs_resync", "lagging",
+					      "connecting",  "syncing",	     "in_sync" };
 	size_t k;
 
 	for (k = 0; strcmp(a, states[k]) && strcmp(b, states[k]); k++)
@@ -111,6 +113,7 @@ static const char *link_state(const struct flow_link *l)
 
 static const char *node_state(const struct flow *f)
 {
+	const struct quorum *q = pulse_quorum(f->pulse);
 	const char *state = "in_sync";
 	size_t i;
 
@@ -118,8 +121,14 @@ static const char *node_state(const struct flow *f)
 		return "down";
 	if (!f->is_known)
 		return "init";
+	if (flow_is_standalone(f))
+		return f->stream.is_paused ? "paused" : "standalone";
 	if (f->stream.is_paused)
 		state = "paused";
+	if (q && quorum_rival(q))
+		state = worse_state(state, "split_brain");
+	if (q && quorum_is_needed(q) && !quorum_has_majority(q))
+		state = worse_state(state, "no_quorum");
 	for (i = 0; i < f->n_links; i++)
 		state = worse_state(state, link_state(&f->links[i]));
 	return f->n_links ? state : "init";
@@ -193,6 +202,7 @@ static json_t *peer_json(const struct flow_link *l)
 {
 	const struct ship_figures *s = ship_figures(l->ship);
 	const struct receive_figures *r = receive_figures(l->receive);
+	const struct heartbeat_voter *v = flow_heartbeat(l);
 	bool reads = l->relation == ROLE_READ;
 	uint64_t n, bytes, age = oldest_age_ns(l, &n, &bytes);
 	struct arbiter a = arbiter_of(l->flow);
@@ -226,6 +236,7 @@ static json_t *peer_json(const struct flow_link *l)
 	json_object_set_new(o, "key_renewals", json_integer(peer_n_renewals(l->peer)));
 	json_object_set_new(o, "key_trouble", json_string(peer_renewal_trouble(l->peer)));
 	json_object_set_new(o, "paused", json_boolean(l->is_paused));
+	json_object_set_new(o, "alive", v ? json_boolean(v->is_alive) : json_null());
 	json_object_set_new(o, "error", json_string(peer_trouble(l->peer)));
 	return o;
 }
@@ -437,6 +448,99 @@ static void warn_of_sets(json_t *warnings, const struct sets *sets)
 						   FLYREP_SETS_MAX));
 }
 
+/* --- heartbeats and quorum --- */
+
+static json_t *voter_json(const struct heartbeat_voter *v)
+{
+	uint64_t now = monotonic_ns();
+	json_t *o = json_object();
+	char address[FR_ADDRESS_TEXT_LEN];
+	bool is_known = v->heard_ns;
+
+	json_object_set_new(o, "id", v->id[0] ? json_string(v->id) : json_null());
+	json_object_set_new(o, "name", json_string(v->name));
+	json_object_set_new(o, "address", json_string(fr_address_format(&v->address, address)));
+	json_object_set_new(o, "witness", json_boolean(v->is_witness));
+	json_object_set_new(o, "alive", json_boolean(v->is_alive));
+	json_object_set_new(o, "heard_ms", is_known ? json_real(monotonic_ms(now - v->heard_ns)) :
+						      json_null());
+	json_object_set_new(o, "rtt_ms", v->rtt_ns ? json_real(monotonic_ms(v->rtt_ns)) :
+						     json_null());
+	json_object_set_new(o, "role", !is_known || v->is_witness ?
+					       json_null() :
+					       json_string(fr_role_name(v->last.role)));
+	json_object_set_new(o, "epoch", is_known ? json_integer(v->last.epoch) : json_null());
+	json_object_set_new(o, "promised", is_known ? json_integer(v->last.promised) : json_null());
+	json_object_set_new(o, "votes", is_known ? json_integer(v->last.votes) : json_null());
+	return o;
+}
+
+static json_t *heartbeat_json(const struct heartbeat *h)
+{
+	const struct heartbeat_counts *c = heartbeat_counts(h);
+	json_t *voters = json_array();
+	size_t i;
+
+	for (i = 0; i < heartbeat_n_voters(h); i++)
+		json_array_append_new(voters, voter_json(heartbeat_voter(h, i)));
+	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "voters", voters, "sent",
+			 (json_int_t)c->sent, "received", (json_int_t)c->received, "malformed",
+			 (json_int_t)c->malformed, "forged", (json_int_t)c->forged, "replayed",
+			 (json_int_t)c->replayed, "unproven", (json_int_t)c->unproven,
+			 "strangers", (json_int_t)c->strangers);
+}
+
+static json_t *quorum_json(const struct flow *f, const struct quorum *q)
+{
+	int rule = f->config->quorum.split_brain;
+
+	return json_pack("{s:b, s:i, s:i, s:i, s:b, s:I, s:s, s:s}", "enabled",
+			 quorum_is_needed(q), "votes", quorum_n_votes(q), "needed",
+			 quorum_n_needed(q), "alive", quorum_n_alive(q), "majority",
+			 quorum_has_majority(q), "promised", (json_int_t)f->role.promised,
+			 "promised_to", f->role.promised_to, "split_brain",
+			 fr_config_split_brain_name(rule));
+}
+
+/* Both count the same votes, or two majorities need not share a voter. */
+static void warn_of_votes(json_t *warnings, const struct quorum *q, const struct heartbeat_voter *v)
+{
+	unsigned int ours = quorum_is_needed(q) ? quorum_n_votes(q) : 0;
+
+	if (v->is_alive && v->last.votes != ours)
+		json_array_append_new(warnings,
+				      json_sprintf("quorum: %s counts %u votes, this node %u",
+						   v->name, v->last.votes, ours));
+}
+
+static void warn_of_quorum(json_t *warnings, const struct flow *f)
+{
+	const struct quorum *q = pulse_quorum(f->pulse);
+	const struct heartbeat *h = q ? quorum_heartbeat(q) : NULL;
+	size_t i;
+
+	if (f->role.role == FR_ROLE_PRIMARY && f->role.is_forced)
+		json_array_append_new(warnings, json_sprintf("primary by force, without the votes "
+							     "of a majority"));
+	if (!q)
+		return;
+	if (quorum_rival(q))
+		json_array_append_new(warnings, json_sprintf("split brain: %s is primary, too",
+							     quorum_rival(q)->name));
+	if (quorum_is_needed(q) && !quorum_has_majority(q))
+		json_array_append_new(warnings,
+				      json_sprintf("no majority: %u of %u voters are there, %u are "
+						   "needed", quorum_n_alive(q), quorum_n_votes(q),
+						   quorum_n_needed(q)));
+	for (i = 0; i < heartbeat_n_voters(h); i++)
+		warn_of_votes(warnings, q, heartbeat_voter(h, i));
+	for (i = 0; i < f->n_links; i++)
+		if (flow_is_cut_off(&f->links[i]))
+			json_array_append_new(warnings,
+					      json_sprintf("%s is alive, but not connected",
+							   flow_heartbeat(&f->links[i])->name));
+}
+
 static json_t *warnings_json(struct flow *f)
 {
 	const struct inject_counts *ic = inject_counts(f->inject);
@@ -454,13 +558,14 @@ static json_t *warnings_json(struct flow *f)
 	if (!f->config->transport.encryption)
 		json_array_append_new(a, json_string("NOT ENCRYPTED: "
 						     "transport.encryption = false"));
-	if (tls_keys_trouble(f->keys)[0])
+	if (f->keys && tls_keys_trouble(f->keys)[0])
 		json_array_append_new(a, json_sprintf("certificate: %s",
 						      tls_keys_trouble(f->keys)));
 	for (i = 0; i < f->n_links; i++) {
 		warn_of_tables(a, &f->links[i]);
 		warn_of_keys(a, &f->links[i]);
 	}
+	warn_of_quorum(a, f);
 	for (i = 0; filter_held(f->filter, i); i++)
 		json_array_append_new(a, json_sprintf("config held back as sensitive: %s",
 						      filter_held(f->filter, i)));
@@ -486,6 +591,7 @@ static void on_status(void *cookie, struct api_call *call, const json_t *body)
 {
 	struct control *c = cookie;
 	struct flow *f = c->flow;
+	const struct quorum *q = pulse_quorum(f->pulse);
 	json_t *s = json_object(), *peers = json_array();
 	struct arbiter a = arbiter_of(f);
 	bool connected = false;
@@ -497,7 +603,7 @@ static void on_status(void *cookie, struct api_call *call, const json_t *body)
 		connected |= peer_state(f->links[i].peer) == PEER_UP;
 	}
 	json_object_set_new(s, "mode", json_string(fr_config_mode_name(c->config->mode)));
-	json_object_set_new(s, "ha_enabled", json_true());
+	json_object_set_new(s, "ha_enabled", json_boolean(!flow_is_standalone(f)));
 	json_object_set_new(s, "ha_role", json_string(fr_role_name(f->role.role)));
 	json_object_set_new(s, "node_id", json_string(c->config->node_id));
 	json_object_set_new(s, "connected", json_boolean(connected));
@@ -522,6 +628,12 @@ static void on_status(void *cookie, struct api_call *call, const json_t *body)
 	if (f->elements)
 		json_object_set_new(s, "nft_sets", sets_json(elements_sets(f->elements)));
 	json_object_set_new(s, "backup_trouble", json_string(archive_trouble(f->archive)));
+	json_object_set_new(s, "forced", json_boolean(f->role.role == FR_ROLE_PRIMARY &&
+						      f->role.is_forced));
+	if (q)
+		json_object_set_new(s, "heartbeat", heartbeat_json(quorum_heartbeat(q)));
+	if (q)
+		json_object_set_new(s, "quorum", quorum_json(f, q));
 	json_object_set_new(s, "warnings", warnings_json(f));
 	json_object_set_new(s, "peers", peers);
 	api_reply(call, json_pack("{s:o}", "status", s));
@@ -603,34 +715,99 @@ static void on_ready(void *cookie, struct api_call *call, const json_t *body)
 				  fr_role_name(f->role.role)));
 }
 
-static void on_role(void *cookie, struct api_call *call, const json_t *body)
+/* Change the role, and answer. */
+static void set_role(struct flow *f, struct api_call *call, enum fr_role role, uint64_t begin)
 {
-	struct flow *f = ((struct control *)cookie)->flow;
-	const char *name = json_string_value(json_object_get(body, "role"));
-	uint64_t begin = monotonic_ns();
 	uint32_t n = 0;
-	int role, rc;
+	int rc = flow_set_role(f, role, &n);
 
-	for (role = FR_ROLE_BACKUP; role <= FR_ROLE_FAULT; role++)
-		if (name && !strcmp(name, fr_role_name(role)))
-			break;
-	if (role > FR_ROLE_FAULT) {
-		api_fail(call, 400, "bad role", "role: one of primary, backup, fault");
-		return;
-	}
-	if (flow_is_shared(f)) {
-		api_fail(call, 409, "no role to change", "where the mode is %s every node writes",
-			 fr_config_mode_name(f->config->mode));
-		return;
-	}
-	rc = flow_set_role(f, role, &n);
 	if (rc < 0) {
 		api_fail(call, 500, "role not changed", "%s", strerror(-rc));
 		return;
 	}
-	api_reply(call, json_pack("{s:s, s:I, s:I, s:f}", "role", fr_role_name(f->role.role),
+	api_reply(call, json_pack("{s:s, s:I, s:I, s:b, s:f}", "role", fr_role_name(f->role.role),
 				  "epoch", (json_int_t)f->role.epoch, "promoted", (json_int_t)n,
+				  "forced", role == FR_ROLE_PRIMARY && f->role.is_forced,
 				  "took_ms", monotonic_ms(monotonic_ns() - begin)));
+}
+
+static void on_elected(void *cookie, const char *why)
+{
+	struct control *c = cookie;
+	struct api_call *call = c->takeover;
+
+	c->takeover = NULL;
+	if (!why[0]) {
+		set_role(c->flow, call, FR_ROLE_PRIMARY, c->takeover_ns);
+		return;
+	}
+	fr_warn("quorum: the takeover was refused: %s", why);
+	api_fail(call, 409, "no majority", "%s", why);
+}
+
+/* With a quorum: answered when the votes are there, or the time is up. */
+static void elect(struct control *c, struct api_call *call)
+{
+	int rc;
+
+	if (c->takeover) {
+		api_fail(call, 409, "busy", "a takeover is being voted on");
+		return;
+	}
+	c->takeover = call;
+	c->takeover_ns = monotonic_ns();
+	rc = pulse_elect(c->flow->pulse, on_elected, c);
+	if (rc >= 0)
+		return;
+	c->takeover = NULL;
+	api_fail(call, 500, "role not changed", "the own vote cannot be saved: %s", strerror(-rc));
+}
+
+static void force(struct flow *f, struct api_call *call)
+{
+	int rc = quorum_force(pulse_quorum(f->pulse));
+
+	if (rc < 0) {
+		api_fail(call, 500, "role not changed", "%s", strerror(-rc));
+		return;
+	}
+	fr_warn("quorum: primary by force, without the votes of a majority: %u of %u voters are "
+		"there", quorum_n_alive(pulse_quorum(f->pulse)),
+		quorum_n_votes(pulse_quorum(f->pulse)));
+	set_role(f, call, FR_ROLE_PRIMARY, monotonic_ns());
+}
+
+static void on_role(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct control *c = cookie;
+	struct flow *f = c->flow;
+	const char *name = json_string_value(json_object_get(body, "role"));
+	const json_t *forced = json_object_get(body, "force");
+	const struct quorum *q = pulse_quorum(f->pulse);
+	int role;
+
+	for (role = FR_ROLE_BACKUP; role <= FR_ROLE_FAULT; role++)
+		if (name && !strcmp(name, fr_role_name(role)))
+			break;
+	if (role > FR_ROLE_FAULT || (forced && !json_is_boolean(forced))) {
+		api_fail(call, 400, "bad role", role > FR_ROLE_FAULT ?
+			 "role: one of primary, backup, fault" : "force: true or false");
+		return;
+	}
+	if (flow_is_shared(f) || flow_is_standalone(f)) {
+		api_fail(call, 409, "no role to change", flow_is_shared(f) ?
+			 "where the mode is %s every node writes" :
+			 "where the mode is %s there is no other node",
+			 fr_config_mode_name(f->config->mode));
+		return;
+	}
+	if (role != FR_ROLE_PRIMARY || f->role.role == FR_ROLE_PRIMARY || !q ||
+	    !quorum_is_needed(q))
+		set_role(f, call, role, monotonic_ns());
+	else if (json_is_true(forced))
+		force(f, call);
+	else
+		elect(c, call);
 }
 
 /* Begins it; how it goes is told by the status. */
@@ -853,6 +1030,10 @@ void control_free(struct control *c)
 		return;
 	validate_stop(c->validate);
 	control_backups_free(c->backups);
+	if (c->takeover) {
+		quorum_withdraw(pulse_quorum(c->flow->pulse));
+		api_fail(c->takeover, 503, "stopping", "the agent stops");
+	}
 	api_stop(c->api);
 	sd_event_unref(c->event);
 	free(c);

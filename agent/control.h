@@ -6,7 +6,7 @@
  *   GET  /api/replication/status
  *   GET  /api/replication/lag
  *   GET  /api/replication/ready
- *   POST /api/replication/role      {"role": "primary" | "backup" | "fault"}
+ *   POST /api/replication/role      {"role": "primary" | "backup" | "fault", "force": bool}
  *   POST /api/replication/validate  {"deep": bool}
  *   POST /api/replication/checkpoint
  *   GET  /api/replication/backups

@@ -331,6 +331,32 @@ static size_t add_peer(const struct fr_config_peer *peer, struct flyrep_prefix *
 	return n;
 }
 
+static bool is_there(const struct flyrep_prefix *p, size_t n, const struct flyrep_prefix *one)
+{
+	for (; n; n--, p++)
+		if (p->family == one->family && p->prefix_len == one->prefix_len &&
+		    !memcmp(&p->addr, &one->addr, sizeof(p->addr)))
+			return true;
+	return false;
+}
+
+/* Heartbeats do not travel either. Return: how many there are now */
+static size_t add_voters(const struct fr_config *c, struct flyrep_prefix *p, size_t n)
+{
+	struct flyrep_prefix one;
+	struct fr_config_voter v;
+	struct fr_address a;
+	size_t i = 0;
+
+	fr_config_heartbeat_listen(c, &a);
+	do {
+		if (n < FLYREP_FILTER_IGNORE_MAX && add_host(&one, &a) && !is_there(p, n, &one))
+			p[n++] = one;
+		a = fr_config_voter(c, i, &v) ? v.address : (struct fr_address){ 0 };
+	} while (i++ < FR_CONFIG_VOTERS_MAX && a.sa_len);
+	return n;
+}
+
 static int configure(struct drain *d)
 {
 	const struct fr_config *c = d->config;
@@ -360,6 +386,7 @@ static int configure(struct drain *d)
 		n += add_host(&ignore[n], fr_config_primary_address(c, i));
 	for (i = 0; i < c->peers.n; i++)
 		n += add_peer(&c->peers.v[i], ignore + n, FLYREP_FILTER_IGNORE_MAX - n);
+	n = add_voters(c, ignore, n);
 	if (!fr_config_has_table(c, FLYREP_TABLE_CONNTRACK) && n + 2 <= FLYREP_FILTER_IGNORE_MAX)
 		n += add_everything(&ignore[n]);
 	for (i = 0; i < c->conntrack.ignore_networks.n; i++) {

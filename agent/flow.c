@@ -368,6 +368,11 @@ int flow_news(const void *rec, int op)
 
 /* --- all write: whose an object is --- */
 
+bool flow_is_standalone(const struct flow *f)
+{
+	return f->config->mode == FR_CONFIG_STANDALONE;
+}
+
 bool flow_is_shared(const struct flow *f)
 {
 	return f->role.role == FR_ROLE_PEER;
@@ -624,6 +629,9 @@ static void on_attached(void *cookie)
 	for (i = 0; flow_is_shared(f) && i < f->n_links; i++)
 		clear_held(&f->links[i]);
 	f->has_strangers = flow_is_shared(f) && f->n_links > 1;
+	/* What an earlier life among others has left is nobody else's any more. */
+	if (flow_is_standalone(f))
+		drain_promote(f->drain, &(uint32_t){ 0 });
 	forget(f); /* dirty() follows */
 	f->is_drained = false;
 	if (f->elements)
@@ -1338,6 +1346,14 @@ static enum role_relation relation_to(const struct flow_link *l)
 	return relay_reads(f, l) ? ROLE_READ : relay_writes(f, l) ? ROLE_WRITE : ROLE_IDLE;
 }
 
+/* Will a rule end a split brain with this peer? */
+static bool can_heal(const struct flow_link *l)
+{
+	const struct heartbeat_voter *v = flow_heartbeat(l);
+
+	return v && v->is_alive && quorum_heals(pulse_quorum(l->flow->pulse), v);
+}
+
 /* Begin, end or turn round the session, as the roles now are. */
 static void relate_one(struct flow *f, struct flow_link *l)
 {
@@ -1372,8 +1388,10 @@ static void relate_one(struct flow *f, struct flow_link *l)
 		return; /* which related this link again */
 	}
 	if (relation == ROLE_SPLIT && l->relation != ROLE_SPLIT)
-		fr_err("replication: split brain: peer %s and this node both write under epoch %lu; "
-		       "run `flyrep role backup` on one of them", peer_id(l->peer), l->epoch);
+		fr_err("replication: split brain: peer %s and this node both write under epoch %lu; %s",
+		       peer_id(l->peer), l->epoch, can_heal(l) ?
+			       "quorum.split_brain tells which goes on" :
+			       "run `flyrep role backup` on one of them");
 	if ((relation == ROLE_WRITE || relation == ROLE_READ) && l->epoch > f->role.epoch)
 		raise_epoch(f, l->epoch);
 	if (f->is_raised)
@@ -1484,7 +1502,8 @@ static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed)
 		fr_err("role: the module refuses: %s", strerror(-rc));
 		return rc;
 	}
-	rc = role == FR_ROLE_PRIMARY ? role_take(&f->role) : role_leave(&f->role, role);
+	rc = role == FR_ROLE_PRIMARY ? role_take(&f->role, f->config->node_id) :
+				       role_leave(&f->role, role);
 	if (rc < 0)
 		return rc;
 	fr_notice("replication: role %s, was %s, epoch %lu, %u objects", fr_role_name(role),
@@ -1504,6 +1523,7 @@ static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed)
 	learn_anew(f);
 	job_schedule(f);
 	relate_all(f);
+	pulse_tell(f->pulse);
 	if (n_changed)
 		*n_changed = n;
 	return 0;
@@ -1513,6 +1533,55 @@ int flow_set_role(struct flow *f, enum fr_role role, uint32_t *n_promoted)
 {
 	return change_role(f, role, n_promoted);
 }
+
+/* --- heartbeats --- */
+
+const struct heartbeat_voter *flow_heartbeat(const struct flow_link *l)
+{
+	const struct quorum *q = pulse_quorum(l->flow->pulse);
+	const struct heartbeat_voter *v;
+
+	if (!q)
+		return NULL;
+	v = heartbeat_find(quorum_heartbeat(q), peer_id(l->peer));
+	/* Of a pair, the name of the other may not be known yet. */
+	if (!v && l->flow->n_links == 1)
+		v = heartbeat_voter(quorum_heartbeat(q), 0);
+	return v && !v->is_witness ? v : NULL;
+}
+
+bool flow_is_cut_off(const struct flow_link *l)
+{
+	const struct heartbeat_voter *v = flow_heartbeat(l);
+
+	return v && v->is_alive && peer_state(l->peer) != PEER_UP;
+}
+
+static void on_step_down(void *cookie, const char *why)
+{
+	struct flow *f = cookie;
+
+	fr_warn("replication: stepping down: %s", why);
+	change_role(f, FR_ROLE_BACKUP, NULL);
+}
+
+/* Who came back is dialled at once, who is silent need not be waited for long. */
+static void on_voter_changed(void *cookie, const struct heartbeat_voter *v)
+{
+	struct flow *f = cookie;
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++)
+		if (flow_heartbeat(&f->links[i]) == v)
+			peer_suspect(f->links[i].peer, !v->is_alive);
+	if (v->is_alive && !v->is_witness)
+		peers_hurry(f->peers);
+}
+
+static const struct pulse_ops pulse_ops = {
+	.step_down = on_step_down,
+	.changed = on_voter_changed,
+};
 
 /* --- peers --- */
 
@@ -1966,10 +2035,13 @@ static int open_all(struct flow *f)
 		       fr_config_is_shared(c)	    ? FR_ROLE_PEER :
 		       fr_config_begins_primary(c) ? FR_ROLE_PRIMARY :
 						     FR_ROLE_BACKUP);
+	/* Alone it is primary, whatever it was among others. */
+	if (rc >= 0 && flow_is_standalone(f))
+		rc = role_take(&f->role, c->node_id);
 	if (rc < 0)
 		return rc;
-	f->keys = peers_keys(c);
-	if (!f->keys)
+	f->keys = flow_is_standalone(f) ? NULL : peers_keys(c);
+	if (!f->keys && !flow_is_standalone(f))
 		return -EINVAL;
 	rc = life_read(f->life);
 	if (rc < 0)
@@ -2002,6 +2074,8 @@ static int open_all(struct flow *f)
 		rc = peers_new(&f->peers, f->event, c, f->keys, &peer_ops, f);
 	if (rc >= 0)
 		rc = new_links(f);
+	if (rc >= 0 && fr_config_has_heartbeat(c))
+		rc = pulse_new(&f->pulse, f->event, c, &f->role, &pulse_ops, f);
 	if (rc >= 0)
 		rc = resync_new(&f->resync, f->event, f);
 	if (rc >= 0)
@@ -2078,7 +2152,9 @@ int flow_reload(struct flow *f)
 	drain_reconfigure(f->drain);
 	archive_reload(f->archive);
 	look_again(f);
-	return peers_reload(f->peers);
+	if (f->pulse && pulse_reload(f->pulse) < 0)
+		return -EIO;
+	return f->keys ? peers_reload(f->peers) : 0;
 }
 
 void flow_free(struct flow *f)
@@ -2095,6 +2171,7 @@ void flow_free(struct flow *f)
 	archive_free(f->archive);
 	schedule_free(f->schedule);
 	resync_free(f->resync);
+	pulse_free(f->pulse);
 	peers_free(f->peers);
 	for (i = 0; i < f->n_links; i++) {
 		ship_free(f->links[i].ship);

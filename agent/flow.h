@@ -31,6 +31,7 @@
 #include "inject.h"
 #include "log.h"
 #include "peer.h"
+#include "pulse.h"
 #include "receive.h"
 #include "relay.h"
 #include "resync.h"
@@ -129,6 +130,7 @@ struct flow {
 	struct encoder *whole_encoder;	/* of full resyncs */
 	struct backlog *backlog;
 	struct ship_stream stream;
+	struct pulse *pulse;		/* NULL: no heartbeats */
 	struct peers *peers;
 	struct flow_link *links;
 	size_t n_links;
@@ -183,6 +185,11 @@ int flow_reload(struct flow *f);
  */
 int flow_set_role(struct flow *f, enum fr_role role, uint32_t *n_promoted);
 
+/* What its heartbeat tells of a peer, NULL: nothing. */
+const struct heartbeat_voter *flow_heartbeat(const struct flow_link *link);
+/* The peer is alive, but there is no session with it. */
+bool flow_is_cut_off(const struct flow_link *link);
+
 /*
  * Send and apply nothing, or go on. Capture goes on meanwhile; what the backlog has no room for is
  * repaired later. A restart of the agent ends it.
@@ -234,6 +241,8 @@ int flow_ask_audit(struct flow_link *link);
 
 /* --- for job.c: the writer's path, and the order of what a standby learns --- */
 bool flow_is_writer(const struct flow *f);
+/* No peers, ever: it writes, and nobody reads. */
+bool flow_is_standalone(const struct flow *f);
 /* This node writes, and so do its peers: what it holds for them is in the truths of their links. */
 bool flow_is_shared(const struct flow *f);
 uint64_t flow_next_order(struct flow *f);

@@ -16,6 +16,7 @@
 #define PROOF_LABEL "flyrep proof"
 #define CLEAR_LABEL "flyrep clear"
 #define TAG_LABEL "flyrep tag"
+#define HEARTBEAT_LABEL "flyrep heartbeat"
 #define BACKUP_LABEL "flyrep backup"
 #define BACKUP_ID_LABEL "flyrep name of backup key"
 
@@ -159,6 +160,11 @@ int keys_tag(const struct keys *k, const char *dialler, const char *listener,
 int keys_proof(const struct keys *k, uint8_t key[KEYS_PSK_LEN])
 {
 	return expand(k, PROOF_LABEL, strlen(PROOF_LABEL), key, KEYS_PSK_LEN);
+}
+
+int keys_heartbeat(const struct keys *k, struct fr_beat_key *key)
+{
+	return expand(k, HEARTBEAT_LABEL, strlen(HEARTBEAT_LABEL), key->b, sizeof(key->b));
 }
 
 int keys_clear(const struct keys *k, const struct keys_identity *id,

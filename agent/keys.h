@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "beat.h"
 #include "frame.h"
 
 #define KEYS_PSK_LEN 48
@@ -43,6 +44,9 @@ int keys_tag(const struct keys *k, const char *dialler, const char *listener,
 
 /* Key of agent/proof.h. Return: 0, -EIO. */
 int keys_proof(const struct keys *k, uint8_t key[KEYS_PSK_LEN]);
+
+/* Key of the datagrams between voters, see lib/beat.h. Return: 0, -EIO. */
+int keys_heartbeat(const struct keys *k, struct fr_beat_key *key);
 
 #define KEYS_BACKUP_LEN 32
 #define KEYS_BACKUP_SALT_LEN 16

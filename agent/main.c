@@ -14,6 +14,7 @@
 #include "control.h"
 #include "flow.h"
 #include "log.h"
+#include "witness.h"
 
 #define SUMMARY_US 5000000
 #define EXIT_CONFIG 78 /* EX_CONFIG of sysexits.h: trying again will not help */
@@ -23,6 +24,7 @@ static const char usage[] =
 	"The flyrep agent: keeps this firewall's state alive on its peers.\n"
 	"\n"
 	"  -c, --config FILE   configuration, default " FR_CONFIG_PATH "\n"
+	"      --witness       only a vote, for nodes elsewhere; the mode is witness\n"
 	"  -v, --verbose       log more\n"
 	"      --version       print the version\n"
 	"  -h, --help          this text\n"
@@ -32,11 +34,13 @@ static const char usage[] =
 struct options {
 	const char *config_path;
 	bool is_verbose;
+	bool is_witness;
 };
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "verbose", no_argument, NULL, 'v' },
+	{ "witness", no_argument, NULL, 'w' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{},
@@ -54,6 +58,9 @@ static int parse_options(struct options *o, int argc, char **argv)
 			break;
 		case 'v':
 			o->is_verbose = true;
+			break;
+		case 'w':
+			o->is_witness = true;
 			break;
 		case 'V':
 			printf("flyrepd %s\n", FLYREP_VERSION);
@@ -73,24 +80,30 @@ static int parse_options(struct options *o, int argc, char **argv)
 	return -1;
 }
 
-static int on_summary(sd_event_source *s, uint64_t usec, void *cookie)
-{
-	char text[200];
-
-	(void)usec;
-	control_summary(cookie, text, sizeof(text));
-	sd_notifyf(0, "STATUS=%s", text);
-	sd_event_source_set_time_relative(s, SUMMARY_US);
-	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-}
-
 /* What runs, and what it was told to be. */
 struct agent {
 	const char *config_path;
 	struct fr_config config;
 	struct fr_config before;	/* of the last reload: some of it may still be in use */
-	struct flow *flow;
+	struct flow *flow;		/* a node, */
+	struct control *control;
+	struct witness *witness;	/* or this */
 };
+
+static int on_summary(sd_event_source *s, uint64_t usec, void *cookie)
+{
+	struct agent *a = cookie;
+	char text[300];
+
+	(void)usec;
+	if (a->witness)
+		witness_summary(a->witness, text, sizeof(text));
+	else
+		control_summary(a->control, text, sizeof(text));
+	sd_notifyf(0, "STATUS=%s", text);
+	sd_event_source_set_time_relative(s, SUMMARY_US);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
 
 /* The file anew; with any fault in it, nothing changes. */
 static int load_next(const struct agent *a, struct fr_config *next)
@@ -126,7 +139,7 @@ static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void
 		fr_config_free(&a->before);
 		a->before = a->config;
 		a->config = next;
-		rc = flow_reload(a->flow);
+		rc = a->witness ? witness_reload(a->witness) : flow_reload(a->flow);
 		if (rc < 0)
 			fr_err("replication: not all of %s was taken: %s", a->config_path,
 			       strerror(-rc));
@@ -155,24 +168,32 @@ static int watch_signals(sd_event *event, struct agent *a)
 	return rc < 0 ? rc : sd_event_add_signal(event, NULL, SIGHUP, on_hangup, a);
 }
 
+static int start(struct agent *a, sd_event *event)
+{
+	int rc;
+
+	if (a->config.mode == FR_CONFIG_WITNESS)
+		return witness_new(&a->witness, event, &a->config);
+	rc = flow_new(&a->flow, event, &a->config);
+	return rc < 0 ? rc : control_new(&a->control, event, a->flow, &a->config);
+}
+
 static int serve(struct agent *a)
 {
 	const struct fr_config *config = &a->config;
 	sd_event_source *summary = NULL;
-	struct control *control = NULL;
 	sd_event *event = NULL;
 	int rc;
 
 	rc = sd_event_new(&event);
-	if (rc >= 0)
-		rc = flow_new(&a->flow, event, config);
+	/* No thread of ours shall get a signal. */
 	if (rc >= 0)
 		rc = watch_signals(event, a);
 	if (rc >= 0)
-		rc = control_new(&control, event, a->flow, config);
+		rc = start(a, event);
 	if (rc >= 0)
 		rc = sd_event_add_time_relative(event, &summary, CLOCK_MONOTONIC, 0, 0, on_summary,
-						control);
+						a);
 	if (rc >= 0) {
 		sd_event_set_watchdog(event, true);
 		sd_notify(0, "READY=1");
@@ -182,10 +203,23 @@ static int serve(struct agent *a)
 		sd_notify(0, "STOPPING=1");
 	}
 	sd_event_source_disable_unref(summary);
-	control_free(control);
+	control_free(a->control);
 	flow_free(a->flow);
+	witness_free(a->witness);
 	sd_event_unref(event);
 	return rc;
+}
+
+/* Neither is ever taken for the other. */
+static bool is_fit(const struct options *o, const struct fr_config *config)
+{
+	bool is_witness = config->mode == FR_CONFIG_WITNESS;
+
+	if (o->is_witness == is_witness)
+		return true;
+	fprintf(stderr, "flyrepd: %s: the mode is %s: run flyrepd %s --witness\n", o->config_path,
+		fr_config_mode_name(config->mode), o->is_witness ? "without" : "with");
+	return false;
 }
 
 int main(int argc, char **argv)
@@ -204,6 +238,10 @@ int main(int argc, char **argv)
 	fr_diag_free(&diag);
 	if (rc < 0)
 		return EXIT_CONFIG;
+	if (!is_fit(&o, &a.config)) {
+		fr_config_free(&a.config);
+		return EXIT_CONFIG;
+	}
 	rc = serve(&a);
 	if (rc < 0)
 		fr_err("replication: cannot go on: %s", strerror(-rc));

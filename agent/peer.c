@@ -22,6 +22,7 @@
 #define GREET_MS	5000	/* TCP, TLS and HELLO together */
 #define PING_MS		1000
 #define SILENT_MS	10000	/* no byte for this long: it is gone */
+#define SUSPECT_MS	3000	/* likewise, if it gives no other sign of life either */
 #define ALIVE_MS	3000	/* heard within this: a second session with its id is refused */
 #define RENEW_AGAIN_MS	10000	/* after a renewal that failed */
 #define GUESTS_MAX	16	/* accepted, not yet greeted */
@@ -52,6 +53,7 @@ struct peer {
 	void *cookie;
 	enum peer_state state;
 	bool is_dialled;		/* by us */
+	bool is_suspect;
 	char expected[FR_NODE_ID_MAX_LEN + 1];	/* "*": whoever answers there */
 	char id[FR_NODE_ID_MAX_LEN + 1];
 	struct fr_address address[2 * FR_CONFIG_ADDRESSES_MAX];	/* as peer, and as primary */
@@ -641,6 +643,11 @@ static int open_listener(struct peers *ps)
 
 /* --- time --- */
 
+static bool is_silent(const struct peer *p)
+{
+	return conn_idle_ms(p->conn) > (p->is_suspect ? SUSPECT_MS : SILENT_MS);
+}
+
 static void tend(struct peer *p, uint64_t now)
 {
 	uint64_t age_ms = (now - p->since_ns) / 1000000;
@@ -662,8 +669,9 @@ static void tend(struct peer *p, uint64_t now)
 		tend_keys(p, now);
 		if (p->state != PEER_UP)
 			break;
-		if (!renewal_is_closing(&p->renewal) && conn_idle_ms(p->conn) > SILENT_MS)
-			end_session(p, "silent for 10 s");
+		if (!renewal_is_closing(&p->renewal) && is_silent(p))
+			end_session(p, p->is_suspect ? "silent, and without heartbeat" :
+						       "silent for 10 s");
 		else if (now >= p->next_ping_ns)
 			send_ping(p);
 		break;
@@ -899,6 +907,11 @@ void peers_hurry(struct peers *ps)
 		if (ps->peer[i].state == PEER_DOWN)
 			ps->peer[i].next_dial_ns = 0;
 	sd_event_source_set_time_relative(ps->tick, 0);
+}
+
+void peer_suspect(struct peer *p, bool is_suspect)
+{
+	p->is_suspect = is_suspect;
 }
 
 void peer_set_cookie(struct peer *p, void *cookie)

@@ -68,6 +68,9 @@ void peers_restart(struct peers *ps, const char *why);
 /* The owner became ready to greet: do not wait for the back-off. */
 void peers_hurry(struct peers *ps);
 
+/* Another sign of life of it has stopped: an idle session with it is given up sooner. */
+void peer_suspect(struct peer *p, bool is_suspect);
+
 /* The owner's own, for this peer. */
 void peer_set_cookie(struct peer *p, void *cookie);
 void *peer_cookie(const struct peer *p);

@@ -126,6 +126,43 @@ const char *ready_windows(const struct flow *f)
 			 "net.netfilter.nf_conntrack_tcp_be_liberal = 1 on all";
 }
 
+/* What the heartbeats say against a takeover, or against going on. */
+static void reason_quorum(const struct flow *f, char *reasons, size_t len)
+{
+	const struct quorum *q = pulse_quorum(f->pulse);
+	char text[sizeof(((struct heartbeat_voter *)NULL)->name) + 100];
+	size_t i;
+
+	if (!q)
+		return;
+	if (quorum_is_needed(q) && !quorum_has_majority(q)) {
+		snprintf(text, sizeof(text), "no majority: %u of %u voters are there, %u are "
+			 "needed", quorum_n_alive(q), quorum_n_votes(q), quorum_n_needed(q));
+		reason(reasons, len, text);
+	}
+	for (i = 0; i < f->n_links && !flow_is_writer(f); i++) {
+		if (!flow_is_cut_off(&f->links[i]))
+			continue;
+		snprintf(text, sizeof(text), "%s is alive, but not connected: a takeover now would "
+			 "be a split brain", flow_heartbeat(&f->links[i])->name);
+		reason(reasons, len, text);
+	}
+}
+
+/* Another primary of this node's epoch, as a session or a heartbeat shows */
+static bool is_split(const struct flow *f)
+{
+	const struct quorum *q = pulse_quorum(f->pulse);
+	size_t i;
+
+	if (q && quorum_rival(q))
+		return true;
+	for (i = 0; i < f->n_links; i++)
+		if (f->links[i].relation == ROLE_SPLIT)
+			return true;
+	return false;
+}
+
 bool ready_ask(struct flow *f, char *reasons, size_t len)
 {
 	const char *windows = ready_windows(f);
@@ -144,9 +181,9 @@ bool ready_ask(struct flow *f, char *reasons, size_t len)
 	reason_paused(f, reasons, len);
 	if (windows)
 		reason(reasons, len, windows);
-	for (i = 0; i < f->n_links; i++)
-		if (f->links[i].relation == ROLE_SPLIT)
-			reason(reasons, len, "split brain");
+	reason_quorum(f, reasons, len);
+	if (is_split(f))
+		reason(reasons, len, "split brain");
 	if (flow_is_writer(f) && !flow_is_shared(f))
 		return !reasons[0];
 	if (!f->in_step_ns)

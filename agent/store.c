@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "frame.h"
+#include "keys.h"
 
 #define STORE_FILE "state"
 #define STORE_TMP "state.tmp"
@@ -40,7 +40,7 @@ static __attribute__((format(printf, 2, 3))) int refuse(const struct line *l,
 	return -EBADMSG;
 }
 
-static int epoch_parse(struct store_state *s, const char *text)
+static int number_parse(uint64_t *number, const char *text)
 {
 	char *end;
 
@@ -48,8 +48,13 @@ static int epoch_parse(struct store_state *s, const char *text)
 	if (text[0] < '0' || text[0] > '9')
 		return -EINVAL;
 	errno = 0;
-	s->epoch = strtoull(text, &end, 10);
+	*number = strtoull(text, &end, 10);
 	return errno || *end ? -EINVAL : 0;
+}
+
+static int epoch_parse(struct store_state *s, const char *text)
+{
+	return number_parse(&s->epoch, text);
 }
 
 static void epoch_print(const struct store_state *s, char *buf, size_t len)
@@ -102,6 +107,53 @@ static void hash_key_print(const struct store_state *s, char *buf, size_t len)
 		n += snprintf(buf + n, len - n, "%02x", s->hash_key.b[i]);
 }
 
+static int promised_parse(struct store_state *s, const char *text)
+{
+	return number_parse(&s->promised, text);
+}
+
+static void promised_print(const struct store_state *s, char *buf, size_t len)
+{
+	if (s->promised)
+		snprintf(buf, len, "%llu", (unsigned long long)s->promised);
+}
+
+static int promised_to_parse(struct store_state *s, const char *text)
+{
+	if (!keys_is_node_id(text))
+		return -EINVAL;
+	strcpy(s->promised_to, text);
+	return 0;
+}
+
+static void promised_to_print(const struct store_state *s, char *buf, size_t len)
+{
+	snprintf(buf, len, "%s", s->promised_to);
+}
+
+static int since_parse(struct store_state *s, const char *text)
+{
+	return number_parse(&s->since_us, text);
+}
+
+static void since_print(const struct store_state *s, char *buf, size_t len)
+{
+	if (s->since_us)
+		snprintf(buf, len, "%llu", (unsigned long long)s->since_us);
+}
+
+static int forced_parse(struct store_state *s, const char *text)
+{
+	s->is_forced = !strcmp(text, "yes");
+	return s->is_forced ? 0 : -EINVAL;
+}
+
+static void forced_print(const struct store_state *s, char *buf, size_t len)
+{
+	if (s->is_forced)
+		snprintf(buf, len, "yes");
+}
+
 /*
  * A value is one word. What prints as nothing is left out. No key is there
  * twice, and what must be there comes last: whatever is cut off is missed.
@@ -113,6 +165,10 @@ static const struct field {
 	bool is_optional;
 } fields[] = {
 	{ "hash_key", hash_key_parse, hash_key_print, true },
+	{ "promised_to", promised_to_parse, promised_to_print, true },
+	{ "since_us", since_parse, since_print, true },
+	{ "forced", forced_parse, forced_print, true },
+	{ "promised", promised_parse, promised_print, true },
 	{ "epoch", epoch_parse, epoch_print, false },
 	{ "role", role_parse, role_print, false },
 };

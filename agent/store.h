@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "frame.h"
 #include "siphash.h"
 
 /**
@@ -19,12 +20,20 @@
  * @role: enum fr_role at the last change, 0: never set, take it from the mode
  * @hash_key: of buckets and digests
  * @has_hash_key: there is one
+ * @promised: highest epoch this node has voted for; 0: never
+ * @promised_to: the node it was promised to, "" for none
+ * @since_us: CLOCK_REALTIME when it became primary, 0: it is not, or not known
+ * @is_forced: primary without the votes it needed
  */
 struct store_state {
 	uint64_t epoch;
 	uint8_t role;
 	bool has_hash_key;
 	struct fr_siphash_key hash_key;
+	uint64_t promised;
+	char promised_to[FR_NODE_ID_MAX_LEN + 1];
+	uint64_t since_us;
+	bool is_forced;
 };
 
 /* A missing file is an empty state. -errno; *why (static or in @buf) says what is wrong. */

@@ -117,6 +117,36 @@ static json_t *validate_link_json(const struct validate *v, size_t i, bool *equa
 	return o;
 }
 
+/* Standalone: how what the agent believes differed from its own kernel. */
+static void validate_finish_alone(struct validate *v)
+{
+	struct verdict sum = { .is_equal = true };
+	const struct flow *f = v->flow;
+	json_t *tables = json_array(), *o;
+	size_t k;
+
+	for (k = 0; k < f->n_tables; k++) {
+		const struct flow_table *t = &f->tables[k];
+		const struct truth_counts *c = &t->counts;
+		uint64_t entries = index_entries(truth_index(t->truth));
+		struct verdict d = { .is_equal = !(c->missing + c->added + c->changed),
+				     .entries_local = entries,
+				     .entries_remote = entries };
+
+		if (t->is_missing)
+			continue;
+		count_add(&d, c->missing, c->added, c->changed);
+		verdict_add(&sum, &d);
+		json_array_append_new(tables, verdict_json("table", t->row->name, &d));
+	}
+	o = verdict_json("id", f->config->node_id, &sum);
+	json_object_set_new(o, "tables", tables);
+	api_reply(v->call, json_pack("{s:b, s:b, s:[o], s:f}", "equal", sum.is_equal, "deep", true,
+				     "peers", o, "took_ms",
+				     monotonic_ms(monotonic_ns() - v->begin_ns)));
+	validate_free(v);
+}
+
 static void validate_finish(struct validate *v)
 {
 	struct flow *f = v->flow;
@@ -209,6 +239,10 @@ static int on_validate_poll(sd_event_source *s, uint64_t usec, void *cookie)
 	else
 		for (i = 0; i < f->n_links; i++)
 			done &= validate_is_done(v, i);
+	if (done && flow_is_standalone(f)) {
+		validate_finish_alone(v);
+		return 0;
+	}
 	if (done && v->step == VALIDATE_AUDIT) {
 		validate_finish(v);
 		return 0;
@@ -257,7 +291,8 @@ void validate_start(struct validate **running, sd_event *event, struct flow *f,
 	v->running = running;
 	v->call = call;
 	v->begin_ns = monotonic_ns();
-	v->is_deep = json_is_true(deep);
+	/* Alone there is nothing but the own kernel to compare with. */
+	v->is_deep = json_is_true(deep) || flow_is_standalone(f);
 	v->n_self = f->check.n;
 	*running = v;
 	if (v->is_deep)

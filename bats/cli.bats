@@ -106,6 +106,12 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	assert_failure 2
 	run "$flyrep" role --watch
 	assert_failure 2
+	for words in --force 'backup --force' '--force fault'; do
+		# shellcheck disable=SC2086
+		run "$flyrep" role $words
+		assert_failure 2
+		assert_line 'flyrep: --force is for primary'
+	done
 	run "$flyrep" status --color=blue
 	assert_failure 2
 	run "$flyrep" status --socket "$(printf '%0200d' 0)"
@@ -213,6 +219,18 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	assert_line 'conntrack  184 220  digest 00ff'
 }
 
+@test "status tells of the quorum, and of its voters to who asks" {
+	http 200 <<<"${node/\"sequence\":12/\"quorum\":{\"enabled\":true,\"votes\":3,\"needed\":2,\"alive\":2\},
+		\"heartbeat\":{\"voters\":[{\"name\":\"fw-b\",\"alive\":true,\"rtt_ms\":0.31,\"epoch\":3\},
+		{\"name\":\"witness 192.0.2.9:9002\",\"alive\":false,\"rtt_ms\":null,\"epoch\":null\}]\},\"sequence\":12}"
+	run "$flyrep" status
+	assert_line 'quorum  2 of 3 voters, 2 needed'
+	refute_output --partial 'heartbeat'
+	run "$flyrep" status --verbose
+	assert_line 'heartbeat  fw-b  alive  0.3 ms  epoch 3'
+	assert_line 'heartbeat  witness 192.0.2.9:9002  SILENT  -  epoch -'
+}
+
 @test "status as JSON is what the agent said" {
 	http 200 <<<"$node"
 	run "$flyrep" replication status --json
@@ -222,7 +240,7 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 }
 
 @test "a peer that lags or is down makes status exit 4" {
-	for state in lagging down needs_resync connecting split_brain; do
+	for state in lagging down needs_resync connecting split_brain no_quorum; do
 		http 200 <<<"${node/\"state\":\"in_sync\"/\"state\":\"$state\"}"
 		run "$flyrep" status
 		assert_failure 4
@@ -267,6 +285,16 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	run cat "$sock.asked"
 	assert_line --partial 'POST /api/replication/role '
 	assert_line '{"role":"primary"}'
+	http 200 <<<'{"role":"primary","epoch":5,"promoted":0,"forced":true,"took_ms":1}'
+	run "$flyrep" role primary --force
+	assert_success
+	assert_output 'primary  epoch 5  0 flows promoted  by force  1.0 ms'
+	run cat "$sock.asked"
+	assert_line '{"role":"primary","force":true}'
+	http 409 <<<'{"error":"no majority","details":"1 of 3 votes, 2 are needed; b: no answer"}'
+	run "$flyrep" role primary
+	assert_failure 1
+	assert_output 'flyrep: no majority: 1 of 3 votes, 2 are needed; b: no answer'
 	http 200 <<<'{"equal":false,"deep":true,"took_ms":5,"peers":[{"id":"b","equal":false,"entries_local":10,"entries_remote":9,"buckets_differ":1,"missing":1,"stale":0,"differ":0}]}'
 	run "$flyrep" validate --deep
 	assert_failure 1

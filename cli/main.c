@@ -25,6 +25,12 @@ static const struct cli_flag lag_flags[] = {
 	{ 0 },
 };
 
+static const struct cli_flag role_flags[] = {
+	{ "force", 0, NULL, false,
+	  "primary: without the votes that quorum.enabled asks for" },
+	{ 0 },
+};
+
 static const struct cli_flag validate_flags[] = {
 	{ "deep", 0, NULL, false,
 	  "compare record by record with the kernels, not only digests" },
@@ -85,7 +91,7 @@ static const struct cli_verb verbs[] = {
 	{ "ready", "", "may this node take over now; exit 4 if not", NULL, NULL,
 	  ready_run, true, "flyrep ready" },
 	{ "role", "[primary|backup|fault]", "show or change what this node is",
-	  "primary backup fault", NULL, role_run, false,
+	  "primary backup fault", role_flags, role_run, false,
 	  "flyrep role primary" },
 	{ "key", "rotate [PEER]",
 	  "replace the keys of the sessions with the peers, without a pause",

@@ -51,6 +51,8 @@ static void print_change(const json_t *answer)
 	       format_count(json_object_get(answer, "epoch"), count));
 	if (!strcmp(role, "primary"))
 		printf("  %s flows promoted", format_count(promoted, count));
+	if (json_is_true(json_object_get(answer, "forced")))
+		printf("  by force");
 	printf("  %s\n", format_ms(json_object_get(answer, "took_ms"), count));
 }
 
@@ -62,6 +64,8 @@ static int change(const struct cli *cli, const char *role)
 	int rc;
 
 	request.body = json_pack("{s:s}", "role", role);
+	if (cli_flag(cli, "force"))
+		json_object_set_new(request.body, "force", json_true());
 	rc = http_call(cli, &request, &answer);
 	json_decref(request.body);
 	if (rc)
@@ -79,6 +83,8 @@ int role_run(struct cli *cli, int argc, char **argv)
 	struct fr_nearest nearest;
 	size_t i;
 
+	if (cli_flag(cli, "force") && (argc != 2 || strcmp(argv[1], "primary")))
+		return cli_usage(cli, "role", "--force is for primary");
 	if (argc < 2)
 		return show(cli);
 	if (argc > 2)

@@ -3,15 +3,17 @@
 
 #include <string.h>
 
-/* Only what is in sync is fine: a node still syncing would lose flows. */
+/* Only what is in sync, or alone, is fine: a node still syncing would lose flows. */
 static const struct state states[] = {
 	{ "in_sync", "in sync", STYLE_GOOD, false },
+	{ "standalone", "standalone", STYLE_GOOD, false },
 	{ "syncing", "syncing", STYLE_WARN, true },
 	{ "init", "starting", STYLE_WARN, true },
 	{ "connecting", "connecting", STYLE_WARN, true },
 	{ "lagging", "LAGGING", STYLE_BAD, true },
 	{ "needs_resync", "NEEDS RESYNC", STYLE_BAD, true },
 	{ "paused", "PAUSED", STYLE_BAD, true },
+	{ "no_quorum", "NO QUORUM", STYLE_BAD, true },
 	{ "split_brain", "SPLIT BRAIN", STYLE_BAD, true },
 	{ "down", "DOWN", STYLE_BAD, true },
 	{ NULL, "unknown", STYLE_BAD, true },

@@ -190,6 +190,36 @@ static void print_tables(const struct cli *cli, const json_t *tables)
 	}
 }
 
+/* How many voters there are, and each of them for who wants to know more. */
+static void print_quorum(const struct cli *cli, const json_t *status)
+{
+	const json_t *quorum = json_object_get(status, "quorum"), *voter;
+	bool is_enabled = json_is_true(json_object_get(quorum, "enabled"));
+	char count[FORMAT_LEN], count2[FORMAT_LEN];
+	size_t i;
+
+	if (is_enabled || (quorum && cli->verbose))
+		putchar('\n');
+	if (is_enabled) {
+		printf("quorum  %s of %s voters",
+		       format_count(json_object_get(quorum, "alive"), count),
+		       format_count(json_object_get(quorum, "votes"), count2));
+		printf(", %s needed\n", format_count(json_object_get(quorum, "needed"), count));
+	}
+	if (!cli->verbose)
+		return;
+	json_array_foreach(json_object_get(json_object_get(status, "heartbeat"), "voters"), i,
+			   voter) {
+		bool is_alive = json_is_true(json_object_get(voter, "alive"));
+
+		printf("heartbeat  %s  ", format_text(voter, "name"));
+		style_print(cli, is_alive ? STYLE_GOOD : STYLE_BAD, "%s",
+			    is_alive ? "alive" : "SILENT");
+		printf("  %s  epoch %s\n", format_ms(json_object_get(voter, "rtt_ms"), count),
+		       format_count(json_object_get(voter, "epoch"), count2));
+	}
+}
+
 static void print_warnings(const struct cli *cli, const json_t *status)
 {
 	const char *error = json_string_value(json_object_get(status, "error"));
@@ -248,6 +278,7 @@ int status_run(struct cli *cli, int argc, char **argv)
 		print_peers(cli, peers);
 		print_peer_notes(cli, peers);
 		print_tables(cli, json_object_get(status, "tables"));
+		print_quorum(cli, status);
 		print_warnings(cli, status);
 	}
 	json_decref(answer);

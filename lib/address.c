@@ -137,6 +137,22 @@ uint16_t fr_address_port(const struct fr_address *address)
 	return ntohs(((const struct sockaddr_in *)&address->sa)->sin_port);
 }
 
+void fr_address_set_port(struct fr_address *address, uint16_t port)
+{
+	if (address->sa.ss_family == AF_INET6)
+		((struct sockaddr_in6 *)&address->sa)->sin6_port = htons(port);
+	else if (address->sa.ss_family == AF_INET)
+		((struct sockaddr_in *)&address->sa)->sin_port = htons(port);
+}
+
+void fr_address_any(int family, struct fr_address *address)
+{
+	*address = (struct fr_address){ 0 };
+	address->sa.ss_family = (sa_family_t)family;
+	address->sa_len = family == AF_INET6 ? sizeof(struct sockaddr_in6) :
+					       sizeof(struct sockaddr_in);
+}
+
 bool fr_address_is_any(const struct fr_address *address)
 {
 	const struct sockaddr_in6 *sin6 =

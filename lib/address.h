@@ -46,6 +46,16 @@ char *fr_address_format(const struct fr_address *address, char *buf);
 uint16_t fr_address_port(const struct fr_address *address);
 
 /**
+ * fr_address_set_port() - another port, in host order; nothing where there is no address
+ */
+void fr_address_set_port(struct fr_address *address, uint16_t port);
+
+/**
+ * fr_address_any() - the wildcard of a family, without a port
+ */
+void fr_address_any(int family, struct fr_address *address);
+
+/**
  * fr_address_is_any() - is it the wildcard, 0.0.0.0 or ::
  */
 bool fr_address_is_any(const struct fr_address *address);

@@ -134,6 +134,7 @@ static void take_credential(const struct load *load)
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	bool has_peers = config->listen_addr.sa_len ||
 			 fr_config_primary_address(config, 0) || config->peers.n;
+	bool has_heartbeat = fr_config_has_heartbeat(config);
 	struct fr_diag_pos pos = load->section->pos;
 	char path[512];
 
@@ -142,14 +143,17 @@ static void take_credential(const struct load *load)
 		if (!read_secret(load, pos, path, true))
 			return;
 	}
-	if (!has_peers || config->auth.method != FR_CONFIG_PSK)
+	if (!has_heartbeat && (!has_peers || config->auth.method != FR_CONFIG_PSK))
 		return;
 	fr_diag_add(
 		load->diag,
 		load->flags & FR_CONFIG_SECRET_OPTIONAL ? FR_DIAG_WARNING :
 							  FR_DIAG_ERROR,
 		pos,
-		"no secret: set secret_key_file or secret_key, or give the agent the systemd credential psk");
+		"no secret%s: set secret_key_file or secret_key, or give the agent the systemd credential psk",
+		has_heartbeat && config->auth.method != FR_CONFIG_PSK ?
+			", which heartbeats need, with certificates too" :
+			"");
 }
 
 static void find_secret(const struct load *load)
@@ -347,6 +351,70 @@ const struct fr_address *fr_config_primary_address(const struct fr_config *confi
 	return nth_address(&config->primary_addr, &config->primary_addrs, i);
 }
 
+bool fr_config_has_heartbeat(const struct fr_config *config)
+{
+	size_t i;
+
+	for (i = 0; i < config->peers.n; i++)
+		if (config->peers.v[i].heartbeat.sa_len)
+			return true;
+	return config->peer_addr.sa_len || config->quorum.enabled ||
+	       config->mode == FR_CONFIG_WITNESS;
+}
+
+/* Where a peer listens for heartbeats. */
+static struct fr_address peer_heartbeat(const struct fr_config *config,
+					const struct fr_config_peer *peer)
+{
+	const struct fr_address *first = fr_config_peer_address(peer, 0);
+	struct fr_address address = peer->heartbeat;
+
+	if (address.sa_len)
+		return address;
+	if (config->peer_addr.sa_len && config->peers.n == 1)
+		return config->peer_addr;
+	if (first) {
+		address = *first;
+		fr_address_set_port(&address, FR_CONFIG_HEARTBEAT_PORT);
+	}
+	return address;
+}
+
+bool fr_config_voter(const struct fr_config *config, size_t i,
+		     struct fr_config_voter *voter)
+{
+	*voter = (struct fr_config_voter){ .id = "*" };
+	if (!fr_config_has_heartbeat(config))
+		return false;
+	if (i < config->peers.n) {
+		voter->id = config->peers.v[i].id;
+		voter->address = peer_heartbeat(config, &config->peers.v[i]);
+		return true;
+	}
+	i -= config->peers.n;
+	if (!config->peers.n && config->peer_addr.sa_len && !i--) {
+		voter->address = config->peer_addr;
+		return true;
+	}
+	voter->address = config->quorum.witness;
+	voter->is_witness = true;
+	return config->quorum.enabled && config->quorum.witness.sa_len && !i;
+}
+
+void fr_config_heartbeat_listen(const struct fr_config *config,
+				struct fr_address *address)
+{
+	struct fr_config_voter first;
+
+	*address = config->heartbeat.listen;
+	if (address->sa_len || !fr_config_voter(config, 0, &first))
+		return;
+	*address = config->listen_addr;
+	if (!address->sa_len)
+		fr_address_any(first.address.sa.ss_family, address);
+	fr_address_set_port(address, FR_CONFIG_HEARTBEAT_PORT);
+}
+
 bool fr_config_has_table(const struct fr_config *config, unsigned int table)
 {
 	switch (table) {
@@ -411,6 +479,7 @@ const char *fr_config_mode_name(enum fr_config_mode mode)
 		[FR_CONFIG_MULTI_MASTER] = "multi-master",
 		[FR_CONFIG_CHAIN] = "chain",
 		[FR_CONFIG_STANDALONE] = "standalone",
+		[FR_CONFIG_WITNESS] = "witness",
 	};
 
 	return names[mode];
@@ -425,6 +494,17 @@ const char *fr_config_strategy_name(enum fr_config_strategy strategy)
 	};
 
 	return names[strategy];
+}
+
+const char *fr_config_split_brain_name(enum fr_config_split_brain rule)
+{
+	static const char *const names[] = {
+		[FR_CONFIG_SPLIT_MANUAL] = "manual",
+		[FR_CONFIG_SPLIT_PRIORITY] = "priority",
+		[FR_CONFIG_SPLIT_NEWEST] = "newest",
+	};
+
+	return names[rule];
 }
 
 const char *fr_config_role_name(enum fr_config_role role)

@@ -24,6 +24,7 @@
 #define FR_CONFIG_API_SOCKET "/run/flyrep/api.sock"
 #define FR_CONFIG_PORT \
 	9001 /* of listen_addr, primary_addr and peers[].address */
+#define FR_CONFIG_HEARTBEAT_PORT 9002 /* of peer_addr and all other addresses for heartbeats */
 #define FR_CONFIG_NODE_ID_MAX 63
 
 #define FR_CONFIG_SECRET_MIN 8 /* bytes; shorter is refused */
@@ -45,7 +46,7 @@
 #define FR_CONFIG_FILTERS_MAX 64
 #define FR_CONFIG_WORDS_MAX 256 /* in a list of words */
 
-/* In the order of the choices in schema.c; the last two are not implemented. */
+/* In the order of the choices in schema.c; chain is not implemented. */
 enum fr_config_mode {
 	FR_CONFIG_PRIMARY,
 	FR_CONFIG_REPLICA,
@@ -53,6 +54,14 @@ enum fr_config_mode {
 	FR_CONFIG_MULTI_MASTER,
 	FR_CONFIG_CHAIN,
 	FR_CONFIG_STANDALONE,
+	FR_CONFIG_WITNESS, /* no node, but a voter: flyrepd --witness */
+};
+
+/* Who goes on when two nodes write under one epoch; also on the wire. */
+enum fr_config_split_brain {
+	FR_CONFIG_SPLIT_MANUAL,
+	FR_CONFIG_SPLIT_PRIORITY,
+	FR_CONFIG_SPLIT_NEWEST,
 };
 
 enum fr_config_sync_mode {
@@ -92,6 +101,7 @@ struct fr_config_peer {
 	char *id; /* the node_id expected there */
 	struct fr_address address; /* sa_len 0: none, then there are others */
 	struct fr_config_addresses addresses; /* more, over other links */
+	struct fr_address heartbeat; /* sa_len 0: see fr_config_voter() */
 	int role; /* enum fr_config_role, of that node */
 };
 
@@ -191,6 +201,7 @@ struct fr_config {
 	struct fr_address listen_addr; /* sa_len 0: do not listen */
 	struct fr_address primary_addr; /* sa_len 0: nobody to dial, unless there are more */
 	struct fr_config_addresses primary_addrs; /* more, over other links */
+	struct fr_address peer_addr; /* for heartbeats with the only peer; sa_len 0: none */
 	struct fr_config_peers peers;
 	struct fr_config_named_zones zones;
 	struct fr_config_secret secret;
@@ -213,6 +224,18 @@ struct fr_config {
 		uint64_t key_rotation_ms; /* 0 = off */
 	} auth;
 
+	struct {
+		struct fr_address listen; /* sa_len 0: see fr_config_heartbeat_listen() */
+		uint64_t interval_ms;
+		uint64_t timeout_ms;
+	} heartbeat;
+	struct {
+		bool enabled;
+		struct fr_address witness; /* sa_len 0: none */
+		uint64_t timeout_ms; /* of a vote */
+		int split_brain; /* enum fr_config_split_brain */
+		uint32_t priority;
+	} quorum;
 	struct {
 		bool compression; /* zstd per batch, where it helps */
 		bool encryption; /* false only with allow_insecure */
@@ -367,6 +390,37 @@ const struct fr_address *fr_config_peer_address(const struct fr_config_peer *pee
 const struct fr_address *fr_config_primary_address(const struct fr_config *config,
 						   size_t i);
 
+#define FR_CONFIG_VOTERS_MAX 65 /* other than this node: peers, and a witness */
+
+/* Who heartbeats are exchanged with, and who has a vote if there is a quorum. */
+struct fr_config_voter {
+	const char *id; /* "*": whoever answers there */
+	struct fr_address address;
+	bool is_witness;
+};
+
+/**
+ * fr_config_has_heartbeat() - whether there are heartbeats
+ */
+bool fr_config_has_heartbeat(const struct fr_config *config);
+
+/**
+ * fr_config_voter() - the i-th of those that heartbeats are exchanged with
+ *
+ * This node is not among them.
+ *
+ * Return: false when there are no more, as where there are no heartbeats.
+ */
+bool fr_config_voter(const struct fr_config *config, size_t i,
+		     struct fr_config_voter *voter);
+
+/**
+ * fr_config_heartbeat_listen() - where heartbeats arrive
+ * @address: not set where there are none
+ */
+void fr_config_heartbeat_listen(const struct fr_config *config,
+				struct fr_address *address);
+
 /**
  * fr_config_has_table() - whether a table, an enum flyrep_table, is replicated
  */
@@ -391,6 +445,11 @@ bool fr_config_has_versions(const struct fr_config *config, unsigned int table);
  * @type: as in struct fr_config_filter
  */
 unsigned int fr_config_filter_table(int type);
+
+/**
+ * fr_config_split_brain_name() - as written in the file
+ */
+const char *fr_config_split_brain_name(enum fr_config_split_brain rule);
 
 /**
  * fr_config_mode_name() - as written in the file

@@ -111,7 +111,8 @@ static void check_peer(const struct check *c, size_t i)
 		fr_diag_error(c->diag, pos,
 			      "peers: \"%s\" is this node's own node_id",
 			      peer->id);
-	if (!fr_config_peer_address(peer, 0))
+	if (!fr_config_peer_address(peer, 0) &&
+	    !(config->mode == FR_CONFIG_WITNESS && peer->heartbeat.sa_len))
 		fr_diag_error(c->diag, pos,
 			      "peers: %s: address or addresses is missing",
 			      peer->id);
@@ -287,6 +288,37 @@ static void check_chain(const struct check *c)
 			      "a node of a chain with peers needs listen_addr: the one behind it dials it");
 }
 
+/* A node without peers, or a voter that is no node: where it would dial, or be dialled. */
+static void check_alone(const struct check *c)
+{
+	const struct fr_config *config = c->config;
+	bool is_witness = config->mode == FR_CONFIG_WITNESS;
+	const struct {
+		const char *key;
+		bool is_set;
+	} keys[] = {
+		{ "listen_addr", config->listen_addr.sa_len },
+		{ "primary_addr", config->primary_addr.sa_len },
+		{ "primary_addrs", config->primary_addrs.n },
+		{ "peer_addr", config->peer_addr.sa_len },
+		{ "peers", config->peers.n && !is_witness },
+		{ "heartbeat.listen", config->heartbeat.listen.sa_len && !is_witness },
+		{ "quorum.enabled", config->quorum.enabled },
+		{ "quorum.witness", config->quorum.witness.sa_len },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (keys[i].is_set)
+			fr_diag_error(c->diag, at(c, keys[i].key),
+				      "%s: %s", keys[i].key,
+				      is_witness ? "a witness only answers heartbeats" :
+						   "a standalone node has no peers");
+	if (is_witness && !config->peers.n)
+		fr_diag_error(c->diag, at(c, "mode"),
+			      "a witness needs peers: the nodes that it answers");
+}
+
 static void check_topology(const struct check *c)
 {
 	const struct fr_config *config = c->config;
@@ -294,6 +326,10 @@ static void check_topology(const struct check *c)
 
 	for (i = 0; i < config->peers.n; i++)
 		check_peer(c, i);
+	if (config->mode == FR_CONFIG_STANDALONE || config->mode == FR_CONFIG_WITNESS) {
+		check_alone(c);
+		return;
+	}
 	if (fr_config_is_shared(config)) {
 		check_shared(c);
 		return;
@@ -315,6 +351,98 @@ static void check_topology(const struct check *c)
 			"a replica without primary_addr receives nothing");
 	for (i = 0; fr_config_primary_address(config, i); i++)
 		check_primary_address(c, fr_config_primary_address(config, i));
+}
+
+/* The key that the address of a voter comes of. */
+static const char *voter_key(const struct check *c, const struct fr_config_voter *v)
+{
+	const struct fr_config *config = c->config;
+
+	if (v->is_witness)
+		return "quorum.witness";
+	return fr_address_equal(&v->address, &config->peer_addr) ? "peer_addr" : "peers";
+}
+
+/* The i-th voter: can it be told apart, and reached from where this node listens? */
+static void check_voter(const struct check *c, size_t i, const struct fr_address *listen)
+{
+	struct fr_config_voter v, other;
+	struct fr_diag_pos pos;
+	const char *key;
+	size_t j;
+
+	fr_config_voter(c->config, i, &v);
+	if (!v.address.sa_len)
+		return; /* said elsewhere */
+	key = voter_key(c, &v);
+	pos = at(c, key);
+	if (fr_address_is_any(&v.address))
+		fr_diag_error(c->diag, pos, "%s: heartbeats need an address to be sent to", key);
+	else if (fr_address_equal(&v.address, listen))
+		fr_diag_error(c->diag, pos, "%s: this node's own address for heartbeats", key);
+	if (v.address.sa.ss_family != listen->sa.ss_family)
+		fr_diag_error(c->diag, pos,
+			      "%s: all addresses for heartbeats must be IPv4, or all IPv6, as where this node listens",
+			      key);
+	for (j = 0; j < i; j++)
+		if (fr_config_voter(c->config, j, &other) &&
+		    fr_address_equal(&v.address, &other.address))
+			fr_diag_error(c->diag, pos,
+				      "%s: another has the same address for heartbeats", key);
+}
+
+static void check_heartbeat(const struct check *c)
+{
+	const struct fr_config *config = c->config;
+	struct fr_config_voter v;
+	struct fr_address listen;
+	size_t i;
+
+	if (config->heartbeat.timeout_ms < 3 * config->heartbeat.interval_ms)
+		fr_diag_error(c->diag, at(c, "heartbeat.timeout"),
+			      "heartbeat.timeout: at least three times heartbeat.interval");
+	if (config->peer_addr.sa_len && config->peers.n > 1)
+		fr_diag_error(c->diag, at(c, "peer_addr"),
+			      "peer_addr: whose, of %zu peers? Set heartbeat in each of peers",
+			      config->peers.n);
+	if (config->heartbeat.listen.sa_len && !fr_config_has_heartbeat(config))
+		fr_diag_warning(c->diag, at(c, "heartbeat.listen"),
+				"heartbeat.listen: there are no heartbeats: set peer_addr");
+	fr_config_heartbeat_listen(config, &listen);
+	for (i = 0; fr_config_voter(config, i, &v); i++)
+		check_voter(c, i, &listen);
+}
+
+static void check_quorum(const struct check *c)
+{
+	const struct fr_config *config = c->config;
+	bool has_witness = config->quorum.witness.sa_len;
+	struct fr_diag_pos pos = at(c, "quorum.enabled");
+	const char *mode = fr_config_mode_name(config->mode);
+
+	if (config->quorum.split_brain != FR_CONFIG_SPLIT_MANUAL &&
+	    (!fr_config_has_heartbeat(config) || fr_config_is_shared(config)))
+		fr_diag_error(c->diag, at(c, "quorum.split_brain"), "quorum.split_brain: %s",
+			      fr_config_is_shared(config) ?
+				      "there is none where all nodes write" :
+				      "needs heartbeats: set peer_addr");
+	if (has_witness && !config->quorum.enabled)
+		fr_diag_warning(c->diag, at(c, "quorum.witness"),
+				"quorum.witness: without effect unless quorum.enabled = true");
+	if (!config->quorum.enabled || config->mode >= FR_CONFIG_STANDALONE)
+		return;
+	if (fr_config_is_shared(config))
+		fr_diag_error(c->diag, pos,
+			      "quorum.enabled: nobody takes over where the mode is %s", mode);
+	if (!config->peers.n)
+		fr_diag_error(c->diag, pos,
+			      "quorum.enabled: list the other nodes in peers: a voter is known by its name");
+	else if (config->peers.n + has_witness < 2)
+		fr_diag_error(c->diag, pos,
+			      "quorum.enabled: a majority of two nodes is both of them: set quorum.witness, on a third machine");
+	if (config->quorum.timeout_ms < config->heartbeat.timeout_ms)
+		fr_diag_warning(c->diag, at(c, "quorum.timeout"),
+				"quorum.timeout is less than heartbeat.timeout: a takeover may be refused while a dead primary still counts as alive");
 }
 
 static void check_keys(const struct check *c)
@@ -347,7 +475,7 @@ static void check_tls(const struct check *c)
 	if (!is_any)
 		fr_diag_error(c->diag, at(c, "auth.method"),
 			      "auth.method: mtls needs transport.tls");
-	if (config->secret.len)
+	if (config->secret.len && !fr_config_has_heartbeat(config))
 		fr_diag_warning(c->diag, at(c, "auth.method"),
 				"auth.method: with mtls no peer is asked for the secret");
 }
@@ -587,6 +715,8 @@ void fr_config_check(const struct fr_config *config,
 	struct check c = { config, section, diag };
 
 	check_topology(&c);
+	check_heartbeat(&c);
+	check_quorum(&c);
 	check_keys(&c);
 	check_tls(&c);
 	check_encryption(&c);

@@ -44,9 +44,8 @@ const uint8_t fr_schema_protos[] = { IPPROTO_TCP,  IPPROTO_UDP,
 
 static const struct fr_schema rows[] = {
 	{ "mode", FR_SCHEMA_CHOICE, REQUIRED, AT(mode),
-	  .only = "primary|replica|active-active|multi-master|chain",
 	  WORDS("primary", "replica", "active-active", "multi-master", "chain",
-		"standalone"),
+		"standalone", "witness"),
 	  .help = "What this node is when it starts: primary ships its flows to its peers, "
 		  "replica applies those of its primary. A takeover changes it at run time. In "
 		  "active-active (two nodes) and multi-master (any number, each of which lists all "
@@ -54,7 +53,8 @@ static const struct fr_schema rows[] = {
 		  "tracked liberally, net.netfilter.nf_conntrack_tcp_be_liberal = 1, as connections may "
 		  "move between the nodes at any time. In a chain each node has one other before it "
 		  "(primary_addr) and one behind it (peers); the first, which has none before it, writes, and "
-		  "what a node holds it ships on." },
+		  "what a node holds it ships on. standalone: no peers; capture, and comparison "
+		  "with the own kernel, go on. witness: only a vote, for flyrepd --witness." },
 	{ "node_id", FR_SCHEMA_NODE_ID, AT(node_id),
 	  .help = "Name of this node, unique among its peers: letters, digits, dot, underscore "
 		  "and dash, at most 63. Default: the host name." },
@@ -69,8 +69,10 @@ static const struct fr_schema rows[] = {
 	  .min = FR_CONFIG_PORT, .max = FR_CONFIG_ADDRESSES_MAX - 1,
 	  .dflt = "[]",
 	  .help = "More of them, over other links: dialled in turn when there is no connection." },
-	{ "peer_addr", FR_SCHEMA_ADDRESS, NOT_YET, PORT(9002),
-	  .help = "Address and UDP port for heartbeats with the other node of a pair." },
+	{ "peer_addr", FR_SCHEMA_ADDRESS, AT(peer_addr),
+	  PORT(FR_CONFIG_HEARTBEAT_PORT),
+	  .help = "Address and UDP port for heartbeats with the other node of a pair. They need a "
+		  "shared secret." },
 	{ "secret_key", FR_SCHEMA_SECRET, RELOADABLE, AT(secret_key),
 	  .help = "Secret shared by all nodes, at least 8 bytes and better 32 or more. "
 		  "Short for the key of the same name in auth." },
@@ -108,10 +110,51 @@ static const struct fr_schema rows[] = {
 	  .min = FR_CONFIG_PORT, .max = FR_CONFIG_ADDRESSES_MAX - 1,
 	  .dflt = "[]",
 	  .help = "More addresses of it, over other links, in the order they are dialled." },
+	{ "peers.heartbeat", FR_SCHEMA_ADDRESS, IN_PEER(heartbeat),
+	  PORT(FR_CONFIG_HEARTBEAT_PORT),
+	  .help = "Address and UDP port for heartbeats with it. Default: peer_addr, if it is the "
+		  "only peer; else its first address, with port 9002, where there are heartbeats "
+		  "at all." },
 	{ "peers.role", FR_SCHEMA_CHOICE, IN_PEER(role), .dflt = "\"replica\"",
 	  WORDS("primary", "replica", "peer"),
 	  .help = "What that node is when it starts. Where all nodes write they all are peers, and "
 		  "it need not be said." },
+
+	{ "heartbeat", FR_SCHEMA_SECTION, UNBOUND,
+	  .help = "Datagrams that tell who is alive, beside the replication. There are heartbeats "
+		  "with peer_addr, peers.heartbeat or quorum.enabled." },
+	{ "heartbeat.listen", FR_SCHEMA_ADDRESS, AT(heartbeat.listen),
+	  PORT(FR_CONFIG_HEARTBEAT_PORT),
+	  .help = "Address and UDP port where they arrive. Default: that of listen_addr, or all, "
+		  "and port 9002." },
+	{ "heartbeat.interval", FR_SCHEMA_DURATION, RELOADABLE,
+	  AT(heartbeat.interval_ms), RANGE(10, M(1)), .dflt = "\"100ms\"",
+	  .help = "Time between two of them." },
+	{ "heartbeat.timeout", FR_SCHEMA_DURATION, RELOADABLE,
+	  AT(heartbeat.timeout_ms), RANGE(30, M(10)), .dflt = "\"500ms\"",
+	  .help = "Who was not heard for this long is not alive. At least three intervals." },
+
+	{ "quorum", FR_SCHEMA_SECTION, UNBOUND,
+	  .help = "Who may become primary. See QUORUM below." },
+	{ "quorum.enabled", FR_SCHEMA_BOOL, AT(quorum.enabled), .dflt = "false",
+	  .help = "A takeover needs the votes of a majority of this node, its peers and the "
+		  "witness. Say the same on all nodes. Needs a witness or three nodes." },
+	{ "quorum.witness", FR_SCHEMA_ADDRESS, AT(quorum.witness),
+	  PORT(FR_CONFIG_HEARTBEAT_PORT),
+	  .help = "Address and UDP port of flyrepd --witness, on a third machine." },
+	{ "quorum.timeout", FR_SCHEMA_DURATION, RELOADABLE,
+	  AT(quorum.timeout_ms), RANGE(50, M(1)), .dflt = "\"500ms\"",
+	  .help = "A takeover that has no majority after this long is refused." },
+	{ "quorum.split_brain", FR_SCHEMA_CHOICE, RELOADABLE,
+	  AT(quorum.split_brain), .dflt = "\"manual\"",
+	  WORDS("manual", "priority", "newest"),
+	  .help = "What ends it when two nodes are primary under one epoch. manual: a person. "
+		  "priority: the node with the lower quorum.priority steps down. newest: that which took "
+		  "over first; the clocks must agree. If equal, that with the lesser node_id. Needs "
+		  "heartbeats, and the same on both nodes." },
+	{ "quorum.priority", FR_SCHEMA_NUMBER, RELOADABLE, AT(quorum.priority),
+	  RANGE(0, 65535), .dflt = "100",
+	  .help = "For split_brain = \"priority\": the higher one goes on." },
 
 	{ "zone", FR_SCHEMA_LABELLED, RELOADABLE, AT(zones),
 	  RANGE(0, FR_CONFIG_NAMED_ZONES_MAX), LIST_OF(fr_config_zone),

@@ -335,7 +335,8 @@ static const struct {
 	const char *file;
 	const char *faults;
 } guide[] = {
-	{ "guide_basic.hcl", "%s:6:3: peer_addr: not supported yet\n" },
+	{ "guide_basic.hcl",
+	  "%s:7:16: warning: secret_key: 17 bytes are few for a secret: better 32 or more\n" },
 	{ "guide_advanced.hcl",
 	  "%s:23:18: warning: secret_key: 23 bytes are few for a secret: better 32 or more\n" },
 	{ "guide_conflict.hcl",
@@ -405,6 +406,17 @@ static void the_guide_parses(void **state)
 	}
 }
 
+/* Three lines, then two each */
+#define HEARTBEAT                                              \
+	"mode = \"replica\"\nprimary_addr = \"10.0.0.8\"\n" \
+	"secret_key = \"" SECRET "\"\n"
+#define TWO_PEERS \
+	"peers = [{ id = \"a\", address = \"10.0.0.1\", role = \"primary\" },\n" \
+	"{ id = \"c\", address = \"10.0.0.3\" }]\n"
+#define SHARED_PEERS \
+	"peers = [{ id = \"a\", address = \"10.0.0.1\", role = \"peer\" },\n" \
+	"{ id = \"c\", address = \"10.0.0.3\", role = \"peer\" }]\n"
+
 /* Lines go inside replication { }, the first of them being line 2. */
 static const struct {
 	const char *body;
@@ -413,7 +425,8 @@ static const struct {
 	{ "", "f:1:13: mode is missing\n" },
 	{ "mode = null", "f:1:13: mode is missing\n" },
 	{ "mode = \"prmary\"",
-	  "f:2:8: mode: \"prmary\" is not one of primary, replica, active-active, multi-master, chain, standalone\n" },
+	  "f:2:8: mode: \"prmary\" is not one of primary, replica, active-active, multi-master, "
+	  "chain, standalone, witness\n" },
 	{ "mode = 3", "f:2:8: mode: expected a string, found a number\n" },
 	{ "mode = \"chain\"", "f:2:8: a node of a chain needs primary_addr, peers, or both\n" },
 	{ "mode = \"replica\"\nmdoe = 1",
@@ -594,6 +607,49 @@ static const struct {
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
 	  "\"\ndata { conntrack = false\nnft_sets = [] }",
 	  "f:5:20: data: nothing is replicated\n" },
+	{ "mode = \"replica\"\npeer_addr = \"10.0.0.1\"",
+	  "f:1:13: no secret: set secret_key_file or secret_key, or give the agent the systemd credential psk\n"
+	  "f:2:8: warning: a replica without primary_addr receives nothing\n" },
+	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\npeer_addr = \"10.0.0.1\"\nauth { method = \"mtls\" }\n"
+	  "transport {\n tls {\n cert_file = \"/c\"\n key_file = \"/k\"\n ca_file = \"/a\"\n}\n}",
+	  "f:1:13: no secret, which heartbeats need, with certificates too: set secret_key_file or "
+	  "secret_key, or give the agent the systemd credential psk\n" },
+	{ HEARTBEAT "listen_addr = \"10.0.0.2\"\npeer_addr = \"10.0.0.2\"",
+	  "f:6:13: peer_addr: this node's own address for heartbeats\n" },
+	{ HEARTBEAT "peer_addr = \"0.0.0.0\"",
+	  "f:5:13: peer_addr: heartbeats need an address to be sent to\n" },
+	{ HEARTBEAT "listen_addr = \"[fd00::2]\"\npeer_addr = \"10.0.0.1\"",
+	  "f:6:13: peer_addr: all addresses for heartbeats must be IPv4, or all IPv6, as where this node listens\n" },
+	{ HEARTBEAT "peer_addr = \"10.0.0.1\"\nheartbeat {\n timeout = \"250ms\"\n}",
+	  "f:7:12: heartbeat.timeout: at least three times heartbeat.interval\n" },
+	{ HEARTBEAT "heartbeat { listen = \"10.0.0.2\" }\nquorum { split_brain = \"newest\" }",
+	  "f:5:22: warning: heartbeat.listen: there are no heartbeats: set peer_addr\n"
+	  "f:6:24: quorum.split_brain: needs heartbeats: set peer_addr\n" },
+	{ HEARTBEAT TWO_PEERS "peer_addr = \"10.0.0.1\"",
+	  "f:7:13: peer_addr: whose, of 2 peers? Set heartbeat in each of peers\n" },
+	{ HEARTBEAT "quorum { enabled = true }",
+	  "f:5:20: quorum.enabled: list the other nodes in peers: a voter is known by its name\n" },
+	{ HEARTBEAT "peers = [{ id = \"a\", address = \"10.0.0.1\" }]\nquorum { enabled = true }",
+	  "f:6:20: quorum.enabled: a majority of two nodes is both of them: set quorum.witness, on a third machine\n" },
+	{ HEARTBEAT TWO_PEERS "quorum {\n enabled = true\n witness = \"10.0.0.3\"\n split_brain = 3\n}",
+	  "f:10:16: quorum.split_brain: expected a string, found a number\n" },
+	{ HEARTBEAT TWO_PEERS "quorum {\n enabled = true\n witness = \"10.0.0.3\"\n}",
+	  "f:9:12: quorum.witness: another has the same address for heartbeats\n" },
+	{ "mode = \"multi-master\"\nnode_id = \"x\"\nsecret_key = \"" SECRET
+	  "\"\nlisten_addr = \"10.0.0.9\"\n" SHARED_PEERS
+	  "data { nft_sets = [] }\nquorum { enabled = true }",
+	  "f:9:20: quorum.enabled: nobody takes over where the mode is multi-master\n" },
+	{ "mode = \"standalone\"\nlisten_addr = \"10.0.0.2\"\nprimary_addr = \"10.0.0.1\"\n"
+	  "secret_key = \"" SECRET "\"\npeer_addr = \"10.0.0.1\"\npeers = [{ id = \"a\", address = \"10.0.0.1\" }]",
+	  "f:3:15: listen_addr: a standalone node has no peers\n"
+	  "f:4:16: primary_addr: a standalone node has no peers\n"
+	  "f:6:13: peer_addr: a standalone node has no peers\n"
+	  "f:7:9: peers: a standalone node has no peers\n" },
+	{ "mode = \"witness\"\nsecret_key = \"" SECRET "\"\nlisten_addr = \"10.0.0.2\"",
+	  "f:2:8: a witness needs peers: the nodes that it answers\n"
+	  "f:4:15: listen_addr: a witness only answers heartbeats\n" },
+	{ "mode = \"witness\"\npeers = [{ id = \"a\", heartbeat = \"10.0.0.1\" }]",
+	  "f:1:13: no secret: set secret_key_file or secret_key, or give the agent the systemd credential psk\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nauth {\n method = \"mtls\"\n key_rotation = 86400\n}",
 	  "f:5:11: auth.method: mtls needs transport.tls\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nauth { method = \"mtls\" }\n"
@@ -1020,6 +1076,57 @@ static void a_readable_file_with_a_secret_is_a_warning(void **state)
 	drop(&l);
 }
 
+/* Who heartbeats are exchanged with, as "id address, ...", and where they arrive */
+static const struct {
+	const char *lines;
+	const char *voters;
+	const char *listen;
+} heartbeats[] = {
+	{ "", "", "none" },
+	{ "peer_addr = \"10.0.0.1\"", "* 10.0.0.1:9002", "0.0.0.0:9002" },
+	{ "listen_addr = \"10.0.0.2:1\"\npeer_addr = \"10.0.0.1:7\"", "* 10.0.0.1:7",
+	  "10.0.0.2:9002" },
+	{ "peers = [{ id = \"b\", address = \"10.0.0.1:5\" }]\npeer_addr = \"10.9.9.1\"",
+	  "b 10.9.9.1:9002", "0.0.0.0:9002" },
+	{ "peers = [{ id = \"b\", address = \"10.0.0.1:5\" }]\nquorum {\nenabled = true\n"
+	  "witness = \"10.0.0.3\"\n}\nheartbeat { listen = \"10.0.0.9:4\" }",
+	  "b 10.0.0.1:9002, * witness 10.0.0.3:9002", "10.0.0.9:4" },
+	{ "peers = [{ id = \"b\", address = \"10.0.0.1\" },\n{ id = \"c\", addresses = [\"10.0.0.2\"],"
+	  " heartbeat = \"10.1.0.2:3\" }]", "b 10.0.0.1:9002, c 10.1.0.2:3", "0.0.0.0:9002" },
+	{ "peers = [{ id = \"b\", address = \"[fd00::1]\" }]\npeer_addr = \"[fd00::2]\"\n"
+	  "quorum { witness = \"[fd00::3]\" }", "b [fd00::2]:9002", "[::]:9002" },
+};
+
+static void everybody_is_a_voter(void **state)
+{
+	struct fr_config_voter v;
+	struct fr_address listen;
+	char text[1024], address[FR_ADDRESS_TEXT_LEN];
+	struct loaded l;
+	size_t i, k, n;
+
+	(void)state;
+	for (i = 0; i < sizeof(heartbeats) / sizeof(heartbeats[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "replication {\nmode = \"replica\"\nnode_id = \"a\"\n"
+			 "primary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET "\"\n%s\n}\n",
+			 heartbeats[i].lines);
+		parse(&l, text, 0);
+		if (l.err)
+			fail_msg("%s", l.faults);
+		assert_int_equal(fr_config_has_heartbeat(&l.config), *heartbeats[i].voters != 0);
+		text[0] = '\0';
+		for (k = n = 0; fr_config_voter(&l.config, k, &v); k++)
+			n += snprintf(text + n, sizeof(text) - n, "%s%s %s%s", n ? ", " : "", v.id,
+				      v.is_witness ? "witness " : "",
+				      fr_address_format(&v.address, address));
+		assert_string_equal(text, heartbeats[i].voters);
+		fr_config_heartbeat_listen(&l.config, &listen);
+		assert_string_equal(fr_address_format(&listen, address), heartbeats[i].listen);
+		drop(&l);
+	}
+}
+
 static void reload_says_what_needs_a_restart(void **state)
 {
 	static const char base[] =
@@ -1040,6 +1147,9 @@ static void reload_says_what_needs_a_restart(void **state)
 		  "f: transport.tls changed: that needs a restart\n" },
 		{ "api { socket = \"/x\" }",
 		  "f: api.socket changed: that needs a restart\n" },
+		{ "peer_addr = \"10.0.0.1\"",
+		  "f: peer_addr changed: that needs a restart\n" },
+		{ "heartbeat { interval = \"50ms\" }\nquorum {\ntimeout = 1\npriority = 7\n}", "" },
 	};
 	struct loaded running, next;
 	struct fr_diag diag;
@@ -1154,6 +1264,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_readable_file_with_a_secret_is_a_warning, make_dir,
 			remove_dir),
+		cmocka_unit_test(everybody_is_a_voter),
 		cmocka_unit_test(reload_says_what_needs_a_restart),
 		cmocka_unit_test(the_table_is_sound),
 	};

@@ -116,6 +116,33 @@ static void test_the_hash_key_comes_back(void **state)
 	assert_false(s.has_hash_key);
 }
 
+static void test_a_promise_comes_back(void **state)
+{
+	const struct store_state with = { .epoch = 3,
+					  .role = FR_ROLE_PRIMARY,
+					  .promised = UINT64_MAX,
+					  .promised_to = "the-longest-name-that-a-node-may-have-"
+							 "is-of-sixty-three-bytes.",
+					  .since_us = 1700000000000000,
+					  .is_forced = true };
+	struct place *p = *state;
+	struct store_state s;
+	char why[200];
+
+	assert_int_equal(store_save(p->dir, &with), 0);
+	assert_int_equal(store_load(p->dir, &s, why, sizeof(why)), 0);
+	assert_int_equal(s.promised, with.promised);
+	assert_string_equal(s.promised_to, with.promised_to);
+	assert_int_equal(s.since_us, with.since_us);
+	assert_true(s.is_forced);
+	/* A file of a version that had none. */
+	put(p->file, "epoch 1\nrole backup\n", 20);
+	assert_int_equal(store_load(p->dir, &s, why, sizeof(why)), 0);
+	assert_int_equal(s.promised, 0);
+	assert_string_equal(s.promised_to, "");
+	assert_false(s.is_forced);
+}
+
 static void test_a_person_can_read_and_write_it(void **state)
 {
 	static const char text[] = "# by hand\nrole primary\nepoch 12\n";
@@ -171,6 +198,12 @@ static void test_damage_is_an_error_with_its_line(void **state)
 		  ":2: no valid hash_key: \"0123456789abcdef0123456789ABCDEF\"" },
 		{ "epoch 1\nhash_key 0123456789abcdef0123456789abcdef0\nrole backup\n", 0,
 		  ":2: no valid hash_key: \"0123456789abcdef0123456789abcdef0\"" },
+		{ "promised -1\nepoch 1\nrole backup\n", 0, ":1: no valid promised: \"-1\"" },
+		{ "promised_to a b\nepoch 1\nrole backup\n", 0,
+		  ":1: no valid promised_to: \"a b\"" },
+		{ "forced no\nepoch 1\nrole backup\n", 0, ":1: no valid forced: \"no\"" },
+		{ "since_us yesterday\nepoch 1\nrole backup\n", 0,
+		  ":1: no valid since_us: \"yesterday\"" },
 		{ "epoch 1\0\nrole backup\n", 22, ":1: NUL byte" },
 		{ "\0\0\0\0\0\0\0\0\n", 9, ":1: NUL byte" },
 	};
@@ -334,6 +367,7 @@ int main(void)
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 		TEST(test_comes_back),
 		TEST(test_the_hash_key_comes_back),
+		TEST(test_a_promise_comes_back),
 		TEST(test_a_person_can_read_and_write_it),
 		TEST(test_damage_is_an_error_with_its_line),
 		TEST(test_any_cut_is_noticed),
