@@ -216,8 +216,30 @@ static void on_reader_audited(void *cookie, unsigned int n_groups)
 	p->n_groups = n_groups;
 }
 
+static void on_started(void *cookie, uint64_t seq)
+{
+	(void)cookie;
+	(void)seq;
+}
+
+static void on_applied(void *cookie, uint8_t table, const void *rec, int op, unsigned int bucket)
+{
+	(void)cookie;
+	(void)table;
+	(void)rec;
+	(void)op;
+	(void)bucket;
+}
+
+static uint64_t all_of_it(void *cookie, uint64_t seq)
+{
+	(void)cookie;
+	return seq;
+}
+
 static const struct receive_ops receive_ops = {
 	.admits = admits, .inject = inject, .order = next_order,
+	.started = on_started, .applied = on_applied, .acked = all_of_it,
 	.may_repair = may_repair, .check = on_check, .audited = on_reader_audited,
 };
 
