@@ -197,10 +197,10 @@ agree() {
 @test "killed and started again in the middle of writes" {
 	local i
 	for i in {1..6}; do
-		item a record add dns name=k$i.example type=A rdata=192.0.2.1 ttl=1
-		item b record add dns name=k$i.example type=A rdata=192.0.2.1 ttl=2
+		item a record add dns name="k$i.example" type=A rdata=192.0.2.1 ttl=1
+		item b record add dns name="k$i.example" type=A rdata=192.0.2.1 ttl=2
 		agent_kill b
-		item b record add dns name=l$i.example type=A rdata=192.0.2.1 ttl=3
+		item b record add dns name="l$i.example" type=A rdata=192.0.2.1 ttl=3
 		agent_start b
 	done
 	agree
