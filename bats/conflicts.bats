@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# lab: deadline=900
+# lab: deadline=900 kernel=6.1
 #
 # Two nodes that cannot hear each other write the same: who wins, what waits for whom, who may
 # decide, and that both come to the same whatever it is.

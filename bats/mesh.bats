@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# lab: deadline=900 kernel=6.12
+# lab: deadline=900 kernel=6.1
 #
 # Every node writes: what each has, all have; what one deletes, all lose; and after any
 # cut, crash or restart they are equal again.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# lab: deadline=900 memory=2048 kernel=6.12
+# lab: deadline=900 memory=2048 kernel=6.1
 #
 # What a person does about replication: pauses it, has all of it sent again.
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# lab: deadline=900
+# lab: deadline=900 kernel=6.1
 #
 # Leases, DNS and other records where every node writes them: what one says, all have in effect;
 # whatever is cut, killed, emptied or lost, they come to the same again, and no write goes unseen.
