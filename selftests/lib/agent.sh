@@ -164,7 +164,7 @@ in_step() {
 }
 
 # all_in_step: where all write, each has what each other one writes, and says so; and what has
-# versions is the same on all
+# versions is the same on all, unless a person has to decide
 all_in_step() {
 	local node answers=
 	for node in ${agent_nodes:-a b}; do
@@ -173,7 +173,8 @@ all_in_step() {
 	jq -es '
 		[.[].status] |
 		([.[] | {(.node_id): (.tables | map({(.table): .digest}) | add)}] | add) as $own |
-		([$own[] | {lease, dns, learning, config, metric}] | unique | length == 1) and
+		(any(.[]; .conflicts_pending > 0) or
+			([$own[] | {lease, dns, learning, config, metric}] | unique | length == 1)) and
 		all(.[]; .sync_state == "in_sync") and
 		all(.[].peers[]; .id as $id | .backlog_changes == 0 and
 			(.held.tables | length > 0 and
