@@ -60,7 +60,7 @@ good() {
 		false
 		1
 		22
-		mode: "chain" is not supported yet
+		a node of a chain needs primary_addr, peers, or both
 		0
 	END
 }
@@ -160,7 +160,7 @@ good() {
 	assert_failure 1
 	assert_output ''
 	run "$flyrep" config show "$conf"
-	assert_output --partial 'not supported yet'
+	assert_output --partial 'a node of a chain needs'
 }
 
 @test "a file that cannot be read" {
