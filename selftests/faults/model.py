@@ -26,7 +26,8 @@ Where all write
     write; one of these. If none did, what was agreed on. So of two nodes of which neither had heard
     the other, one wins. If they certainly had not (one was cut off from before the first write
     until after the second, and nobody else wrote the key), what lost must be listed by `flyrep
-    conflicts` on some node.
+    conflicts` on some node. (Not so of a node that put back what was agreed on: that is no write, if
+    its agent was away meanwhile.)
   - When a node loses its power, or the module is reloaded under all, a write since the last
     agreement may not have got into the ledger: then what that node had written before, or what was
     agreed on, may be there as well.
@@ -79,7 +80,9 @@ class Key:
             return None
         (a, (va, cuts_a)), (b, (vb, cuts_b)) = heads.items()
         apart = any(n in cuts_a and cuts_a[n] == cuts_b.get(n) for n in (a, b))
-        return [(a, va), (b, vb)] if apart and va != vb else None
+        # An agent that looks only afterwards sees no write where all is as it was.
+        is_seen = not {va, vb} & self.agreed
+        return [(a, va), (b, vb)] if apart and is_seen and va != vb else None
 
     def agree(self, value):
         self.agreed, self.writes, self.doubtful = {value}, [], set()
