@@ -81,6 +81,7 @@ class Drawing:
         self.cut, self.slow, self.dead, self.stopped, self.full = (set() for _ in range(5))
         self.elements, self.items = set(), set()
         self.states = {}
+        self.have_met = False       # before that no standby knows an epoch to go beyond
         self.n_values = 0
         self.n_reboots = 0
 
@@ -175,7 +176,7 @@ class Drawing:
                 out.append((0.7, self.reboot, n))
             if not h.is_shared and n != self.writer:
                 out.append((1, self.stray, n))
-                if len(h.nodes) == 2 and up and n not in self.full:
+                if len(h.nodes) == 2 and up and n not in self.full and self.have_met:
                     out.append((3, self.take_over, n))
         out.append((3, self.jump, ""))
         out.append((1, self.reload, ""))
@@ -276,6 +277,7 @@ class Drawing:
         """All is mended, and all nodes come to the same."""
         for s in (self.cut, self.slow, self.dead, self.stopped, self.full):
             s.clear()
+        self.have_met = True
         self.add("agree")
 
 
