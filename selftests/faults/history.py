@@ -44,12 +44,14 @@ class History:
     nodes: the first is the primary of mode primary
     strategy: of conflict_resolution; None where one node writes
     has_small_disk: the state directories can be filled
+    ring: changes that the module remembers for its agent; 0: plenty
     """
     seed: int
     mode: str
     nodes: list
     strategy: str
     has_small_disk: bool
+    ring: int
     steps: list = field(default_factory=list)
 
     @property
@@ -76,7 +78,7 @@ class Drawing:
              ("multi-master", 5)], [28, 14, 22, 32, 4])[0]
         strategy = None if mode == "primary" else self.rng.choice(["timestamp", "priority"])
         self.history = History(seed, mode, list("abcde"[:n]), strategy,
-                               self.rng.random() < 0.3)
+                               self.rng.random() < 0.3, self.rng.choice([0, 0, 2]))
         self.writer = self.history.nodes[0]
         self.cut, self.slow, self.dead, self.stopped, self.full = (set() for _ in range(5))
         self.elements, self.items = set(), set()

@@ -145,7 +145,8 @@ class Node:
         is_first = self.name == h.nodes[0]
         lines = [f'node_id = "{self.name}"', 'secret_key = "correct-horse-battery-staple-0123456789"',
                  f'state_dir = "{self.dir}"', f'api {{ socket = "{self.socket}" }}',
-                 'conntrack { min_state = "all" }', 'recovery { audit_interval = "1s" }']
+                 'conntrack { min_state = "all" }', f"ring = {h.ring}",
+                 'recovery { audit_interval = "1s" }']
         if h.is_shared:
             lines += [f'mode = "{h.mode}"', self.listen(), self.peers("peer"), self.rules()]
         elif is_first:

@@ -32,7 +32,8 @@ Where all write
     agreement may not have got into the ledger: then what that node had written before, or what was
     agreed on, may be there as well.
   - Learning: as the others, but each key is written by one node only, as counters of several
-    are added up. So the last write counts.
+    are added up. So the last write counts; if the kernel had lost the counter before it, a counter
+    that began anew, what was counted before may be added to it.
 
 Nothing else may be lost, and nothing may be there that was not written.
 """
@@ -86,6 +87,38 @@ class Key:
 
     def agree(self, value):
         self.agreed, self.writes, self.doubtful = {value}, [], set()
+
+
+class Counter(Key):
+    """A key of learning, of one node, the sum of all that was counted.
+
+    on_top: what may have been counted before the kernel lost it, and come back to be added
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.owner = None
+        self.on_top = set()
+
+    def write(self, node, value, cuts):
+        self.owner = node
+        super().write(node, value, cuts)
+
+    def lose(self, node):
+        if node == self.owner:
+            self.on_top |= self.candidates() - {ABSENT}
+        super().lose(node)
+
+    def candidates(self):
+        values = super().candidates()
+        return values | {v + more for v in values - {ABSENT} for more in self.on_top}
+
+    def conflict(self):
+        return None
+
+    def agree(self, value):
+        super().agree(value)
+        self.on_top = set()
 
 
 class OneWriter:
@@ -185,7 +218,8 @@ class Model:
     def key(self, table, key):
         if (table, key) not in self.keys:
             new = OneWriter if not self.history.is_shared else \
-                SharedFlow if table == "conntrack" else Key
+                SharedFlow if table == "conntrack" else \
+                Counter if table == "learning" else Key
             self.keys[table, key] = new()
         return self.keys[table, key]
 
@@ -265,7 +299,7 @@ class Model:
     def unlisted(self, values, conflicts):
         """Conflicts that no node lists, in lines. @values: {table: {key: value}} that are there."""
         for (table, key), k in sorted(self.keys.items(), key=str):
-            sides = k.conflict() if isinstance(k, Key) and table != "learning" else None
+            sides = k.conflict() if isinstance(k, Key) else None
             for node, value in sides or []:
                 lost = value != values[table].get(key, ABSENT)
                 if lost and not any(is_listed(c, table, key, node, value) for c in conflicts):
