@@ -21,6 +21,8 @@ KEYS = {
 }
 # A connection goes this way, and only this way.
 STATES = ["ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT"]
+BURST = 24                  # flows that come, and go, at once: more than a small ring holds
+SMALL_RING = 16
 CLOCK_JUMPS = [3600, -3600, 600, -600, 60, -60, 1, -1]      # s
 
 
@@ -78,12 +80,14 @@ class Drawing:
              ("multi-master", 5)], [28, 14, 22, 32, 4])[0]
         strategy = None if mode == "primary" else self.rng.choice(["timestamp", "priority"])
         self.history = History(seed, mode, list("abcde"[:n]), strategy,
-                               self.rng.random() < 0.3, self.rng.choice([0, 0, 2]))
+                               self.rng.random() < 0.3, self.rng.choice([0, SMALL_RING]))
         self.writer = self.history.nodes[0]
         self.cut, self.slow, self.dead, self.stopped, self.full = (set() for _ in range(5))
         self.elements, self.items = set(), set()
         self.states = {}
         self.have_met = False       # before that no standby knows an epoch to go beyond
+        self.bursts = []            # (node, first port) of those that are there
+        self.n_bursts = 0
         self.n_values = 0
         self.n_reboots = 0
 
@@ -108,6 +112,9 @@ class Drawing:
 
     def write(self):
         h = self.history
+        if self.rng.random() < 0.08:
+            self.burst()
+            return
         table = self.rng.choices(h.tables(), [40, 15, 20, 8, 8, 15][:len(h.tables())])[0]
         if table == "nft_set":
             self.write_elements()
@@ -122,6 +129,18 @@ class Drawing:
         else:
             self.items.add((table, key))
             self.add("write", node, table, key, self.value())
+
+    def burst(self):
+        """Many flows of one node begin, or those of an earlier burst end."""
+        if self.bursts and self.rng.random() < 0.6:
+            node, port = self.bursts.pop(self.rng.randrange(len(self.bursts)))
+            self.add("burst", node, "-D", port)
+            return
+        node = self.rng.choice(self.history.nodes) if self.history.is_shared else self.writer
+        port = 2000 + BURST * self.n_bursts
+        self.n_bursts += 1
+        self.bursts.append((node, port))
+        self.add("burst", node, "-I", port)
 
     def write_flow(self, node, key):
         """Begin it; or it goes on, or ends, where it is known."""
@@ -237,6 +256,7 @@ class Drawing:
     def reboot(self, n):
         """Power failure: its kernel has nothing when it is back, its disk has all."""
         self.n_reboots += 1
+        self.bursts = [b for b in self.bursts if b[0] != n]
         for s in (self.cut, self.slow, self.stopped):
             s.discard(n)
         self.dead.discard(n)
@@ -249,6 +269,7 @@ class Drawing:
     def take_over(self, new):
         """@new writes from here on: in good order, or as the other one is cut off or loses its power."""
         old = self.writer
+        self.bursts.clear()
         how = self.rng.choice(["planned", "cut", "kill", "power"])
         if how == "planned":
             self.agree("")

@@ -81,6 +81,15 @@ def reload_module():
     load_module()
 
 
+def flow_arguments(what, port, state):
+    """Of conntrack, for one of the flows; state: None where none is told."""
+    args = [what, "-p", "tcp", "-s", "10.1.0.2", "-d", "10.2.0.2", "--sport", str(port),
+            "--dport", "80"]
+    if state:
+        args += ["--state", state, "-t", "3600"]
+    return args + (["-u", "ASSURED,SEEN_REPLY"] if what == "-I" else [])
+
+
 class Node:
     """A namespace and its agent."""
 
@@ -268,12 +277,15 @@ class Node:
     # --- its tables: commands that write, and listings
 
     def flow(self, what, port, state=None):
-        args = ["-p", "tcp", "-s", "10.1.0.2", "-d", "10.2.0.2", "--sport", str(port), "--dport", "80"]
-        if state:
-            args += ["--state", state, "-t", "3600"]
-        if what == "-I":
-            args += ["-u", "ASSURED,SEEN_REPLY"]
-        return self.run("conntrack", what, *args)
+        return self.run("conntrack", *flow_arguments(what, port, state))
+
+    def flows_at_once(self, what, ports, state):
+        """Of all these ports, in one process."""
+        lines = [" ".join(flow_arguments(what, p, state if what == "-I" else None)) for p in ports]
+        path = f"{self.lab.dir}/flows"
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("\n".join(lines) + "\n")
+        return self.run("conntrack", "-R", path)
 
     def item(self, verb, table, *fields):
         sub = ["lease", verb] if table == "lease" else ["record", verb, table]
