@@ -201,7 +201,7 @@ class Drawing:
                     out.append((3, self.take_over, n))
         out.append((3, self.jump, ""))
         out.append((1, self.reload, ""))
-        out.append((1.5, self.agree, ""))
+        out.append((0.8, self.agree, ""))
         return out
 
     def fault(self):
