@@ -216,6 +216,13 @@ check-bats: ## product tests in guests; KERNEL=, TEST= as above
 check-pair: ## two guests and a wire: module reload on one side, power failure; FLOWS=
 	$(Q)selftests/check pair
 
+check-faults: ## random writes and faults on agents in a guest, two dozen seeds; KERNEL=
+	$(Q)selftests/check faults
+
+soak: ## as many of these as wanted; SEEDS=, FIRST_SEED=, KERNEL=
+	$(Q)SEEDS=$(or $(SEEDS),24) FIRST_SEED=$(or $(FIRST_SEED),1) KERNEL=$(or $(KERNEL),6.12) \
+		selftests/faults/soak
+
 check-rt: ## module tests on the PREEMPT_RT flavour of 6.1
 	$(Q)selftests/check rt
 
@@ -303,4 +310,4 @@ clean: ## remove what was built (the cache of kernels stays)
 
 .PHONY: all tools help deps module foreign unit-tests fuzzers kmod-tests bench-tools \
 	check check-unit check-fuzz check-lint check-install check-lab check-vm \
-	check-bats check-pair check-rt check-next check-debug lint demo bench clean install install-dkms uninstall
+	check-bats check-pair check-faults soak check-rt check-next check-debug lint demo bench clean install install-dkms uninstall

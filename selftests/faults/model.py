@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Model: what may be in the tables when all nodes have come to the same.
+
+It is told each write that was acknowledged (the command that wrote exited with 0) and each fault
+that can cost something, and says for each key which values may be there at the end. A value is
+what the write said, or ABSENT. Between two *agreements*, at which all nodes held the same and what
+it was, it knows nothing of what a node has heard of another. What may be, exactly:
+
+Where one node writes (mode primary)
+  - The last acknowledged write on the writer, and nothing else.
+  - When a standby takes over from a writer that was cut off, killed or without power (not one that
+    stepped back after all had agreed): any of the writes since the last agreement, or what was
+    agreed on; and not there, of a flow that somebody had deleted on the standby. Then what the new
+    writer writes counts, and what the old one has is turned out.
+  - Leases and records are in the module's memory and nowhere else: when it is reloaded, under all
+    nodes of a guest at once, they may be gone. Flows and elements of sets are the kernel's: they
+    may not.
+
+Where all write
+  - Flows: there if any node has it of its own, which is who created it and did not delete it since,
+    and not there if none has. When the module is reloaded all that a node holds becomes its own, and
+    when a node comes back without what it had its peers make all they hold for it theirs: until it is
+    deleted there too, a flow can be there then. A flow that only a node had that lost its power may be
+    lost if it was created since the last agreement; none else.
+  - Leases, DNS, configuration: of each node that wrote the key since the last agreement, its last
+    write; one of these. If none did, what was agreed on. So of two nodes of which neither had heard
+    the other, one wins. If they certainly had not (one was cut off from before the first write
+    until after the second, and nobody else wrote the key), what lost must be listed by `flyrep
+    conflicts` on some node. (Not so of a node that put back what was agreed on: that is no write, if
+    its agent was away meanwhile.)
+  - When a node loses its power, or the module is reloaded under all, a write since the last
+    agreement may not have got into the ledger: then what that node had written before, or what was
+    agreed on, may be there as well.
+  - Learning: as the others, but each key is written by one node only, as counters of several
+    are added up. So the last write counts; if the kernel had lost the counter before it, a counter
+    that began anew, what was counted before may be added to it.
+
+Nothing else may be lost, and nothing may be there that was not written.
+"""
+from history import ABSENT
+
+UNTOLD_BY_RELOAD = ("lease", "dns", "config", "learning")
+
+
+class Key:
+    """A key of a table that has a last write.
+
+    agreed: values of which one is there, by the last agreement
+    writes: since then: (node, value, cuts), in order; cuts: {node: which cut} of nodes cut off
+    doubtful: nodes that may have lost some of their writes since
+    """
+
+    def __init__(self):
+        self.agreed = {ABSENT}
+        self.writes = []
+        self.doubtful = set()
+
+    def write(self, node, value, cuts):
+        self.writes.append((node, value, cuts))
+        self.doubtful.discard(node)
+
+    def lose(self, node):
+        """What @node wrote may be lost."""
+        if any(n == node for n, _, _ in self.writes):
+            self.doubtful.add(node)
+
+    def heads(self):
+        """{node: its last write}, of the nodes whose writes are not in doubt."""
+        return {n: (v, cuts) for n, v, cuts in self.writes if n not in self.doubtful}
+
+    def candidates(self):
+        heads = self.heads()
+        values = {v for v, _ in heads.values()}
+        values |= {v for n, v, _ in self.writes if n in self.doubtful}
+        return values if heads else values | self.agreed
+
+    def conflict(self):
+        """[(node, value), (node, value)] if these two certainly did not know of each other."""
+        heads = self.heads()
+        if len(heads) != 2 or self.doubtful:
+            return None
+        (a, (va, cuts_a)), (b, (vb, cuts_b)) = heads.items()
+        apart = any(n in cuts_a and cuts_a[n] == cuts_b.get(n) for n in (a, b))
+        # An agent that looks only afterwards sees no write where all is as it was.
+        is_seen = not {va, vb} & self.agreed
+        return [(a, va), (b, vb)] if apart and is_seen and va != vb else None
+
+    def agree(self, value):
+        self.agreed, self.writes, self.doubtful = {value}, [], set()
+
+
+class Counter(Key):
+    """A key of learning, of one node, the sum of all that was counted.
+
+    on_top: what may have been counted before the kernel lost it, and come back to be added
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.owner = None
+        self.on_top = set()
+
+    def write(self, node, value, cuts):
+        self.owner = node
+        super().write(node, value, cuts)
+
+    def lose(self, node):
+        if node == self.owner:
+            self.on_top |= self.candidates() - {ABSENT}
+        super().lose(node)
+
+    def candidates(self):
+        values = super().candidates()
+        return values | {v + more for v in values - {ABSENT} for more in self.on_top}
+
+    def conflict(self):
+        return None
+
+    def agree(self, value):
+        super().agree(value)
+        self.on_top = set()
+
+
+class OneWriter:
+    """A key where one node writes."""
+
+    def __init__(self):
+        self.values = {ABSENT}      # one of these
+        self.since = {ABSENT}       # all since the last agreement, and what it was
+        self.is_stray = False       # deleted on a standby
+
+    def write(self, value):
+        self.values = {value}
+        self.since.add(value)
+
+    def candidates(self):
+        return self.values
+
+    def take_over(self):
+        self.values = self.values | self.since | ({ABSENT} if self.is_stray else set())
+
+    def agree(self, value):
+        self.values, self.since, self.is_stray = {value}, {value}, False
+
+
+class SharedFlow:
+    """A flow where all write: whose own it is.
+
+    owners: who have it, certainly
+    maybe: who may have it as well
+    is_kept: it is there, though it is not known with whom
+    states: of which it may be in one
+    """
+
+    def __init__(self):
+        self.owners, self.maybe = set(), set()
+        self.is_kept = False
+        self.states = set()
+        self.is_agreed = False      # it was there at the last agreement, and is since
+
+    def write(self, node, state):
+        if not self.owners and not self.maybe:
+            self.states = set()
+        self.owners.add(node)
+        self.states.add(state)
+
+    def update(self, node, state):
+        """Of one that is @node's own and nobody else's, else it may be ahead elsewhere."""
+        self.states = {state} if self.owners | self.maybe == {node} else self.states | {state}
+
+    def delete(self, node):
+        if node in self.owners | self.maybe:
+            self.is_kept = False
+        self.owners.discard(node)
+        self.maybe.discard(node)
+        if not self.owners:
+            self.is_agreed &= self.is_kept
+
+    def reload(self, nodes):
+        """What any of them holds is its own from here on."""
+        if self.owners or self.maybe or self.states:
+            self.maybe |= set(nodes) - self.owners
+
+    def reboot(self, node, nodes):
+        """@node has lost what it had; its peers keep what they hold, as their own."""
+        was_alone = self.owners == {node}
+        self.owners.discard(node)
+        self.maybe.discard(node)
+        if self.states:
+            self.maybe |= set(nodes) - {node} - self.owners
+        if was_alone and self.is_agreed:
+            self.is_kept = True
+
+    def candidates(self):
+        there = bool(self.owners) or self.is_kept
+        return (set(self.states) if there or self.maybe else set()) | \
+            (set() if there else {ABSENT})
+
+    def agree(self, state):
+        if state is ABSENT:
+            self.__init__()
+            return
+        self.states, self.is_agreed = {state}, True
+        if not self.owners:
+            self.is_kept = True
+
+
+class Model:
+    """All tables of the nodes of a history."""
+
+    def __init__(self, history):
+        self.history = history
+        self.writer = history.nodes[0]
+        self.cuts = {}              # node: number of its cut
+        self.n_cuts = 0
+        self.keys = {}              # (table, key)
+
+    def key(self, table, key):
+        if (table, key) not in self.keys:
+            new = OneWriter if not self.history.is_shared else \
+                SharedFlow if table == "conntrack" else \
+                Counter if table == "learning" else Key
+            self.keys[table, key] = new()
+        return self.keys[table, key]
+
+    def of(self, *tables):
+        """Keys of some tables."""
+        return [k for (t, _), k in self.keys.items() if t in tables]
+
+    # --- what happened
+
+    def is_own(self, node, port):
+        """A flow is this node's own, and certainly there."""
+        k = self.key("conntrack", port)
+        return node in k.owners if self.history.is_shared else \
+            node == self.writer and ABSENT not in k.values
+
+    def wrote(self, node, table, key, value, is_update=False):
+        """An acknowledged write of @node; of value ABSENT: a delete."""
+        k = self.key(table, key)
+        if isinstance(k, OneWriter):
+            if node == self.writer:
+                k.write(value)
+            else:
+                k.is_stray = True
+        elif isinstance(k, Key):
+            k.write(node, value, dict(self.cuts))
+        elif value is ABSENT:
+            k.delete(node)
+        elif is_update:
+            k.update(node, value)
+        else:
+            k.write(node, value)
+
+    def cut(self, node):
+        self.n_cuts += 1
+        self.cuts[node] = self.n_cuts
+
+    def mended(self, node):
+        self.cuts.pop(node, None)
+
+    def rebooted(self, node):
+        self.mended(node)
+        for k in self.keys.values():
+            if isinstance(k, Key):
+                k.lose(node)
+            elif isinstance(k, SharedFlow):
+                k.reboot(node, self.history.nodes)
+
+    def reloaded(self):
+        for k in self.of(*UNTOLD_BY_RELOAD):
+            if isinstance(k, OneWriter):
+                k.values = k.values | {ABSENT}
+                k.since.add(ABSENT)
+            for n in self.history.nodes if isinstance(k, Key) else []:
+                k.lose(n)
+        for k in self.of("conntrack") if self.history.is_shared else []:
+            k.reload(self.history.nodes)
+
+    def took_over(self, node):
+        """@node writes now. After an agreement since which nothing was written, nothing is lost."""
+        self.writer = node
+        for k in self.keys.values():
+            k.take_over()
+
+    # --- what is there
+
+    def wrongs(self, table, values):
+        """What is wrong with the {key: value} of a table, in lines; it is the same on all nodes."""
+        for key in sorted(set(values) - {k for t, k in self.keys if t == table}, key=str):
+            yield f"{table} {key} is {values[key]}, which nobody has written"
+        for (t, key), k in sorted(self.keys.items(), key=str):
+            value = values.get(key, ABSENT)
+            if t == table and value not in k.candidates():
+                may = ", ".join(sorted("absent" if v is ABSENT else str(v)
+                                       for v in k.candidates()))
+                yield f"{table} {key} is {'absent' if value is ABSENT else value}, may be: {may}"
+
+    def unlisted(self, values, conflicts):
+        """Conflicts that no node lists, in lines. @values: {table: {key: value}} that are there."""
+        for (table, key), k in sorted(self.keys.items(), key=str):
+            sides = k.conflict() if isinstance(k, Key) else None
+            for node, value in sides or []:
+                lost = value != values[table].get(key, ABSENT)
+                if lost and not any(is_listed(c, table, key, node, value) for c in conflicts):
+                    yield f"no node lists that {node}'s {value} lost in {table} {key}"
+
+    def agree(self, values):
+        """These are there, on all nodes: {table: {key: value}}."""
+        for (table, key), k in self.keys.items():
+            k.agree(values[table].get(key, ABSENT))
+
+
+# How an item says its key, and what was written.
+FIELDS = {"lease": ("client", "hostname"), "dns": ("name", "ttl"), "config": ("path", "bytes"),
+          "learning": ("src_mac", "count")}
+
+
+def value_of(table, item):
+    """The value that a write gave an item, or one side of a conflict."""
+    text = item.get(FIELDS[table][1])
+    return ABSENT if text is None else int(str(text).lstrip("w"))
+
+
+def is_listed(conflict, table, key, node, value):
+    """A conflict has this side."""
+    return conflict["table"] == table and any(
+        s.get(FIELDS[table][0]) == key and s["node_id"] == node and value_of(table, s) == value
+        for s in conflict["sides"])
