@@ -1634,7 +1634,7 @@ static void adopt(struct flow_link *l)
 	size_t i;
 	int rc;
 
-	if (!flow_link_entries(l))
+	if (!flow_link_entries(l) && !f->has_strangers)
 		return;
 	rc = drain_promote(f->drain, &n);
 	if (rc < 0) {
@@ -1646,6 +1646,20 @@ static void adopt(struct flow_link *l)
 		  peer_id(l->peer), n);
 	for (i = 0; i < f->n_links; i++)
 		clear_held(&f->links[i]);
+}
+
+/* What is held for the peer from now on is of this life of its kernel. */
+static void remember_life(struct flow_link *l, const uint8_t life[FR_LIFE_LEN])
+{
+	int rc;
+
+	if (!memcmp(l->life, life, sizeof(l->life)))
+		return;
+	memcpy(l->life, life, sizeof(l->life));
+	rc = flow_is_shared(l->flow) ? life_save(l->flow->config->state_dir, peer_id(l->peer), life) : 0;
+	if (rc < 0)
+		fr_warn("replication: peer %s: a reboot of it will not be known after a restart: %s",
+			peer_id(l->peer), strerror(-rc));
 }
 
 static void on_up(void *cookie, struct peer *p, const struct fr_hello *theirs)
@@ -1663,7 +1677,7 @@ static void on_up(void *cookie, struct peer *p, const struct fr_hello *theirs)
 	}
 	if (flow_is_shared(f) && life_is_another(l->life, theirs->life))
 		adopt(l);
-	memcpy(l->life, theirs->life, sizeof(l->life));
+	remember_life(l, theirs->life);
 	if (theirs->tables != f->stream.tables)
 		fr_warn("replication: peer %s replicates %s, this node %s", peer_id(p),
 			flow_table_names(theirs->tables, there, sizeof(there)),
@@ -1971,6 +1985,8 @@ static int new_links(struct flow *f)
 		l->ship = ship_new(&f->stream, &ship_ops, l);
 		l->receive = receive_new(f->event, l->truths, &receive_ops, l);
 		peer_set_cookie(l->peer, l);
+		if (flow_is_shared(f))
+			life_load(f->config->state_dir, peer_id(l->peer), l->life);
 		if (!l->ship || !l->receive || open_truths(l) < 0)
 			return -ENOMEM;
 	}

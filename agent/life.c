@@ -3,6 +3,7 @@
 #include "life.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,10 +13,10 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-/* 8-4-4-4-12 hexadecimal digits */
-static int read_boot_id(uint8_t life[FR_LIFE_LEN])
+/* Hexadecimal digits, with dashes between some of them */
+static int read_digits(const char *path, uint8_t life[FR_LIFE_LEN])
 {
-	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+	FILE *f = fopen(path, "re");
 	size_t i, n = 0;
 
 	if (!f)
@@ -43,7 +44,7 @@ static int read_cookie(uint64_t *cookie)
 int life_read(uint8_t life[FR_LIFE_LEN])
 {
 	uint64_t cookie = 0;
-	int rc = read_boot_id(life);
+	int rc = read_digits("/proc/sys/kernel/random/boot_id", life);
 	size_t i;
 
 	if (!rc)
@@ -52,6 +53,39 @@ int life_read(uint8_t life[FR_LIFE_LEN])
 		memset(life, 0, FR_LIFE_LEN);
 	for (i = 0; i < sizeof(cookie); i++)
 		life[i] ^= cookie >> (8 * i) & 0xff;
+	return rc;
+}
+
+void life_load(const char *dir, const char *peer, uint8_t life[FR_LIFE_LEN])
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/life.%s", dir, peer);
+	if (read_digits(path, life) < 0)
+		memset(life, 0, FR_LIFE_LEN);
+}
+
+int life_save(const char *dir, const char *peer, const uint8_t life[FR_LIFE_LEN])
+{
+	char path[PATH_MAX], tmp[PATH_MAX + 8];
+	size_t i;
+	FILE *f;
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/life.%s", dir, peer);
+	snprintf(tmp, sizeof(tmp), "%s.tmp", path);
+	f = fopen(tmp, "we");
+	if (!f)
+		return -errno;
+	for (i = 0; i < FR_LIFE_LEN; i++)
+		fprintf(f, "%02x", life[i]);
+	fputc('\n', f);
+	rc = fflush(f) || fsync(fileno(f)) ? -errno : 0;
+	fclose(f);
+	if (!rc && rename(tmp, path))
+		rc = -errno;
+	if (rc)
+		unlink(tmp);
 	return rc;
 }
 

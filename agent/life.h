@@ -17,6 +17,14 @@
  */
 int life_read(uint8_t life[FR_LIFE_LEN]);
 
+/*
+ * Of a peer, as it was when it was last heard, in the file life.NODE of the state directory: this
+ * node may have been away as well when it rebooted. life_load(): zero if there is none that can be
+ * read. life_save(): 0 or -errno
+ */
+void life_load(const char *dir, const char *peer, uint8_t life[FR_LIFE_LEN]);
+int life_save(const char *dir, const char *peer, const uint8_t life[FR_LIFE_LEN]);
+
 /* Told, both of them, and not the same. */
 bool life_is_another(const uint8_t a[FR_LIFE_LEN], const uint8_t b[FR_LIFE_LEN]);
 

@@ -140,6 +140,20 @@ teardown() {
 	log_says b 'comes back empty'
 }
 
+@test "nor does it when those that hold for it were restarted meanwhile" {
+	flow_add b 1031
+	wait_until 20 flow_on_all "1001 1020 1021 1030 1031"
+	for node in a b c; do
+		agent_kill $node
+	done
+	mesh_reboot b
+	for node in a c b; do
+		agent_start $node
+	done
+	wait_until 60 all_in_step
+	wait_until 20 flow_on_all "1001 1020 1021 1030 1031"
+}
+
 @test "validate compares with every peer, both ways" {
 	run validated a
 	assert_success
