@@ -319,8 +319,9 @@ static int begin(struct archive *a, enum archive_kind kind, char *why)
 	if (a->is_taking)
 		return refuse(why, -EBUSY, "one is being taken");
 	if (!is_known(a))
-		return refuse(why, -ENODATA, "there is nothing to back up: flows are in no backup, nor what "
-			      "all nodes write");
+		return refuse(why, -ENODATA,
+			      "there is nothing to back up: flows are in no backup, nor what all nodes "
+			      "write");
 	if (a->config->transformations.encrypt_data && !a->config->secret.len)
 		return refuse(why, -ENOKEY, "there is no secret to encrypt it with");
 	a->left = a->ops->tables(a->cookie) & TABLES;

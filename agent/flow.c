@@ -54,7 +54,7 @@ struct ledger *flow_ledger(const struct flow *f)
 	return versions_ledger(f->versions);
 }
 
-/* What of a table is held for the peer of a link; NULL: nothing, as it has versions, or is not there */
+/* What of a table is held for a link's peer; NULL: nothing, as it has versions or is not there */
 static struct truth *held_of(const struct flow_link *l, unsigned int table)
 {
 	return versions_has(l->flow->versions, table) ? NULL : l->truths[table];
@@ -1656,7 +1656,9 @@ static void remember_life(struct flow_link *l, const uint8_t life[FR_LIFE_LEN])
 	if (!memcmp(l->life, life, sizeof(l->life)))
 		return;
 	memcpy(l->life, life, sizeof(l->life));
-	rc = flow_is_shared(l->flow) ? life_save(l->flow->config->state_dir, peer_id(l->peer), life) : 0;
+	rc = flow_is_shared(l->flow) ?
+		     life_save(l->flow->config->state_dir, peer_id(l->peer), life) :
+		     0;
 	if (rc < 0)
 		fr_warn("replication: peer %s: a reboot of it will not be known after a restart: %s",
 			peer_id(l->peer), strerror(-rc));

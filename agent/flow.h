@@ -219,7 +219,7 @@ static inline bool flow_link_writes(const struct flow_link *l)
 
 /* NULL: no table has versions. */
 struct ledger *flow_ledger(const struct flow *f);
-/* What this node owns of a table; NULL: that is not replicated, not known, or all nodes write it. */
+/* What this node owns of a table; NULL: it is not replicated, not known, or all nodes write it. */
 struct index *flow_index(const struct flow *f, unsigned int table);
 /*
  * Writer: put records into the kernel as this node's own; what it takes is captured and shipped

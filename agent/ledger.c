@@ -92,7 +92,7 @@ bool settle_is(const struct ledger *l, const struct entry *e, uint64_t digest)
 	       fr_table_by_id(e->table)->digest(l->item, &l->key) == digest;
 }
 
-/* What was put into the own kernel is known for sure: the last run did not end in the middle of it. */
+/* What was put into the own kernel is known: the last run did not end in the middle of it. */
 static bool is_noted(const struct ledger *l, uint8_t table)
 {
 	return l->was_stopped || l->met >> table & 1;

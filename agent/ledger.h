@@ -161,8 +161,8 @@ int ledger_remote(struct ledger *l, const char *peer, uint8_t table, const void 
 void ledger_in_step(struct ledger *l, const char *peer);
 
 /*
- * The own kernel did not take what ops.effect() gave it: tried again by ledger_tick(), after a while.
- * Told in the order of the effects, in ledger_flush() or before anything else of the ledger is called.
+ * The own kernel did not take what ops.effect() gave it: ledger_tick() tries again, after a while.
+ * Told in the order of the effects, in ledger_flush() or before another function is called.
  * @is_late: something became of the key that the agent has not heard of yet; the kernel will tell
  */
 void ledger_refused(struct ledger *l, uint8_t table, const void *item, bool is_late);
@@ -190,8 +190,8 @@ int ledger_rekey(struct ledger *l, const struct fr_siphash_key *key);
  * @kernel: tells this life of its tables from others (a reboot, a reload of the module), which
  *	begin empty: what is lacking in another one than the last time was not deleted. Not 0
  *
- * Call it before the read begins: nothing is put into effect meanwhile. Then ledger_learn() for each
- * item, and ledger_learn_end(): what differs from what was put into
+ * Call it before the read begins: nothing is put into effect meanwhile. Then ledger_learn() for
+ * each item, and ledger_learn_end(): what differs from what was put into
  * effect was written meanwhile, when no agent was there. What the kernel lacks, though it never
  * was put there, is. ledger_local() may come between; of two reads of a key the one with the higher
  * flyrep_rec.stamp counts. Return: as ledger_local(); the end: how many were found deleted

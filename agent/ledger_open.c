@@ -87,8 +87,9 @@ static int load_kernel(struct ledger *l, const char *table, struct ledger_db_byt
 	char *end;
 	unsigned long n = strtoul(table, &end, 10);
 
-	return *end || n >= FR_TABLES_MAX ? -EBADMSG :
-					    load_bytes(&l->kernels[n], sizeof(l->kernels[n]), value);
+	if (*end || n >= FR_TABLES_MAX)
+		return -EBADMSG;
+	return load_bytes(&l->kernels[n], sizeof(l->kernels[n]), value);
 }
 
 static int load_ledger(struct ledger *l, const char *node, struct ledger_db_bytes value)

@@ -2,10 +2,11 @@
 /*
  * Relay: a node of a chain ships on what it holds for a writer that its own peers may not reach.
  *
- * Each node tells its peers how far from the writer it is (HELLO, ROLE), and reads from the one that
- * is nearest; to that one it says so, and to who said so to it, it writes. So a chain finds its
- * direction by itself, whichever node is primary. A node that reads offers itself to the others only, so no two
- * of them feed each other. What is received is acknowledged once those behind have it.
+ * Each node tells its peers how far from the writer it is (HELLO, ROLE), and reads from the one
+ * that is nearest; to that one it says so, and to who said so to it, it writes. So a chain finds
+ * its direction by itself, whichever node is primary. A node that reads offers itself to the others
+ * only, so no two of them feed each other. What is received is acknowledged once those behind have
+ * it.
  */
 #ifndef RELAY_H
 #define RELAY_H
@@ -42,8 +43,8 @@ struct relay_way {
 };
 
 /*
- * Whom to read from: f->source. Return: whether it is another one, or nearer or farther, so that peers
- * must be told
+ * Whom to read from: f->source. Return: whether it is another one, or nearer or farther, so that
+ * peers must be told
  */
 bool relay_choose(struct flow *f);
 /* Distance from the writer, as this peer is told it: see FR_DISTANCE_* */

@@ -50,9 +50,9 @@ struct restore_wish {
  *
  * The report: {"name", "node_id", "time", "dry_run", "exact", "tables": [{"table", "records",
  * "restored", "expired", "refused", "skipped", "kept", "removed", "error"}]}: records in the file;
- * of these taken by the kernel (when dry: that would be written), ended since, refused there (error:
- * why the last one was), of a table that is not replicated here; and what is there but not in the
- * file: left, or deleted.
+ * of these taken by the kernel (when dry: that would be written), ended since, refused there
+ * (error: why the last one was), of a table that is not replicated here; and what is there but not
+ * in the file: left, or deleted.
  *
  * Return: 0; -EPERM: this node does not write; as archive_read(); -ENOMEM
  */

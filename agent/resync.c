@@ -15,8 +15,8 @@
 #define SILENCE_NS	60000000000ull	/* of a writer that was asked */
 
 /*
- * A writer goes from AGREE, if the standby is to be asked, to PROVE. A standby takes a backup (SAVE),
- * and has asked its writer (ASKED).
+ * A writer goes from AGREE, if the standby is to be asked, to PROVE. A standby takes a backup
+ * (SAVE), and has asked its writer (ASKED).
  */
 enum step { STEP_NONE, STEP_AGREE, STEP_CHECK, STEP_SEND, STEP_PROVE, STEP_SAVE, STEP_ASKED,
 	    STEP_DONE };

@@ -245,7 +245,9 @@ static int on_walk(sd_event_source *s, void *cookie)
 	unsigned int n;
 	int on = SD_EVENT_ON;
 
-	for (n = 0; on == SD_EVENT_ON && v->bucket < FLYREP_BUCKETS && n < WALK_BUCKETS; v->bucket++) {
+	for (n = 0; on == SD_EVENT_ON && n < WALK_BUCKETS; v->bucket++) {
+		if (v->bucket == FLYREP_BUCKETS)
+			break;
 		if (!(f->job_scope.buckets[v->bucket / 8] & (1u << (v->bucket % 8))))
 			continue;
 		ledger_walk(v->ledger, t->row->id, f->config->node_id, v->bucket, on_slot, v);

@@ -4,8 +4,8 @@
  * travels of them is slots, not items; the rest of the path does not notice, as a slot is a record,
  * and the slots of each node have a truth.
  *
- *   own kernel ─► drain ─► filter ─► ledger ─► batch ...          of what this node says
- *   peer ═► receive ─► ledger ─► inject ─► own kernel             of what is in effect
+ *   own kernel ─► drain ─► filter ─► ledger ─► batch ...    what this node says
+ *   peer ═► receive ─► ledger ─► inject ─► own kernel       what is in effect
  *
  * What is put into effect must not cover a write of the own kernel that nobody has heard of. So
  * nothing is, as long as a drain is under way; the module refuses what it has not told yet.
@@ -32,7 +32,7 @@ void versions_remote(struct flow_link *l, struct flow_table *t, const void *slot
 /* May this node hold what a slot says? */
 bool versions_admits(struct flow_table *t, const void *slot);
 
-/* All of a table is going to be read from the own kernel, is read, was read: @counts: what was found */
+/* All of a table is going to be read from the own kernel, is, was. @counts: what was found */
 int versions_learn_begin(struct flow_table *t);
 void versions_learn(struct flow_table *t, const void *item);
 void versions_learn_end(struct flow_table *t, struct truth_counts *counts);

@@ -385,7 +385,7 @@ static bool item_is_local_request(const struct item_request *q)
 	return q->flags & (FLYREP_APPLY_F_LOCAL | FLYREP_APPLY_F_SHARED);
 }
 
-/* Does this item belong to the side that asks? To who shares it, once it knows all that became of it. */
+/* Does this item belong to the side that asks? To who shares it, once it knows the last of it. */
 static bool item_is_theirs(const struct item *it, const struct item_request *q)
 {
 	if (item_is_shared_request(q))

@@ -293,9 +293,9 @@ enum flyrep_origin {
  * the one-way path of its protocol's state, so is the flow from now on; only one that has
  * ended gives way to an INSERT of the next connection. A DELETE of a held flow whose packets pass
  * through here is answered with -EBUSY: the flow is local from now on. Either change is captured.
- * An item becomes local, or is deleted, whosever it was, without being told to the reader, whose doing
- * it was; unless something became of it that the reader was not told yet: that is answered with
- * -EBUSY. So it should apply nothing while a DRAIN of its own is under way.
+ * An item becomes local, or is deleted, whosever it was, without being told to the reader, whose
+ * doing it was; unless something became of it that the reader was not told yet: that is answered
+ * with -EBUSY. So it should apply nothing while a DRAIN of its own is under way.
  */
 #define FLYREP_APPLY_F_FORCE	0x01
 #define FLYREP_APPLY_F_LOCAL	0x02

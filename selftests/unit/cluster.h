@@ -4,7 +4,8 @@
  *
  * A link delivers what its owner published in order, whenever the test says so, or is cut; when it
  * comes back everything is told anew, as a repair does. Kernels hold items as the module does: an
- * address is leased once in a scope, and what the agent was not told yet is not covered. Nodes may stop, crash at any callback, and begin anew.
+ * address is leased once in a scope, and what the agent was not told yet is not covered. Nodes may
+ * stop, crash at any callback, and begin anew.
  */
 #ifndef CLUSTER_H
 #define CLUSTER_H

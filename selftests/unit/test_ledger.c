@@ -976,8 +976,8 @@ static void test_a_peer_that_lost_its_ledger_takes_nothing_away(void **state)
 /* What peers compare follows the key that all nodes have. */
 static void test_another_hash_key(void **state)
 {
-	static const struct fr_siphash_key other = { "another" };
 	START(2, HISTORY_TIMESTAMP);
+	static const struct fr_siphash_key other = { "another" };
 	uint64_t digest[2];
 	int i;
 
