@@ -256,6 +256,13 @@ static void default_node_id(const struct load *load)
 	config->node_id = fr_arena_strndup(&config->arena, name, strlen(name));
 }
 
+/* Where all nodes write there are none; that somebody wants some the check has refused. */
+static void default_sets(struct fr_config *config)
+{
+	if (fr_config_is_shared(config))
+		config->data.nft_sets.n = 0;
+}
+
 static int parse(struct load *load, const char *text, size_t len)
 {
 	const struct fr_hcl_body *root;
@@ -270,6 +277,7 @@ static int parse(struct load *load, const char *text, size_t len)
 		find_secret(load);
 		find_previous(load);
 		fr_config_check(load->config, load->section, load->diag);
+		default_sets(load->config);
 	}
 	fr_diag_sort(load->diag);
 	if (!fr_diag_has_errors(load->diag))
