@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "store.h"
+
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
@@ -67,26 +69,14 @@ void life_load(const char *dir, const char *peer, uint8_t life[FR_LIFE_LEN])
 
 int life_save(const char *dir, const char *peer, const uint8_t life[FR_LIFE_LEN])
 {
-	char path[PATH_MAX], tmp[PATH_MAX + 8];
-	size_t i;
-	FILE *f;
-	int rc;
+	char name[NAME_MAX + 1], text[2 * FR_LIFE_LEN + 2];
+	size_t i, n = 0;
 
-	snprintf(path, sizeof(path), "%s/life.%s", dir, peer);
-	snprintf(tmp, sizeof(tmp), "%s.tmp", path);
-	f = fopen(tmp, "we");
-	if (!f)
-		return -errno;
 	for (i = 0; i < FR_LIFE_LEN; i++)
-		fprintf(f, "%02x", life[i]);
-	fputc('\n', f);
-	rc = fflush(f) || fsync(fileno(f)) ? -errno : 0;
-	fclose(f);
-	if (!rc && rename(tmp, path))
-		rc = -errno;
-	if (rc)
-		unlink(tmp);
-	return rc;
+		n += sprintf(text + n, "%02x", life[i]);
+	text[n++] = '\n';
+	snprintf(name, sizeof(name), "life.%s", peer);
+	return store_replace(dir, name, text, n);
 }
 
 bool life_is_another(const uint8_t a[FR_LIFE_LEN], const uint8_t b[FR_LIFE_LEN])

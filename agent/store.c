@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,7 +15,6 @@
 #include "keys.h"
 
 #define STORE_FILE "state"
-#define STORE_TMP "state.tmp"
 #define STORE_MAX_LEN 4096
 
 struct line {
@@ -303,11 +303,14 @@ static int write_all(int fd, const char *buf, size_t len)
 	return 0;
 }
 
-static int file_write(int dir_fd, const char *text, size_t len)
+static int file_write(int dir_fd, const char *name, const char *text, size_t len)
 {
+	char tmp[NAME_MAX + 1];
 	int fd, rc;
 
-	fd = openat(dir_fd, STORE_TMP,
+	if (snprintf(tmp, sizeof(tmp), "%s.tmp", name) >= (int)sizeof(tmp))
+		return -ENAMETOOLONG;
+	fd = openat(dir_fd, tmp,
 		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
 		    0600);
 	if (fd < 0)
@@ -317,10 +320,25 @@ static int file_write(int dir_fd, const char *text, size_t len)
 		rc = -errno;
 	if (close(fd) && !rc)
 		rc = -errno;
-	if (!rc && renameat(dir_fd, STORE_TMP, dir_fd, STORE_FILE))
+	if (!rc && renameat(dir_fd, tmp, dir_fd, name))
 		rc = -errno;
 	if (rc)
-		unlinkat(dir_fd, STORE_TMP, 0);
+		unlinkat(dir_fd, tmp, 0);
+	return rc;
+}
+
+int store_replace(const char *dir, const char *name, const char *text, size_t len)
+{
+	int dir_fd, rc;
+
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return -errno;
+	rc = file_write(dir_fd, name, text, len);
+	/* Only now does the new name survive a loss of power. */
+	if (!rc && fsync(dir_fd))
+		rc = -errno;
+	close(dir_fd);
 	return rc;
 }
 
@@ -328,7 +346,6 @@ int store_save(const char *dir, const struct store_state *s)
 {
 	char text[STORE_MAX_LEN] = "# flyrep: written by the agent\n";
 	size_t len = strlen(text);
-	int dir_fd, rc;
 	size_t i;
 
 	if (s->role > FR_ROLE_FAULT)
@@ -341,13 +358,5 @@ int store_save(const char *dir, const struct store_state *s)
 			len += snprintf(text + len, sizeof(text) - len, "%s %s\n",
 				fields[i].name, value);
 	}
-	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir_fd < 0)
-		return -errno;
-	rc = file_write(dir_fd, text, len);
-	/* Only now does the new name survive a loss of power. */
-	if (!rc && fsync(dir_fd))
-		rc = -errno;
-	close(dir_fd);
-	return rc;
+	return store_replace(dir, STORE_FILE, text, len);
 }

@@ -40,4 +40,7 @@ struct store_state {
 int store_load(const char *dir, struct store_state *s, char *why, unsigned int why_len);
 int store_save(const char *dir, const struct store_state *s);
 
+/* Replace a file of the state directory, whole or not at all. 0 or -errno */
+int store_replace(const char *dir, const char *name, const char *text, size_t len);
+
 #endif
