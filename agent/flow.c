@@ -62,14 +62,13 @@ static struct truth *held_of(const struct flow_link *l, unsigned int table)
 
 uint64_t flow_table_entries(const struct flow_table *t, uint64_t *digest)
 {
-	struct index *ix = truth_index(t->truth);
-	uint64_t sum = index_digest(ix), n = index_entries(ix);
+	const struct index *ix = truth_index(t->truth);
 
 	if (flow_has_versions(t))
-		n = versions_entries((struct flow_table *)t, &sum);
+		return versions_entries(t, digest);
 	if (digest)
-		*digest = sum;
-	return n;
+		*digest = index_digest(ix);
+	return index_entries(ix);
 }
 
 uint64_t flow_entries(const struct flow *f)

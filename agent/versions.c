@@ -302,7 +302,7 @@ bool versions_has(const struct versions *v, uint8_t table)
 struct sum {
 	const struct flow_table *table;
 	size_t n;
-	uint64_t digest;
+	uint64_t *digest;
 };
 
 static void add_up(void *cookie, const void *item)
@@ -310,15 +310,17 @@ static void add_up(void *cookie, const void *item)
 	struct sum *s = cookie;
 
 	s->n++;
-	s->digest += s->table->row->digest(item, &s->table->flow->role.hash_key);
+	if (s->digest)
+		*s->digest += s->table->row->digest(item, &s->table->flow->role.hash_key);
 }
 
-size_t versions_entries(struct flow_table *t, uint64_t *digest)
+size_t versions_entries(const struct flow_table *t, uint64_t *digest)
 {
-	struct sum s = { .table = t };
+	struct sum s = { .table = t, .digest = digest };
 
+	if (digest)
+		*digest = 0;
 	ledger_walk_effect(t->flow->versions->ledger, t->row->id, add_up, &s);
-	*digest = s.digest;
 	return s.n;
 }
 

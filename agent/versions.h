@@ -53,8 +53,11 @@ void versions_flush_soon(struct versions *v);
 /* Nothing is, just now. */
 void versions_gap(struct versions *v);
 
-/* Items in effect, and the sum of their digests: the same on all nodes once they agree. */
-size_t versions_entries(struct flow_table *t, uint64_t *digest);
+/*
+ * Items in effect; @digest: the sum of theirs, the same on all nodes once they agree, NULL: not
+ * wanted
+ */
+size_t versions_entries(const struct flow_table *t, uint64_t *digest);
 /* The slots of a node, this one or a peer. */
 struct truth *versions_truth(const struct versions *v, uint8_t table, const char *owner);
 /* What HELLO tells. */
