@@ -392,20 +392,25 @@ static void extras_want_labels(struct flyrep_net *fn)
 /* Was modprobe asked in vain for this helper a moment ago? */
 static bool extras_is_missing(struct flyrep_net *fn, const char *name)
 {
-	bool is_missing;
+	bool is_missing = false;
+	size_t i;
 
 	mutex_lock(&fn->lock);
-	is_missing = !strncmp(fn->missing, name, sizeof(fn->missing)) &&
-		     time_before(jiffies, fn->missing_since + EXTRAS_RETRY);
+	for (i = 0; i < ARRAY_SIZE(fn->missing) && !is_missing; i++)
+		is_missing = !strncmp(fn->missing[i].name, name, sizeof(fn->missing[i].name)) &&
+			     time_before(jiffies, fn->missing[i].since + EXTRAS_RETRY);
 	mutex_unlock(&fn->lock);
 	return is_missing;
 }
 
 static void extras_set_missing(struct flyrep_net *fn, const char *name)
 {
+	struct flyrep_missing *m;
+
 	mutex_lock(&fn->lock);
-	strscpy(fn->missing, name, sizeof(fn->missing));
-	fn->missing_since = jiffies;
+	m = &fn->missing[fn->next_missing++ % ARRAY_SIZE(fn->missing)];
+	strscpy(m->name, name, sizeof(m->name));
+	m->since = jiffies;
 	mutex_unlock(&fn->lock);
 }
 

@@ -26,6 +26,12 @@ struct flyrep_filter;
 struct flyrep_reader;
 struct nf_ct_event_notifier;
 
+/* A helper that modprobe did not find at @since, in jiffies */
+struct flyrep_missing {
+	char		name[FLYREP_CT_HELPER_LEN];
+	unsigned long	since;
+};
+
 struct flyrep_counters {
 	u64 c[__FLYREP_C_MAX];
 };
@@ -48,8 +54,8 @@ struct flyrep_counters {
  * @is_chained: we stand in the notifier slot, or did when we last looked
  * @is_touched: a reader or APPLY was here: flows may carry our bits
  * @has_labels: new flows have room for labels by our doing
- * @missing: a helper that modprobe did not find
- * @missing_since: when it was asked, jiffies
+ * @missing: helpers that modprobe did not find lately
+ * @next_missing: the one of these that gives way next
  * @saved_sysctl_events: what nf_conntrack_events was
  * @hold_s: longest life of a held flow without a packet
  * @grace_s: how long held flows outlive the reader
@@ -81,8 +87,8 @@ struct flyrep_net {
 	bool				is_chained;
 	bool				is_touched;
 	bool				has_labels;
-	char				missing[FLYREP_CT_HELPER_LEN];
-	unsigned long			missing_since;
+	struct flyrep_missing		missing[8];
+	unsigned int			next_missing;
 	u8				saved_sysctl_events;
 	u32				hold_s;
 	u32				grace_s;

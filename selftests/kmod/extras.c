@@ -9,6 +9,8 @@
 #include "kt_harness.h"
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define MODPROBE "/proc/sys/kernel/modprobe"
+#define ASKED "/tmp/asked-of-modprobe"
 #define STATISTICS (FLYREP_CT_EXT_START | FLYREP_CT_EXT_COUNTERS)
 
 KT_FIXTURE(extras)
@@ -424,17 +426,37 @@ TEST_F(extras, helper_of_a_dead_flow)
 	EXPECT_EQ(0, end->rec.tail_len);
 }
 
-/* A helper that nobody has costs the flow nothing, and modprobe is not asked for each. */
+/* Have a program that only notes what it is asked for as the kernel's modprobe, or not any more. */
+static int note_modprobe(bool is_on)
+{
+	static char was[256];
+
+	if (!is_on)
+		return kt_write(MODPROBE, was);
+	kt_line(was, sizeof(was), "cat " MODPROBE);
+	return kt_sh("printf '#!/bin/sh\\necho \"$*\" >>" ASKED "\\nexit 1\\n' >" ASKED ".sh && "
+		     "chmod +x " ASKED ".sh && rm -f " ASKED) ?:
+	       kt_write(MODPROBE, ASKED ".sh");
+}
+
+/* Helpers that nobody has cost the flow nothing, and modprobe is not asked for each. */
 TEST_F(extras, no_such_helper)
 {
-	struct flyrep_ct_ext x = { .has = FLYREP_CT_EXT_HELPER, .helper = "nobody-has-it" }, back;
+	static const char *const nobody[] = { "nobody-has-it", "nobody-has-this" };
+	struct flyrep_ct_ext x = { .has = FLYREP_CT_EXT_HELPER }, back;
 	struct flyrep_ct got, r;
-	int i;
+	int i, err = 0;
 
-	for (i = 0; i < 100; i++) {
+	ASSERT_EQ(0, note_modprobe(true));
+	for (i = 0; i < 100 && !err; i++) {
 		r = udp(1 + i);
-		ASSERT_EQ(0, apply(self->g, &r, &x));
+		memset(x.helper, 0, sizeof(x.helper));
+		strcpy(x.helper, nobody[i % 2]);
+		err = apply(self->g, &r, &x);
 	}
+	ASSERT_EQ(0, note_modprobe(false));
+	ASSERT_EQ(0, err);
+	EXPECT_EQ(2, kt_number("grep -c nobody- " ASKED));
 	ASSERT_TRUE(kt_get_tail(self->g, &r, &got, &back));
 	EXPECT_EQ(0, got.rec.tail_len);
 	EXPECT_EQ(100, kt_counter(self->g, FLYREP_C_INJECT_REDUCED));
