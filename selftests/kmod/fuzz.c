@@ -20,6 +20,8 @@
 #define HASHSIZE	"/sys/module/nf_conntrack/parameters/hashsize"
 #define EXPEDITED	"/sys/kernel/rcu_expedited"
 #define ERRORS_MAX	16
+#define TELL		5000
+#define PROBES_PART	20
 
 struct fuzz_socket {
 	int		fd;
@@ -36,6 +38,7 @@ FIXTURE(fuzz)
 	uint16_t		family;
 	struct fuzz_socket	sockets[N_SOCKETS];
 	struct fuzz_socket	*reader;	/* was it lately */
+	struct fr_genl		*watcher;	/* in b: keeps the probes armed */
 	int			udp[2];
 	long			hashsize;
 	unsigned long		n_done[FLYREP_CMD_MAX + 3];
@@ -288,6 +291,30 @@ static int step(struct _test_data_fuzz *self)
 	return 0;
 }
 
+/*
+ * Arming the probes and letting go of them is most of what a BIND takes: done for the first part of
+ * the requests only.
+ */
+static int keep_probes_armed(struct _test_data_fuzz *self)
+{
+	self->watcher = kt_open_b(&self->nets);
+	if (!self->watcher)
+		return -EIO;
+	return kt_config(self->watcher, -1, -1, -1) ?: kt_watch(self->watcher, &self->r.set, 1) ?:
+	       fr_genl_bind(self->watcher);
+}
+
+/* What was done so far, now and then: a long run is not a hung one. */
+static void tell(unsigned long i)
+{
+	struct timespec now;
+
+	if (i % TELL)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	fprintf(stderr, "# %lu requests at %ld s\n", i, (long)now.tv_sec);
+}
+
 static long flows(const char *netns)
 {
 	return kt_number("ip netns exec %s sysctl -n net.netfilter.nf_conntrack_count", netns);
@@ -309,8 +336,13 @@ TEST_F_TIMEOUT(fuzz, random_requests, 4000)
 	struct fr_genl *g;
 
 	ASSERT_EQ(0, kt_family(&m, &self->family));
-	for (i = 0; i < self->n_messages; i++)
+	for (i = 0; i < self->n_messages; i++) {
+		tell(i);
+		if (i == self->n_messages / PROBES_PART)
+			ASSERT_EQ(0, keep_probes_armed(self));
 		ASSERT_EQ(0, step(self));
+	}
+	fr_genl_close(self->watcher);
 	EXPECT_EQ(0, self->n_strange);
 	for (i = 0; i < N_SOCKETS; i++)
 		close_socket(&self->sockets[i]);
