@@ -305,7 +305,7 @@ static void kt_put_records(struct kt_random *r, struct kt_message *m)
 
 	if (kt_chance(r, 10))
 		rec_len += 8 * kt_below(r, 8);
-	n = kt_chance(r, 98) ? 1 + kt_below(r, 8) : 1 + kt_below(r, FLYREP_RECORDS_MAX_LEN / rec_len);
+	n = 1 + kt_below(r, kt_below(r, 1000) < 5 ? FLYREP_RECORDS_MAX_LEN / rec_len : 8);
 	if (kt_chance(r, 97))
 		kt_put_number(r, m, FLYREP_A_TABLE, 1, kt_value(r, 1, 1));
 	if (kt_chance(r, 97))
