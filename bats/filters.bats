@@ -271,9 +271,11 @@ one_metric() {
 }
 
 @test "addresses of metrics leave in disguise" {
-	local few='data = { conntrack = false, nft_sets = [], metrics = true }'
+	local few='data = { conntrack = false, nft_sets = [], dhcp_leases = false, dns_records = false,
+		configuration = false, metrics = true }'
 	agent_kill a
 	agent_kill b
+	few=${few//$'\n'/}
 	agent_config a "$few" 'transformations { anonymize_ips = true }'
 	agent_config b "$few"
 	item a record add metric node_id=a kind=peer name=192.0.2.1 counters='192.0.2.77:5'

@@ -254,13 +254,13 @@ static const struct fr_schema rows[] = {
 		  "\"dynamic\" stands for all sets with the flag dynamic or timeout. The sets "
 		  "themselves must be there on both nodes." },
 	{ "data.dhcp_leases", FR_SCHEMA_BOOL, AT(data.dhcp_leases),
-	  .dflt = "false", .help = "DHCP leases (lease)." },
+	  .dflt = "true", .help = "DHCP leases (lease)." },
 	{ "data.dns_records", FR_SCHEMA_BOOL, AT(data.dns_records),
-	  .dflt = "false", .help = "Local DNS records (dns)." },
+	  .dflt = "true", .help = "Local DNS records (dns)." },
 	{ "data.learning_state", FR_SCHEMA_BOOL, AT(data.learning_state),
-	  .dflt = "false", .help = "Learned policy (learning)." },
+	  .dflt = "true", .help = "Learned policy (learning)." },
 	{ "data.configuration", FR_SCHEMA_BOOL, AT(data.configuration),
-	  .dflt = "false", .help = "Configuration files (config)." },
+	  .dflt = "true", .help = "Configuration files (config)." },
 	{ "data.metrics", FR_SCHEMA_BOOL, AT(data.metrics),
 	  .dflt = "false", .help = "Counters (metric)." },
 

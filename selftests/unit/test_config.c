@@ -146,7 +146,7 @@ static const char everything[] =
 	"  transport = { protocol = \"tcp\", compression = false, encryption = true }\n"
 	"  sync {\n    mode = \"full\"\n    interval = \"1250ms\"\n"
 	"    batch_size = 65536\n    max_lag = 90\n  }\n"
-	"  data = { conntrack = false, metrics = true, dhcp_leases = true,\n"
+	"  data = { conntrack = false, metrics = true, dns_records = false,\n"
 	"    nft_sets = [\"inet/filter/block*\", \"dynamic\"] }\n"
 	"  conntrack {\n    min_state = \"all\"\n    accept = [\"udp\", \"sctp\", \"other\"]\n"
 	"    ignore_networks = [\"10.0.0.0/8\", \"2001:db8::/32\", \"192.0.2.1\"]\n"
@@ -206,6 +206,7 @@ static void every_key_is_bound(void **state)
 	assert_false(fr_config_has_table(c, FLYREP_TABLE_CONNTRACK));
 	assert_true(fr_config_has_table(c, FLYREP_TABLE_LEASE));
 	assert_false(fr_config_has_table(c, FLYREP_TABLE_DNS));
+	assert_true(fr_config_has_table(c, FLYREP_TABLE_CONFIG));
 	assert_true(fr_config_has_table(c, FLYREP_TABLE_METRIC));
 	assert_false(fr_config_has_table(c, FLYREP_TABLE_EXPECTATION));
 	assert_true(fr_config_has_table(c, FLYREP_TABLE_NFT_SET));
@@ -561,11 +562,13 @@ static const struct {
 	  "\"\nfilters { sensitive = [\"Client\", \"vendor\"] }",
 	  "f:5:23: filters.sensitive: client is in the key of lease and cannot be left out\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
-	  "\"\ndata { metrics = true\n configuration = true }\ntransformations { anonymize_ips = true }",
+	  "\"\ndata { metrics = true\n dns_records = false }\ntransformations { anonymize_ips = true }",
 	  "f:7:35: transformations.anonymize_ips: a peer must use the addresses in conntrack as they "
 	  "are: set data.conntrack = false\n"
 	  "f:7:35: transformations.anonymize_ips: a peer must use the addresses in nft_set as they "
 	  "are: set data.nft_sets = []\n"
+	  "f:7:35: transformations.anonymize_ips: a peer must use the addresses in lease as they "
+	  "are: set data.dhcp_leases = false\n"
 	  "f:7:35: transformations.anonymize_ips: a peer must use the addresses in config as they "
 	  "are: set data.configuration = false\n" },
 	{ "mode = \"replica\"\nzone {\n}",
@@ -796,7 +799,7 @@ static void conflicts_have_rules(void **state)
 	(void)state;
 	parse(&l,
 	      "replication {\n" SHARED
-	      "data { dns_records = true\nmetrics = true\nnft_sets = [] }\nconflict_resolution {\n strategy = \"manual\"\n"
+	      "data { dhcp_leases = false\nmetrics = true\nnft_sets = [] }\nconflict_resolution {\n strategy = \"manual\"\n"
 	      " priorities = { b = 1, \"a\" = 1000000\n \"no.such-node\" : 0 }\n"
 	      " timestamp_resolution = \"microsecond\"\n clock_skew_tolerance = \"1s500ms\"\n"
 	      " manual_resolution = {\n require_approval = false\n approvers = [\"ops\", \"a b\"]\n"

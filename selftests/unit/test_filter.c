@@ -304,7 +304,8 @@ static const void *metric(struct node *n, uint8_t op, const char *name, const ch
 
 static void addresses_leave_in_disguise(void **state)
 {
-	struct node *n = node_new("data = { conntrack = false, nft_sets = [], metrics = true }\n"
+	struct node *n = node_new("data = { conntrack = false, nft_sets = [], dhcp_leases = false,\n"
+				  "dns_records = false, configuration = false, metrics = true }\n"
 				  "transformations { anonymize_ips = true }");
 	const struct fr_table *t = &fr_metric_table;
 	bool is_withdrawal;

@@ -38,7 +38,7 @@ static void all_of_it_and_the_configuration_may_go(void **state)
 
 	(void)state;
 	read_config(&config,
-		    HEAD "state_dir = \"/srv/s\"\ndata { dns_records = true\ndhcp_leases = true }\n"
+		    HEAD "state_dir = \"/srv/s\"\ndata { learning_state = false\nconfiguration = false }\n"
 			 "conflict_resolution {\nstrategy = \"manual\"\n"
 			 "priorities = { a = 100, \"b\" = 50 }\ntimestamp_resolution = \"second\"\n"
 			 "clock_skew_tolerance = \"2s\"\nmanual_resolution {\n"
@@ -79,10 +79,11 @@ static void defaults(void **state)
 	struct ledger_config c;
 
 	(void)state;
-	read_config(&config, HEAD "data { metrics = true }\n}\n");
+	read_config(&config, HEAD "}\n");
 	assert_int_equal(ledger_config_from(&c, &config, &hash_key, &arena), 0);
 	fr_config_free(&config);
-	assert_int_equal(c.tables, 1ull << FLYREP_TABLE_METRIC);
+	assert_int_equal(c.tables, 1ull << FLYREP_TABLE_LEASE | 1ull << FLYREP_TABLE_DNS |
+				   1ull << FLYREP_TABLE_LEARNING | 1ull << FLYREP_TABLE_CONFIG);
 	assert_int_equal(c.rules.strategy, HISTORY_TIMESTAMP);
 	assert_int_equal(c.rules.resolution, HISTORY_MILLISECOND);
 	assert_int_equal(c.rules.n_priorities, 0);
@@ -124,8 +125,9 @@ static void choices(void **state)
 static void no_tables_no_ledger(void **state)
 {
 	static const char *const texts[] = {
-		"replication {\nmode = \"replica\"\ndata { dns_records = true }\n}\n",
-		HEAD "}\n",
+		"replication {\nmode = \"replica\"\n}\n",
+		HEAD "data { dhcp_leases = false\ndns_records = false\nlearning_state = false\n"
+		     "configuration = false }\n}\n",
 	};
 	struct fr_config config;
 	struct ledger_config c;
