@@ -4,24 +4,39 @@
 
   compare.py BUILD OUT [STEP...]
 
-STEP: cost, rate, overload, latency, whole; all without. The guest should count
-instructions (run -i): then a second is 10^9 instructions of its one processor,
-and the result does not depend on how busy the host is.
+STEP, of which all are done without:
+
+  encryption  that what flyrep sends is TLS
+  cost        CPU and wire of a flow, at a rate that all of them carry
+  rate        the most flows a second
+  overload    more than conntrackd carries, and as many as can be made
+  latency     from a packet to the peer's kernel, of flows that come one by one
+  wire        bytes of each step in the life of a flow, of a mix as that of a site
+  whole       a full table of 100 000: a fresh peer, a takeover
+  million     a full table of 1 000 000: memory, and what recovers it, beside live changes
+
+The guest should count instructions (run -i): then a second is 10^9 instructions of its
+one processor, and the result does not depend on how busy the host is.
 """
 import json
 import os
 import sys
 
 from ground import Ground
-from measure import carries, cost, highest, latency, whole
+from measure import cost, encryption, flood, highest, latency, million, whole, wire
 from systems import Conntrackd, Flyrep, Nothing
 
 # Flows, and flows a second: well below what any of them carries.
 COST = {"udp": (20000, 8000), "tcp": (8000, 3000)}
 RATE = {"udp": 12000, "tcp": 5000}
 OVERLOAD = (40000, 1.15)	# times the rate at which conntrackd begins to lose
-LATENCY = (6000, 2000)
+FLOOD = 200000
+LATENCY = {"latency": (6000, 2000), "latency 10k": (20000, 10000)}
+WIRE = {"udp": (20000, 10000), "tcp": (20000, 5000)}
 WHOLE = (100000, 10000)
+MILLION = (1000000, 10000)
+LIVE = (6000, 2000)	# beside it
+STEPS = ("encryption", "cost", "rate", "overload", "latency", "wire", "whole", "million")
 HEADROOM = 0.9		# of the rate at which the processor would be all busy
 SIZE = float(os.environ.get("BENCH_SIZE", "1"))
 
@@ -69,35 +84,68 @@ class Comparison:
                 self.keep(f"cost {kind}", system,
                           cost(system, kind, sized(n), rate, is_shipped))
 
+    def encryption(self):
+        self.keep("encryption", self.flyrep, encryption(self.flyrep, 1000, 1000))
+
+    def busy_ns(self, kind, system):
+        """All CPU of one flow, measured now if it was not."""
+        name = f"cost {kind}"
+        if system.name not in self.results.get(name, {}):
+            n, rate = COST[kind]
+            self.keep(name, system, cost(system, kind, sized(n), rate))
+        return self.results[name][system.name]["busy_ns"]
+
+    def highest(self, kind, system):
+        """The most flows a second, likewise."""
+        name = f"rate {kind}"
+        if system.name not in self.results.get(name, {}):
+            guess = HEADROOM * 1e9 / self.busy_ns(kind, system)
+            self.keep(name, system, highest(system, kind, sized(RATE[kind]), guess))
+        return self.results[name][system.name]
+
     def rate(self):
-        for kind, n in RATE.items():
+        for kind in RATE:
             for system in (self.conntrackd, self.injecting, self.flyrep):
-                busy = self.results[f"cost {kind}"][system.name]["busy_ns"]
-                self.keep(f"rate {kind}", system,
-                          highest(system, kind, sized(n), HEADROOM * 1e9 / busy))
+                self.highest(kind, system)
 
     def overload(self):
         n, times = OVERLOAD
-        rate = self.results["rate udp"][self.conntrackd.name]["fails_at"] * times
+        rate = self.highest("udp", self.conntrackd)["fails_at"] * times
         for system in (self.conntrackd, self.injecting, self.flyrep):
-            self.keep("overload", system, carries(system, "udp", sized(n), rate))
+            self.keep("overload", system, flood(system, sized(n), rate))
+        for system in (self.conntrackd, self.injecting, self.flyrep):
+            self.keep("flood", system, flood(system, sized(FLOOD), 0))
 
     def latency(self):
-        n, rate = LATENCY
-        for system in (self.injecting, self.flyrep):
-            self.keep("latency", system,
-                      latency(system, f"{self.build}/bench/lat", sized(n), rate))
+        for what, (n, rate) in LATENCY.items():
+            for system in (self.injecting, self.flyrep):
+                self.keep(what, system,
+                          latency(system, f"{self.build}/bench/lat", sized(n), rate))
+
+    def wire(self):
+        for kind, (n, rate) in WIRE.items():
+            for system in (self.conntrackd, self.injecting, self.flyrep):
+                self.keep(f"wire {kind}", system, wire(system, kind, sized(n), rate))
 
     def whole(self):
         n, rate = WHOLE
         for system in (self.conntrackd, self.injecting, self.flyrep):
             self.keep("whole", system, whole(system, sized(n), rate))
 
+    def million(self):
+        n, rate = MILLION
+        live = (sized(LIVE[0]), LIVE[1])
+        for system in (self.flyrep, self.injecting, self.conntrackd):
+            self.keep("million", system,
+                      million(system, f"{self.build}/bench/lat", sized(n), rate, live))
+
 
 def main(build, out, *steps):
+    if unknown := set(steps) - set(STEPS):
+        sys.exit(f"compare.py: there is no step {', '.join(sorted(unknown))}")
     comparison = Comparison(build, out)
     comparison.rehearse()
-    for step in steps or ("cost", "rate", "overload", "latency", "whole"):
+    for step in steps or STEPS:
         getattr(comparison, step)()
 
 

@@ -3,18 +3,24 @@
  * gen - make many flows through a firewall, and answer them behind it
  *
  *   gen answer -i IFACE
- *   gen send -i IFACE -m MAC [-t] [-q] [-n FLOWS] [-f FIRST] [-r RATE] [-w SECONDS]
+ *   gen send -i IFACE -m MAC [-t] [-c] [-x] [-q] [-n FLOWS] [-f FIRST] [-r RATE] [-w SECONDS]
  *
  * send puts one UDP datagram a flow, or with -t a TCP handshake, on IFACE, for
  * the router with that MAC, at RATE flows a second (0: as fast as it goes).
- * answer, on the other side, answers datagrams and SYNs; it keeps no state and
+ * With -t -c it closes instead what a call before has opened: FIN, FIN, ACK.
+ * answer, on the other side, answers datagrams, SYNs and FINs; it keeps no state and
  * ends with SIGTERM. What found no answer is sent again, at most 5 times, until
- * SECONDS (10) after the last one. -q: expect no answers (one-way datagrams).
+ * SECONDS (10) after the last one. -q: expect no answers (one-way datagrams, lone SYNs).
  *
  * Flow i has the source 10.64.0.1 + i / 60000, the port 1024 + i % 60000 and the
  * destination 10.128.0.1 + i / 60000: no two of them clash behind one source
  * address. Both ends use packet sockets, so the hosts' own stacks, which own
  * none of these addresses, neither help nor answer.
+ *
+ * With -x flows are as mixed as those of a site: 4096 clients from 10.64.0.1 on, each as
+ * often as any other, with random source ports from 32768 on; 65535 servers at random
+ * places of 10.128.0.0/9, of which the k-th is asked 1/k times as often as the first
+ * (in steps of an octave); ports of servers as in the tables below. A function of i.
  *
  * Prints one line of JSON: flows, answered, packets, seconds, cpu_ns: what this process ran, with
  * the packets that the kernel forwarded meanwhile. Exit code 0 when every flow that expects an
@@ -50,6 +56,12 @@
 #define SERVER_MASK	0xff800000u
 #define UDP_PORT	9
 #define TCP_PORT	80
+#define MIX_PORT_FIRST	32768u
+#define MIX_PORT_BITS	15
+#define MIX_BITS	27		/* of client and port together */
+#define MIX_MASK	((1u << MIX_BITS) - 1)
+#define MIX_SHIFT	14		/* at least half of the bits: done twice it is undone */
+#define MIX_OCTAVES	16		/* of servers */
 #define ROUNDS		6
 #define RCVBUF_LEN	(64 << 20)
 
@@ -77,6 +89,8 @@ struct gen {
 	uint8_t own_mac[6];
 	uint8_t router_mac[6];
 	bool is_tcp;
+	bool is_close;
+	bool is_mixed;
 	bool is_quiet;
 	uint32_t n_flows;
 	uint32_t first;
@@ -107,6 +121,128 @@ static void fail(const char *what)
 {
 	fprintf(stderr, "gen: %s: %s\n", what, strerror(errno));
 	exit(2);
+}
+
+/* --- which flow it is --- */
+
+struct flow {
+	uint32_t saddr;
+	uint32_t daddr;
+	uint16_t sport;
+	uint16_t dport;
+};
+
+static const uint32_t odds[] = { 0x3c6ef35, 0x19660d5, 0x5851f4d };
+
+/* Of an odd number, modulo any power of 2. */
+static uint32_t inverse(uint32_t odd)
+{
+	uint32_t x = odd;
+	int i;
+
+	for (i = 0; i < 5; i++)
+		x *= 2 - odd * x;
+	return x;
+}
+
+/* A permutation of MIX_BITS bits that shows no order. */
+static uint32_t scatter(uint32_t x)
+{
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		x ^= x >> MIX_SHIFT;
+		x = x * odds[i] & MIX_MASK;
+	}
+	return x ^ x >> MIX_SHIFT;
+}
+
+static uint32_t gather(uint32_t x)
+{
+	size_t i;
+
+	x ^= x >> MIX_SHIFT;
+	for (i = 3; i--;) {
+		x = x * inverse(odds[i]) & MIX_MASK;
+		x ^= x >> MIX_SHIFT;
+	}
+	return x;
+}
+
+/* splitmix64 */
+static uint64_t hash(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
+/* Ports of servers, and of 100 flows how many go there; the others to any port above 1023. */
+struct service {
+	uint16_t port;
+	uint8_t percent;
+};
+
+static const struct service tcp_services[] = {
+	{ 443, 80 }, { 80, 10 }, { 22, 2 }, { 993, 2 }, { 5223, 2 }, { 8080, 1 }, {},
+};
+
+static const struct service udp_services[] = {
+	{ 53, 50 }, { 443, 40 }, { 123, 4 }, { 3478, 2 }, {},
+};
+
+static uint16_t service_port(const struct service *s, uint64_t random)
+{
+	unsigned int at = random % 100;
+
+	for (; s->percent; s++) {
+		if (at < s->percent)
+			return s->port;
+		at -= s->percent;
+	}
+	return 1024 + random / 100 % (65536 - 1024);
+}
+
+static struct flow mixed_flow(bool is_tcp, uint32_t i)
+{
+	uint32_t client = scatter(i & MIX_MASK), octave, server;
+	uint64_t random = hash(i);
+
+	octave = random % MIX_OCTAVES;
+	server = (1u << octave) + (random >> 8) % (1u << octave);
+	return (struct flow){
+		.saddr = CLIENT_NET + (client >> MIX_PORT_BITS),
+		.sport = MIX_PORT_FIRST + (client & ((1u << MIX_PORT_BITS) - 1)),
+		.daddr = SERVER_NET + hash(server) % (~SERVER_MASK - 1),
+		.dport = service_port(is_tcp ? tcp_services : udp_services, hash(random)),
+	};
+}
+
+static struct flow flow_of(const struct gen *g, uint32_t i)
+{
+	if (g->is_mixed)
+		return mixed_flow(g->is_tcp, i);
+	return (struct flow){
+		.saddr = CLIENT_NET + i / PORTS,
+		.daddr = SERVER_NET + i / PORTS,
+		.sport = PORT_FIRST + i % PORTS,
+		.dport = g->is_tcp ? TCP_PORT : UDP_PORT,
+	};
+}
+
+/* The number of the flow with this client. */
+static uint32_t number_of(const struct gen *g, uint32_t addr, uint16_t port)
+{
+	if (g->is_mixed)
+		return gather((addr - CLIENT_NET) << MIX_PORT_BITS | (port - MIX_PORT_FIRST));
+	return (addr - CLIENT_NET) * PORTS + port - PORT_FIRST;
+}
+
+/* What the server's side numbers its bytes from. */
+static uint32_t answer_seq(uint32_t seq)
+{
+	return seq ^ 0x5a5a5a5a;
 }
 
 /* --- frames --- */
@@ -185,6 +321,7 @@ static void commit(struct out *o)
 static void open_flow(struct gen *g, uint32_t i)
 {
 	struct frame *f = next(&g->out);
+	struct flow flow = flow_of(g, i);
 
 	memset(f, 0, sizeof(*f));
 	memcpy(f->eth.ether_shost, g->own_mac, 6);
@@ -195,14 +332,16 @@ static void open_flow(struct gen *g, uint32_t i)
 	f->ip.ttl = 64;
 	f->ip.frag_off = htons(IP_DF);
 	f->ip.protocol = g->is_tcp ? IPPROTO_TCP : IPPROTO_UDP;
-	f->ip.saddr = htonl(CLIENT_NET + i / PORTS);
-	f->ip.daddr = htonl(SERVER_NET + i / PORTS);
-	f->udp.source = htons(PORT_FIRST + i % PORTS);
-	f->udp.dest = htons(g->is_tcp ? TCP_PORT : UDP_PORT);
+	f->ip.saddr = htonl(flow.saddr);
+	f->ip.daddr = htonl(flow.daddr);
+	f->udp.source = htons(flow.sport);
+	f->udp.dest = htons(flow.dport);
 	if (g->is_tcp) {
 		f->tcp.doff = 5;
-		f->tcp.syn = 1;
-		f->tcp.seq = htonl(i);
+		f->tcp.syn = !g->is_close;
+		f->tcp.fin = f->tcp.ack = g->is_close;
+		f->tcp.seq = htonl(i + g->is_close);
+		f->tcp.ack_seq = g->is_close ? htonl(answer_seq(i) + 1) : 0;
 		f->tcp.window = htons(65535);
 	}
 	commit(&g->out);
@@ -227,7 +366,7 @@ static struct frame *turn(struct out *o, const struct frame *in)
 		f->tcp.window = htons(65535);
 		f->tcp.ack = 1;
 		f->tcp.ack_seq = htonl(ntohl(in->tcp.seq) + 1);
-		f->tcp.seq = in->tcp.ack ? in->tcp.ack_seq : htonl(ntohl(in->tcp.seq) ^ 0x5a5a5a5a);
+		f->tcp.seq = in->tcp.ack ? in->tcp.ack_seq : htonl(answer_seq(ntohl(in->tcp.seq)));
 	}
 	return f;
 }
@@ -247,6 +386,9 @@ static void on_question(struct out *o, const struct frame *in)
 	} else if (in->ip.protocol == IPPROTO_TCP && in->tcp.syn && !in->tcp.ack) {
 		turn(o, in)->tcp.syn = 1;
 		commit(o);
+	} else if (in->ip.protocol == IPPROTO_TCP && in->tcp.fin) {
+		turn(o, in)->tcp.fin = 1;
+		commit(o);
 	}
 }
 
@@ -258,10 +400,10 @@ static void on_answer(struct gen *g, const struct frame *in)
 		return;
 	if (in->ip.protocol != (g->is_tcp ? IPPROTO_TCP : IPPROTO_UDP))
 		return;
-	i = (ntohl(in->ip.saddr) - SERVER_NET) * PORTS + ntohs(in->udp.dest) - PORT_FIRST;
+	i = number_of(g, ntohl(in->ip.daddr), ntohs(in->udp.dest));
 	if (i < g->first || i - g->first >= g->n_flows)
 		return;
-	if (g->is_tcp && (!in->tcp.syn || !in->tcp.ack))
+	if (g->is_tcp && (!in->tcp.ack || !(g->is_close ? in->tcp.fin : in->tcp.syn)))
 		return;
 	if (!g->answered[i - g->first])
 		g->n_answered++;
@@ -390,7 +532,8 @@ static int send_flows(struct gen *g)
 static int usage(void)
 {
 	fputs("usage: gen answer -i IFACE\n"
-	      "       gen send -i IFACE -m MAC [-t] [-q] [-n FLOWS] [-f FIRST] [-r RATE] [-w SECONDS]\n",
+	      "       gen send -i IFACE -m MAC [-t] [-c] [-x] [-q] [-n FLOWS] [-f FIRST] [-r RATE]\n"
+	      "                [-w SECONDS]\n",
 	      stderr);
 	return 2;
 }
@@ -402,7 +545,7 @@ int main(int argc, char **argv)
 	bool has_mac = false;
 	int c;
 
-	while ((c = getopt(argc, argv, "i:m:tqn:f:r:w:")) != -1) {
+	while ((c = getopt(argc, argv, "i:m:tcxqn:f:r:w:")) != -1) {
 		switch (c) {
 		case 'i':
 			g.iface = optarg;
@@ -413,6 +556,12 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 			g.is_tcp = true;
+			break;
+		case 'c':
+			g.is_close = true;
+			break;
+		case 'x':
+			g.is_mixed = true;
 			break;
 		case 'q':
 			g.is_quiet = true;

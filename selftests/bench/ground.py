@@ -16,13 +16,16 @@ import ctypes
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 from contextlib import contextmanager, nullcontext
 
 CLONE_NEWNET = 0x40000000
+ETH_P_ALL = 3
+SO_RCVBUFFORCE = 33
 BUCKETS = 262144
-ROOM = 1000000
+ROOM = 4000000
 NODES = ("client", "server", "a", "b")
 FIFO = ("chrt", "-f", "99")  # as packets: they do not wait for a program
 
@@ -44,14 +47,38 @@ table inet bench {
 }
 """
 
+# A site behind one address.
+NAT = """
+table ip nat {
+	chain postrouting {
+		type nat hook postrouting priority srcnat;
+		oifname "wan0" snat to 10.2.0.3
+	}
+}
+"""
+
+# What arrives on the sync link is lost.
+OUTAGE = """
+table netdev outage {
+	chain early {
+		type filter hook ingress device sync0 priority 0;
+		drop
+	}
+}
+"""
+
 VALUES = """
 net.ipv4.ip_forward = 1
 net.ipv4.conf.all.rp_filter = 0
 net.ipv4.conf.default.rp_filter = 0
-net.netfilter.nf_conntrack_udp_timeout = 600
+net.netfilter.nf_conntrack_udp_timeout = 3600
 net.netfilter.nf_conntrack_tcp_timeout_syn_recv = 600
 net.netfilter.nf_conntrack_tcp_timeout_syn_sent = 600
 """
+
+# What gen is told of each kind of load. The last three go over flows that are there.
+LOADS = {"udp": ("-q",), "tcp": ("-t",), "syn": ("-t", "-q"),
+         "answer": (), "establish": ("-t",), "close": ("-t", "-c")}
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -98,18 +125,25 @@ def awake():
             spin.kill()
 
 
-def open_in(node, path):
-    """A file of /proc/sys/net as that namespace has it."""
+@contextmanager
+def inside(node):
+    """This thread in the namespace of a node; what it opens there stays there."""
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     there = os.open(f"/run/netns/{node}", os.O_RDONLY)
     try:
         if libc.setns(there, CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), "setns")
-        return os.open(path, os.O_RDONLY)
+        yield
     finally:
         libc.setns(home, CLONE_NEWNET)
         os.close(there)
         os.close(home)
+
+
+def open_in(node, path):
+    """A file of /proc/sys/net as that namespace has it."""
+    with inside(node):
+        return os.open(path, os.O_RDONLY)
 
 
 class Ground:
@@ -117,9 +151,9 @@ class Ground:
 
     def __init__(self, gen):
         self.gen = gen
-        self.first = 0
+        self.first = self.lat_first = 0		# the flows that gen and lat make next
         run("modprobe", "-a", "nf_conntrack", "nf_conntrack_netlink", "veth",
-            "nf_nat", "nf_tables", "nft_ct")
+            "nf_nat", "nf_tables", "nft_ct", "nft_chain_nat", "nft_nat")
         run("sysctl", "-qw", f"net.netfilter.nf_conntrack_max={ROOM}",
             f"net.netfilter.nf_conntrack_buckets={BUCKETS}",
             "kernel.printk=3")
@@ -171,19 +205,22 @@ class Ground:
     def flush(self):
         for node in ("a", "b"):
             on(node, "conntrack", "-F")
-        self.first = 0
+        self.first = self.lat_first = 0
 
-    def load(self, kind, n, rate):
-        """Make n flows, "udp" datagrams or "tcp" handshakes; what gen says of it.
+    def load(self, kind, n, rate, *more):
+        """Make n flows of a kind of LOADS, or take those made last a step on.
 
-        Its cpu_ns is for both ends, and so for all packets on their way: the kernel
-        forwards a packet in the time of who sent it, or of its softirq thread.
+        rate 0: as fast as it goes. Returns what gen says of it. Its cpu_ns is for both
+        ends, and so for all packets on their way: the kernel forwards a packet in the time
+        of who sent it, or of its softirq thread.
         """
+        is_new = kind in ("udp", "tcp", "syn")
+        is_answered = "-q" not in LOADS[kind]
         argv = ["send", "-i", "eth0", "-m", self.mac("a", "lan0"), "-n", str(n),
-                "-f", str(self.first), "-r", str(rate)]
-        argv += ["-t"] if kind == "tcp" else ["-q"]
-        self.first += n
-        with self.answering() if kind == "tcp" else nullcontext() as proc:
+                "-f", str(self.first if is_new else self.first - n), "-r", str(rate)]
+        argv += LOADS[kind] + more
+        self.first += n if is_new else 0
+        with self.answering() if is_answered else nullcontext() as proc:
             others = [proc.pid] if proc else []
             others.append(self.softirqd)
             begin = sum(run_ns(pid) for pid in others)
@@ -206,6 +243,45 @@ class Ground:
             proc.wait()
             os.unlink("/run/answer")
 
+    @contextmanager
+    def buckets_for(self, n):
+        """A hash table for n flows on both nodes; conntrack refuses what makes chains long."""
+        run("sysctl", "-qw", f"net.netfilter.nf_conntrack_buckets={max(2 * n, BUCKETS)}")
+        try:
+            yield
+        finally:
+            run("sysctl", "-qw", f"net.netfilter.nf_conntrack_buckets={BUCKETS}")
+
+    @contextmanager
+    def nat(self):
+        """Firewall a hides the clients behind its own address."""
+        on("a", "nft", "-f", "-", text=NAT)
+        try:
+            yield
+        finally:
+            on("a", "nft", "delete", "table", "ip", "nat")
+
+    @contextmanager
+    def outage(self):
+        """Nothing arrives over the sync link; no end is told."""
+        for node in ("a", "b"):
+            on(node, "nft", "-f", "-", text=OUTAGE)
+        try:
+            yield
+        finally:
+            for node in ("a", "b"):
+                on(node, "nft", "delete", "table", "netdev", "outage")
+
+    @staticmethod
+    def tap():
+        """A packet socket on firewall a's end of the sync link."""
+        with inside("a"):
+            tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            tap.bind(("sync0", 0))
+            tap.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+            tap.setblocking(False)
+        return tap
+
     @staticmethod
     def wire_len():
         """Ethernet bytes that have left on the sync link, both ways."""
@@ -226,6 +302,9 @@ def run_ns(pid):
     return total
 
 
-def rss_len(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as f:
-        return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1]) * 1024
+def memory_len(pid):
+    """Its resident memory, and its proportional share of it; bytes."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+        said = f.read()
+    return {what.lower(): int(re.search(rf"^{what}:\s+(\d+)", said, re.M)[1]) * 1024
+            for what in ("Rss", "Pss")}

@@ -8,7 +8,7 @@
  * that MAC, at RATE flows a second. Listens to what the conntrack of the peer's namespace (-p)
  * announces as new, which both programs under comparison make it announce, and takes the time
  * between a flow's datagram and its announcement. A flow carries its number in ports and source, as
- * in gen, from address 10.96.0.1 on.
+ * in gen, from address 10.96.0.1 on. SIGTERM ends it before it has sent all.
  *
  * Prints one line of JSON: flows, seen, min_us, p50_us, p99_us, max_us. Exit code 0 when every
  * flow was seen.
@@ -27,6 +27,7 @@
 #include <netinet/udp.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -69,6 +70,14 @@ struct lat {
 	uint32_t n_seen;
 	uint64_t heard_ns;	/* when the announcements at hand were read */
 };
+
+static volatile sig_atomic_t is_over;
+
+static void on_term(int sig)
+{
+	(void)sig;
+	is_over = 1;
+}
 
 static uint64_t now_ns(void)
 {
@@ -230,7 +239,7 @@ static void listen_all(struct lat *l)
 		l->heard_ns = now_ns();
 		mnl_cb_run(buf, n, 0, 0, on_message, l);
 	}
-	if (n < 0 && errno != EAGAIN)
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		fail("conntrack listener");
 }
 
@@ -334,10 +343,12 @@ int main(int argc, char **argv)
 	open_listener(&l);
 
 	begin = now_ns();
-	while (l.n_sent < l.n_flows) {
+	signal(SIGTERM, on_term);
+	while (l.n_sent < l.n_flows && !is_over) {
 		send_one(&l);
 		listen_until(&l, begin + (uint64_t)(l.n_sent * 1e9 / l.rate));
 	}
+	l.n_flows = l.n_sent;
 	listen_until(&l, now_ns() + (uint64_t)(l.wait_s * 1e9));
 	return report(&l);
 }

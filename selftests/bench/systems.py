@@ -88,6 +88,7 @@ class Nothing:
 
     name = "none"
     is_in_kernel = False
+    has_audit = False
 
     def __init__(self, ground):
         self.ground = ground
@@ -111,6 +112,21 @@ class Nothing:
 
     def pid(self, node):
         return self.procs[node].pid
+
+    def is_equal(self):
+        """What the systems themselves say of their peers; most of them nothing."""
+        return True
+
+    def is_met(self):
+        """There is a session. None: there are none, or nothing tells."""
+        return None
+
+    def forget(self, node):
+        """What a node keeps on its disk."""
+
+    def operations(self):
+        """Records that the peer has applied so far, None: nobody counts them."""
+        return None
 
     def held(self):
         """Flows that the peer holds."""
@@ -183,6 +199,14 @@ class Conntrackd(Nothing):
         """What a fresh peer is told to do; flyrep needs no telling."""
         self.order("b", "-n")
 
+    def resync(self):
+        """Send all of it again."""
+        self.order("b", "-n")
+
+    def is_resyncing(self):
+        """Nothing tells."""
+        return None
+
     def take_over(self):
         """The orders of primary-backup.sh; with the first the flows are in the kernel.
 
@@ -212,12 +236,14 @@ class Flyrep(Nothing):
     """@more: configuration beyond what it cannot do without."""
 
     is_in_kernel = True
+    has_audit = True
 
     def __init__(self, ground, build, name, more):
         super().__init__(ground)
         self.build = build
         self.name = name
         self.more = more
+        self.resync_id = None
 
     def start(self, node):
         os.makedirs(f"{DIR}/{node}", exist_ok=True)
@@ -244,7 +270,11 @@ class Flyrep(Nothing):
         if os.path.exists("/sys/module/flyrep"):
             run("rmmod", "flyrep")
         for node in ("a", "b"):
-            subprocess.run(["rm", "-rf", f"{DIR}/{node}"], check=True)
+            self.forget(node)
+
+    def forget(self, node):
+        """What a node keeps on its disk."""
+        subprocess.run(["rm", "-rf", f"{DIR}/{node}"], check=True)
 
     def answers(self, node):
         self.check(node)
@@ -254,12 +284,54 @@ class Flyrep(Nothing):
         except OSError:
             return False
 
-    def status(self, node):
+    @staticmethod
+    def ask(node, method, path, **body):
+        """A call of its API; the answer."""
         c = UnixConnection(f"{DIR}/{node}/{node}.sock")
-        c.request("GET", "/api/replication/status")
-        said = json.loads(c.getresponse().read())
+        c.request(method, f"/api/replication/{path}", json.dumps(body) if body else None)
+        answer = c.getresponse()
+        said = json.loads(answer.read())
         c.close()
-        return said.get("status", said)
+        if answer.status >= 300:
+            raise RuntimeError(f"flyrep: {path}: {said}")
+        return said
+
+    def status(self, node):
+        return self.ask(node, "GET", "status")["status"]
+
+    def is_equal(self):
+        """Met, nothing under way, and the last audit found no difference."""
+        status = self.status("a")
+        return status["sync_state"] == "in_sync" and \
+            not any(p["backlog_changes"] for p in status["peers"])
+
+    def is_met(self):
+        return self.status("a")["connected"]
+
+    def is_encrypted(self):
+        """As it says; see also measure.encryption()."""
+        return not any("NOT ENCRYPTED" in w for n in ("a", "b")
+                       for w in self.status(n)["warnings"])
+
+    def operations(self):
+        said = json.loads(on("b", f"{self.build}/flyrep", "--json", "kernel", "status"))
+        return sum(said["counters"][f"inject_{what}"]
+                   for what in ("inserted", "updated", "replaced", "deleted"))
+
+    def resync(self):
+        self.resync_id = self.ask("a", "POST", "resync")["id"]
+
+    def is_resyncing(self):
+        said = self.ask("a", "GET", f"resync/{self.resync_id}")
+        if said["state"] == "failed":
+            raise RuntimeError(f"flyrep: resync: {said['error']}")
+        return said["state"] != "done"
+
+    def validate(self, deep):
+        """Compare with the peer by digests; @deep: these with the peer's kernel before."""
+        said = self.ask("a", "POST", "validate", deep=deep)
+        if not said["equal"]:
+            raise RuntimeError(f"flyrep: not equal: {said}")
 
     def known(self):
         return self.status("a")["tables"][0]["entries"]
