@@ -223,6 +223,22 @@ void versions_learn_end(struct flow_table *t, struct truth_counts *counts)
 	versions_flush_soon(v);
 }
 
+static void on_not_taken(void *cookie, const void *item, int error)
+{
+	(void)cookie;
+	(void)item;
+	(void)error; /* it has just changed, or ended: the next look finds it as it is */
+}
+
+void versions_take_over(struct flow_table *t, const void *item)
+{
+	struct flyrep_rec *rec = t->flow->versions->item;
+
+	memcpy(rec, item, fr_record_len(t->row, item));
+	*rec = (struct flyrep_rec){ .op = FLYREP_OP_INSERT, .tail_len = rec->tail_len };
+	inject_apply(t->flow->inject, t->row->id, rec, 1, on_not_taken, NULL);
+}
+
 void versions_lose_kernel(struct versions *v)
 {
 	ledger_lose_kernel(v->ledger);

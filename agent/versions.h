@@ -36,6 +36,11 @@ bool versions_admits(struct flow_table *t, const void *slot);
 int versions_learn_begin(struct flow_table *t);
 void versions_learn(struct flow_table *t, const void *item);
 void versions_learn_end(struct flow_table *t, struct truth_counts *counts);
+/*
+ * The own kernel holds this for a peer, as it did when this node was a standby: from here on it is
+ * this node's as much as anybody's, or nobody could change it here.
+ */
+void versions_take_over(struct flow_table *t, const void *item);
 /* What was learnt is gone with the module. */
 void versions_lose_kernel(struct versions *v);
 
