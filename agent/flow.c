@@ -296,11 +296,19 @@ static int inject(struct flow *f, uint8_t table, const void *recs, size_t n,
 	return 0;
 }
 
-struct index *flow_index(const struct flow *f, unsigned int table)
+bool flow_has_table(const struct flow *f, unsigned int table)
+{
+	const struct flow_table *t = table_of(f, table);
+
+	return t && t->is_known;
+}
+
+struct index *flow_keys(const struct flow *f, unsigned int table, struct index **made)
 {
 	struct flow_table *t = table_of(f, table);
 
-	return t && t->is_known && !flow_has_versions(t) ? truth_index(t->truth) : NULL;
+	*made = flow_has_versions(t) ? versions_keys(t) : NULL;
+	return flow_has_versions(t) ? *made : truth_index(t->truth);
 }
 
 void flow_write_own(struct flow *f, unsigned int table, const void *recs, size_t n,
@@ -900,8 +908,7 @@ static uint64_t archive_tables(void *cookie)
 	size_t i;
 
 	for (i = 0; i < f->n_tables && f->is_known && drain_is_attached(f->drain); i++)
-		if (f->tables[i].is_known && !flow_has_versions(&f->tables[i]) &&
-		    archive_has_table(f->tables[i].row->id))
+		if (f->tables[i].is_known && archive_has_table(f->tables[i].row->id))
 			tables |= 1ull << f->tables[i].row->id;
 	return tables;
 }

@@ -219,11 +219,16 @@ static inline bool flow_link_writes(const struct flow_link *l)
 
 /* NULL: no table has versions. */
 struct ledger *flow_ledger(const struct flow *f);
-/* What this node owns of a table; NULL: it is not replicated, not known, or all nodes write it. */
-struct index *flow_index(const struct flow *f, unsigned int table);
+/* Is a table replicated here, and known? */
+bool flow_has_table(const struct flow *f, unsigned int table);
+/*
+ * The keys of what this node owns of a table that it has or, if all nodes write it, of what is in
+ * effect. @made: set to what is to be freed by index_free(), or NULL. NULL: no memory
+ */
+struct index *flow_keys(const struct flow *f, unsigned int table, struct index **made);
 /*
  * Writer: put records into the kernel as this node's own; what it takes is captured and shipped
- * like any change. Only tables that flow_index() has.
+ * like any change. Only tables that flow_has_table().
  */
 void flow_write_own(struct flow *f, unsigned int table, const void *recs, size_t n,
 		    void (*on_refused)(void *c, const void *rec, int error), void *c);

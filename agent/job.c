@@ -503,6 +503,9 @@ static bool archive_table(struct flow *f)
 
 	if (!table)
 		return false;
+	/* After a reboot the kernel lacks all that is in effect until it was given that. */
+	if (f->versions && versions_is_due(f->versions))
+		return true;
 	if (start_job(f->by_id[table], FLOW_JOB_ARCHIVE, NULL, NULL, 0, true))
 		return true;
 	archive_table_end(f->archive, -EIO);
