@@ -955,14 +955,14 @@ static bool on_saved(void *cookie, int err, const char *why)
 	resync_saved(f->resync, err, why);
 	for (i = 0; i < f->n_links; i++) {
 		struct flow_link *l = &f->links[i];
+		bool is_left_out = l->wants_backup;
 
-		if (!l->wants_backup)
-			continue;
-		is_wanted |= err != 0;
+		is_wanted |= err && is_left_out;
 		if (err)
 			continue;
-		remember_stream(l);
-		flow_ask_audit(l); /* it finds again what was left out */
+		remember_stream(l); /* whichever overwrites this node: it is saved */
+		if (is_left_out)
+			flow_ask_audit(l); /* it finds that again */
 	}
 	return is_wanted;
 }
@@ -980,8 +980,7 @@ bool flow_needs_backup(const struct flow *f)
 
 	for (i = 0; i < f->n_tables && f->config->backup_before_resync; i++)
 		if (archive_has_table(f->tables[i].row->id) &&
-		    !flow_has_versions(&f->tables[i]) &&
-		    index_entries(truth_index(f->tables[i].truth)))
+		    flow_table_entries(&f->tables[i], NULL))
 			return true;
 	return false;
 }
@@ -993,16 +992,24 @@ static bool count_one(void *cookie, const struct index_entry *e)
 	return false;
 }
 
-/* Does a repair go over more than half of what is held of a table? */
-static bool is_much(struct index *ix, const uint8_t *buckets)
+static size_t entries_in(const struct flow_table *t, const uint8_t *buckets)
 {
+	struct index *ix = truth_index(t->truth);
 	unsigned int b;
 	size_t n = 0;
 
+	if (flow_has_versions(t))
+		return versions_entries_in(t, buckets);
 	for (b = 0; b < FLYREP_BUCKETS; b++)
 		if (buckets[b / 8] & 1u << (b % 8))
 			index_walk(ix, b, count_one, &n);
-	return n > index_entries(ix) / 2;
+	return n;
+}
+
+/* Does a repair go over more than half of what is held of a table, or in effect? */
+static bool is_much(const struct flow_table *t, const uint8_t *buckets)
+{
+	return entries_in(t, buckets) > flow_table_entries(t, NULL) / 2;
 }
 
 static bool link_may_repair(void *cookie, uint8_t table, const uint8_t *buckets)
@@ -1010,8 +1017,8 @@ static bool link_may_repair(void *cookie, uint8_t table, const uint8_t *buckets)
 	struct flow_link *l = cookie;
 	struct flow *f = l->flow;
 
-	if (!f->config->backup_before_resync || !archive_has_table(table) || flow_is_shared(f) ||
-	    has_remembered_stream(l) || !is_much(truth_index(l->truths[table]), buckets))
+	if (!f->config->backup_before_resync || !archive_has_table(table) ||
+	    has_remembered_stream(l) || !is_much(table_of(f, table), buckets))
 		return true;
 	l->wants_backup = true;
 	archive_want(f->archive);
@@ -1024,6 +1031,8 @@ static void on_receive_audited(void *cookie, unsigned int n_groups)
 	struct flow_link *l = cookie;
 	struct flow *f = l->flow;
 
+	if (!n_groups)
+		remember_stream(l);
 	if (!n_groups && f->versions)
 		versions_in_step(l);
 	if (flow_is_shared(f) && !has_heard_all(f))
@@ -1031,8 +1040,6 @@ static void on_receive_audited(void *cookie, unsigned int n_groups)
 	if (!n_groups && !f->was_in_step)
 		fr_notice("replication: in step, %lu entries held", flow_entries(f));
 	f->was_in_step = !n_groups;
-	if (!n_groups)
-		remember_stream(cookie);
 	if (!n_groups && f->has_strangers) {
 		f->has_strangers = false;
 		flow_check(f);
@@ -1610,7 +1617,7 @@ static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 	if (p)
 		link_of(p)->told_distance = h->distance;
 	h->capabilities = f->config->recovery.auto_resync ? 0 : FR_CAPABILITY_ASK;
-	if (f->config->backup_before_resync && !flow_is_shared(f))
+	if (f->config->backup_before_resync)
 		h->capabilities |= FR_CAPABILITY_BACKUP;
 	h->seq = backlog_next_seq(f->backlog) - 1;
 	if (p)

@@ -103,7 +103,7 @@ struct flow_link {
 	uint8_t recall[FR_RECALL_MAX_LEN];	/* a prefix of keys */
 	bool is_recall_short;		/* not all of it could be sent */
 	/*
-	 * Standby: of the stream with which this node was in step once, or before whose repairs a
+	 * Reader: of the stream with which this node was in step once, or before whose repairs a
 	 * backup was taken.
 	 */
 	uint8_t saved_history[FR_HISTORY_LEN];
