@@ -1193,6 +1193,11 @@ static void send_pause(struct flow_link *l)
 
 	if (!peer_conn(l->peer))
 		return;
+	if (peer_wire(l->peer) < FR_WIRE_VERSION_PAUSE) {
+		fr_notice("replication: peer %s cannot be told: it speaks wire version %u",
+			  peer_id(l->peer), peer_wire(l->peer));
+		return;
+	}
 	fr_writer_init(&w, buf, sizeof(buf));
 	fr_pause_encode(&w, &m);
 	conn_send_message(peer_conn(l->peer), FR_FRAME_PAUSE, 0, buf, fr_writer_len(&w), NULL);
@@ -1265,7 +1270,7 @@ static void send_role(struct flow *f, struct flow_link *l)
 		return;
 	l->told_distance = m.distance;
 	fr_writer_init(&w, buf, sizeof(buf));
-	fr_role_encode(&w, &m);
+	fr_role_encode(&w, &m, peer_wire(l->peer));
 	conn_send_message(peer_conn(l->peer), FR_FRAME_ROLE, 0, buf, fr_writer_len(&w), NULL);
 }
 
@@ -1708,7 +1713,7 @@ static int on_role(struct flow *f, struct flow_link *l, const uint8_t *payload, 
 	struct fr_role_msg m;
 	bool is_other;
 
-	if (fr_role_decode(&m, payload, len) < 0) {
+	if (fr_role_decode(&m, payload, len, peer_wire(l->peer)) < 0) {
 		*why = "malformed";
 		return -EBADMSG;
 	}

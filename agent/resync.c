@@ -249,6 +249,19 @@ static int on_poll(sd_event_source *s, uint64_t usec, void *cookie)
 
 /* --- begin --- */
 
+/* Standby: the writer cannot be asked. */
+static bool is_deaf(const struct flow_link *l)
+{
+	return l->relation == ROLE_READ && peer_wire(l->peer) < FR_WIRE_VERSION_PAUSE;
+}
+
+/* Writer: the peer wants to be asked before. */
+static bool wants_backup(const struct flow_link *l)
+{
+	return peer_hello(l->peer)->capabilities & FR_CAPABILITY_BACKUP &&
+	       peer_wire(l->peer) >= FR_WIRE_VERSION_PAUSE;
+}
+
 /* What of a wish this link can do; 0: nothing. */
 static uint64_t tables_for(const struct flow_link *l, const struct resync_wish *wish)
 {
@@ -256,7 +269,7 @@ static uint64_t tables_for(const struct flow_link *l, const struct resync_wish *
 
 	if (wish->peer && strcmp(wish->peer, peer_id(l->peer)))
 		return 0;
-	if (flow_is_paused(l))
+	if (flow_is_paused(l) || is_deaf(l))
 		return 0;
 	if (ship_is_started(l->ship))
 		tables = ship_tables(l->ship);
@@ -295,7 +308,7 @@ static void begin_part(struct resync *r, struct part *p, struct flow_link *l,
 	} else if (!is_writer) {
 		p->step = STEP_ASKED;
 		ask(r, p, l);
-	} else if (peer_hello(l->peer)->capabilities & FR_CAPABILITY_BACKUP && !wish->is_agreed) {
+	} else if (wants_backup(l) && !wish->is_agreed) {
 		p->step = STEP_AGREE;
 		ask(r, p, l);
 	} else {
@@ -316,8 +329,15 @@ static int refuse(const struct resync *r, const struct resync_wish *wish, char *
 		snprintf(why, len, "%s is none of our peers", wish->peer);
 		return -ENOENT;
 	}
+	for (i = 0; i < f->n_links; i++)
+		if (is_deaf(&f->links[i]) &&
+		    (!wish->peer || !strcmp(wish->peer, peer_id(f->links[i].peer))))
+			break;
 	if (f->stream.is_paused)
 		snprintf(why, len, "replication is paused here");
+	else if (i < f->n_links)
+		snprintf(why, len, "%s speaks wire version %u, which has no RESYNC: ask for it there",
+			 peer_id(f->links[i].peer), peer_wire(f->links[i].peer));
 	else if (wish->peer)
 		snprintf(why, len, "%s is not connected, is paused, or has no such table",
 			 wish->peer);
