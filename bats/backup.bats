@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# lab: deadline=900 kernel=6.12
+# lab: deadline=1200 kernel=6.12
 #
 # Data at rest: backups of what is no flow, back from them, and no resync without one.
 
@@ -442,9 +442,9 @@ first_shared() {
 	assert_equal "$(n_backups a resync)" $((m + 1))
 	# What was away and is now about to be another world.
 	agent_kill b
-	for n in {1..30}; do
-		item a lease add scope=lan client="02:00:00:00:02:$(printf %02x "$n")" ip="192.0.2.$((n + 200))"
+	for n in {11..20}; do
 		item a lease del scope=lan client="02:00:00:00:00:$(printf %02x "$n")"
+		item a lease add scope=lan client="02:00:00:00:02:$(printf %02x "$n")" ip="192.0.2.$((n + 200))"
 	done
 	n=$(n_backups_on_disk b)
 	agent_start b
@@ -482,7 +482,7 @@ n_backups_on_disk() {
 	configure
 	pair_start
 	item a lease add scope=lan client=02:00:00:00:00:99 ip=192.0.2.99
-	item a lease del scope=lan client=02:00:00:00:02:01
+	item a lease del scope=lan client=02:00:00:00:02:0b
 	run fr a backup restore "$name" --exact
 	assert_success
 	wait_until 60 in_step
