@@ -41,13 +41,6 @@ nft_on() {
 	on "$node" nft "$@"
 }
 
-# item NODE ARGUMENT...: flyrep lease or record, in its kernel
-item() {
-	local node=$1
-	shift
-	on "$node" "$agent_build/flyrep" "$@"
-}
-
 # content NODE: all that a backup holds, without how long it has left
 content() {
 	item "$1" lease list | sed 's/ *ends.*//; s/ *held.*//' | sort

@@ -62,12 +62,6 @@ chain_in_step() {
 		<<<"$answers" >/dev/null 2>&1
 }
 
-item() {
-	local node=$1
-	shift
-	on "$node" "$agent_build/flyrep" "$@"
-}
-
 leased() {
 	item "$1" lease list | grep -qF "$2"
 }

@@ -44,13 +44,6 @@ nodes_with() {
 	wait_until 60 all_in_step
 }
 
-# item NODE ARGUMENT...: flyrep lease or record, in its kernel
-item() {
-	local node=$1
-	shift
-	on "$node" "$agent_build/flyrep" "$@"
-}
-
 # dns NODE NAME TTL: write a record there
 dns() {
 	item "$1" record add dns "name=$2" type=A rdata=192.0.2.1 "ttl=$3"

@@ -22,13 +22,6 @@ teardown_file() {
 	pair_down
 }
 
-# item NODE ARGUMENT...: flyrep lease or record, in its kernel
-item() {
-	local node=$1
-	shift
-	on "$node" "$agent_build/flyrep" "$@"
-}
-
 # listed NODE TABLE PATTERN: its kernel has an item of a table that looks like that
 listed() {
 	item "$1" record list "$2" | grep -qE -- "$3"

@@ -31,13 +31,6 @@ mesh_show() {
 	item "$1" record list dns
 }
 
-# item NODE ARGUMENT...: flyrep lease or record, in its kernel
-item() {
-	local node=$1
-	shift
-	on "$node" "$agent_build/flyrep" "$@"
-}
-
 # listing NODE TABLE: all it has of a table
 listing() {
 	item "$1" record list "$2" | sort

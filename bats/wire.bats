@@ -28,13 +28,6 @@ previous_start() {
 	agent_program=$agent_build/previous/flyrepd agent_start "$1"
 }
 
-# item NODE ARGUMENT...: flyrep lease or record, in its kernel
-item() {
-	local node=$1
-	shift
-	on "$node" "$agent_build/flyrep" "$@"
-}
-
 # lease_on NODE IP: its kernel has a lease of that address
 lease_on() {
 	item "$1" lease list | grep -q "ip=$2"

@@ -113,6 +113,13 @@ fr() {
 	"$agent_build/flyrep" --socket "$topo_dir/$node.sock" "$@"
 }
 
+# item NODE ARGUMENT...: flyrep lease or record, in its kernel
+item() {
+	local node=$1
+	shift
+	on "$node" "$agent_build/flyrep" "$@"
+}
+
 # ask NODE VERB...: its answer in JSON; that it is degraded is an answer too
 ask() {
 	local node=$1 rc=0
