@@ -58,6 +58,18 @@ equal() {
 	wait_until 20 in_step
 }
 
+@test "what a name does to a terminal is not done by a list, which a shell can read back" {
+	local name=$'a\e[31m\'b\\\xc2\x9bc\td'
+	item a record add dns name="$name" type=A rdata=192.0.2.1
+	run item a record list dns
+	assert_output --partial "name=\$'a\\033[31m\\'b\\\\\\302\\233c\\011d'"
+	refute_output --partial $'\e'
+	refute_output --partial $'\xc2\x9b'
+	eval "item a record del dns $(item a record list dns | grep -o 'name=.* type=A') rdata=192.0.2.1"
+	assert_equal "$(item a record list dns)" ""
+	wait_until 20 in_step
+}
+
 @test "an item of each table arrives, whatever its length" {
 	local long name
 	long=$(head -c 15000 /dev/urandom | base64 -w 0)
