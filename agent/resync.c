@@ -336,7 +336,8 @@ static int refuse(const struct resync *r, const struct resync_wish *wish, char *
 	if (f->stream.is_paused)
 		snprintf(why, len, "replication is paused here");
 	else if (i < f->n_links)
-		snprintf(why, len, "%s speaks wire version %u, which has no RESYNC: ask for it there",
+		snprintf(why, len,
+			 "%s speaks wire version %u, which has no RESYNC: ask for it there",
 			 peer_id(f->links[i].peer), peer_wire(f->links[i].peer));
 	else if (wish->peer)
 		snprintf(why, len, "%s is not connected, is paused, or has no such table",

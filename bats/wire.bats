@@ -17,6 +17,7 @@ setup_file() {
 	agent_start a
 	previous_start b
 	wait_until 60 in_step
+	load_answer
 }
 
 teardown_file() {

@@ -29,7 +29,7 @@ static bool needs_quotes(const char *text)
 	return !*text || strpbrk(text, " \t\n\"'\\$`&|;<>()*?[]#~!{}");
 }
 
-/* Length of a control character of UTF-8, which would have its way with a terminal; 0: it is none */
+/* Length of a control character of UTF-8, to which a terminal would listen; 0: it is none */
 static size_t control_len(const char *text)
 {
 	const unsigned char *c = (const unsigned char *)text;

@@ -12,8 +12,8 @@ static const char *changed(const json_t *answer)
 
 static void print_paused(const json_t *answer)
 {
-	printf("%spaused: nothing is sent or applied until \"flyrep resume\" or a restart of the agent\n",
-	       changed(answer));
+	printf("%spaused: nothing is sent or applied until \"flyrep resume\" or a restart of "
+	       "the agent\n", changed(answer));
 }
 
 static void print_resumed(const json_t *answer)

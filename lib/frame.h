@@ -23,13 +23,13 @@
 #include "cursor.h"
 #include "flyrep_records.h"
 
-/* Versions: docs/protocol.md. A test builds a node of the previous one, to hold this one to it. */
+/* Versions: docs/protocol.md. Tests build a node of the previous one, to hold this one to it. */
 #ifndef FR_WIRE_VERSION
 #define FR_WIRE_VERSION		2
 #endif
 #define FR_WIRE_VERSION_MIN	1
-#define FR_WIRE_VERSION_MANY	2		/* HELLO and ROLE tell what more than a pair needs */
-#define FR_WIRE_VERSION_PAUSE	2		/* there are PAUSE and RESYNC */
+#define FR_WIRE_VERSION_MANY	2	/* HELLO and ROLE tell what more than a pair needs */
+#define FR_WIRE_VERSION_PAUSE	2	/* there are PAUSE and RESYNC */
 #define FR_FRAME_HEAD_LEN	16
 #define FR_FRAME_MAX_LEN	(1u << 20)	/* payload as sent */
 #define FR_PAYLOAD_MAX_LEN	(8u << 20)	/* payload decompressed */

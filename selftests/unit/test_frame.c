@@ -317,14 +317,14 @@ union message {
 };
 
 /* Encode and decode of each message, with a common type. */
-#define CODEC(name, type, ...)                                                  \
-	static void name##_put(struct fr_writer *w, const union message *m)     \
-	{                                                                       \
-		fr_##name##_encode(w, (const struct type *)m, ##__VA_ARGS__);   \
-	}                                                                       \
-	static int name##_get(union message *m, const void *buf, size_t len)    \
-	{                                                                       \
-		return fr_##name##_decode((struct type *)m, buf, len, ##__VA_ARGS__); \
+#define CODEC(name, type)                                                    \
+	static void name##_put(struct fr_writer *w, const union message *m)  \
+	{                                                                    \
+		fr_##name##_encode(w, (const struct type *)m);               \
+	}                                                                    \
+	static int name##_get(union message *m, const void *buf, size_t len) \
+	{                                                                    \
+		return fr_##name##_decode((struct type *)m, buf, len);       \
 	}
 
 CODEC(hello, fr_hello)
@@ -332,10 +332,19 @@ CODEC(start, fr_start)
 CODEC(ack, fr_ack)
 CODEC(audit, fr_audit)
 CODEC(repair_begin, fr_repair_begin)
-CODEC(role, fr_role_msg, FR_WIRE_VERSION)
 CODEC(ping, fr_ping)
 CODEC(checked, fr_checked)
 CODEC(error, fr_error)
+
+static void role_put(struct fr_writer *w, const union message *m)
+{
+	fr_role_encode(w, &m->role, FR_WIRE_VERSION);
+}
+
+static int role_get(union message *m, const void *buf, size_t len)
+{
+	return fr_role_decode(&m->role, buf, len, FR_WIRE_VERSION);
+}
 
 struct codec {
 	void (*put)(struct fr_writer *w, const union message *m);
