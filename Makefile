@@ -46,16 +46,20 @@ HARDEN_LD := -pie -Wl,-z,relro,-z,now
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 
-# Three builds of the same sources: as shipped, for the unit tests, for fuzzing.
+# Four builds of the same sources: as shipped, for the unit tests, for fuzzing, and as a node of the
+# previous wire version, for the present one to be held to it.
 CC_normal := $(CC)
 CFLAGS_normal := $(BASE) $(HARDEN) $(CFLAGS)
 CC_asan := $(CC)
 CFLAGS_asan := $(BASE) -O1 $(SANITIZE)
 CC_fuzz := $(CLANG)
 CFLAGS_fuzz := $(BASE) -O1 $(SANITIZE) -fsanitize=fuzzer-no-link
+CC_previous := $(CC)
+CFLAGS_previous := $(CFLAGS_normal) -DFR_WIRE_VERSION=1
 DIR_normal := $(BUILD)
 DIR_asan := $(BUILD)/asan
 DIR_fuzz := $(BUILD)/fuzz
+DIR_previous := $(BUILD)/previous
 LIBS := $(PKG_LIBS) -pthread
 
 lib_src := $(wildcard lib/*.c)
@@ -69,7 +73,8 @@ products := $(if $(wildcard agent/main.c),$(BUILD)/flyrepd) \
 unit_tests := $(patsubst selftests/unit/%.c,$(BUILD)/unit/%,$(wildcard selftests/unit/test_*.c))
 fuzzers := $(patsubst selftests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard selftests/fuzz/fuzz_*.c))
 kmod_tests := $(patsubst selftests/kmod/%.c,$(BUILD)/kmod-tests/%,$(wildcard selftests/kmod/*.c))
-bench_tools := $(patsubst selftests/bench/%.c,$(BUILD)/bench/%,$(wildcard selftests/bench/*.c))
+bench_tools := $(patsubst selftests/bench/%.c,$(BUILD)/bench/%,$(wildcard selftests/bench/*.c)) \
+	$(BUILD)/previous/flyrepd
 
 export BUILD FUZZ_SECONDS KERNEL TEST
 
@@ -93,7 +98,7 @@ endif
 
 # --- user space -----------------------------------------------------------
 
-# objects VARIANT: the rules and the archives of one of the three builds
+# objects VARIANT: the rules and the archives of one of these builds
 define objects
 $$(DIR_$(1))/obj/%.o: %.c Makefile
 	$$(say) CC $$@
@@ -108,13 +113,14 @@ $$(DIR_$(1))/lib.a $$(DIR_$(1))/agent.a:
 	@mkdir -p $$(@D)
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
-$(foreach v,normal asan fuzz,$(eval $(call objects,$(v))))
+$(foreach v,normal asan fuzz previous,$(eval $(call objects,$(v))))
 
 cli_obj := $(patsubst %.c,$(BUILD)/obj/%.o,$(cli_src))
 
 $(BUILD)/flyrepd: $(BUILD)/obj/agent/main.o $(BUILD)/agent.a $(BUILD)/lib.a
 $(BUILD)/flyrep: $(cli_obj) $(BUILD)/lib.a
-$(BUILD)/flyrepd $(BUILD)/flyrep:
+$(BUILD)/previous/flyrepd: $(addprefix $(BUILD)/previous/,obj/agent/main.o agent.a lib.a)
+$(BUILD)/flyrepd $(BUILD)/flyrep $(BUILD)/previous/flyrepd:
 	$(say) LD $@
 	$(Q)$(CC) $(HARDEN_LD) -o $@ $^ $(LIBS)
 

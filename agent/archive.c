@@ -294,8 +294,7 @@ static bool is_known(const struct archive *a)
 {
 	unsigned int id;
 
-	/* What all nodes write is told by its versions, and those are in no backup. */
-	for (id = 0; id < FR_TABLES_MAX && !fr_config_is_shared(a->config); id++)
+	for (id = 0; id < FR_TABLES_MAX; id++)
 		if (archive_has_table(id) && fr_config_has_table(a->config, id))
 			return true;
 	return false;
@@ -320,8 +319,7 @@ static int begin(struct archive *a, enum archive_kind kind, char *why)
 		return refuse(why, -EBUSY, "one is being taken");
 	if (!is_known(a))
 		return refuse(why, -ENODATA,
-			      "there is nothing to back up: flows are in no backup, nor what all nodes "
-			      "write");
+			      "there is nothing to back up: flows are in no backup");
 	if (a->config->transformations.encrypt_data && !a->config->secret.len)
 		return refuse(why, -ENOKEY, "there is no secret to encrypt it with");
 	a->left = a->ops->tables(a->cookie) & TABLES;

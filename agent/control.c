@@ -213,6 +213,7 @@ static json_t *peer_json(const struct flow_link *l)
 	json_object_set_new(o, "role", json_string(l->role ? fr_role_name(l->role) : "unknown"));
 	json_object_set_new(o, "state", json_string(link_state(l)));
 	json_object_set_new(o, "connected", json_boolean(peer_state(l->peer) == PEER_UP));
+	json_object_set_new(o, "wire_version", json_integer(peer_wire(l->peer)));
 	json_object_set_new(o, "lag_ms", json_real(monotonic_ms(age)));
 	json_object_set_new(o, "backlog_changes", json_integer(n));
 	json_object_set_new(o, "backlog_bytes", json_integer(bytes));

@@ -12,6 +12,7 @@ struct control_backups {
 	sd_event *event;
 	struct flow *flow;
 	struct restore *restore;
+	struct index *in_effect;	/* keys, for it */
 	struct api_call *restoring;	/* who waits for it */
 	struct api_call *taking;	/* who waits for the running backup; NULL: nobody */
 };
@@ -85,9 +86,23 @@ void control_backups_take(struct control_backups *b, struct api_call *call, enum
 		b->taking = call;
 }
 
+static bool on_has(void *cookie, unsigned int table)
+{
+	return flow_has_table(((struct control_backups *)cookie)->flow, table);
+}
+
+static void forget_keys(struct control_backups *b)
+{
+	index_free(b->in_effect);
+	b->in_effect = NULL;
+}
+
 static struct index *on_index(void *cookie, unsigned int table)
 {
-	return flow_index(((struct control_backups *)cookie)->flow, table);
+	struct control_backups *b = cookie;
+
+	forget_keys(b);
+	return flow_keys(b->flow, table, &b->in_effect);
 }
 
 static void on_write(void *cookie, unsigned int table, const void *recs, size_t n,
@@ -111,6 +126,7 @@ static bool may_write(void *cookie, char *why)
 }
 
 static const struct restore_ops restore_ops = {
+	.has = on_has,
 	.index = on_index,
 	.write = on_write,
 	.may_write = may_write,
@@ -125,6 +141,7 @@ static void on_restored(void *cookie, int err, const char *why, json_t *report)
 	else
 		api_reply(b->restoring, report);
 	restore_free(b->restore);
+	forget_keys(b);
 	b->restore = NULL;
 	b->restoring = NULL;
 }
@@ -184,6 +201,7 @@ void control_backups_free(struct control_backups *b)
 	if (b->restoring)
 		fail(b->restoring, -EINTR, "the agent is stopping");
 	restore_free(b->restore);
+	forget_keys(b);
 	sd_event_unref(b->event);
 	free(b);
 }

@@ -296,11 +296,19 @@ static int inject(struct flow *f, uint8_t table, const void *recs, size_t n,
 	return 0;
 }
 
-struct index *flow_index(const struct flow *f, unsigned int table)
+bool flow_has_table(const struct flow *f, unsigned int table)
+{
+	const struct flow_table *t = table_of(f, table);
+
+	return t && t->is_known;
+}
+
+struct index *flow_keys(const struct flow *f, unsigned int table, struct index **made)
 {
 	struct flow_table *t = table_of(f, table);
 
-	return t && t->is_known && !flow_has_versions(t) ? truth_index(t->truth) : NULL;
+	*made = flow_has_versions(t) ? versions_keys(t) : NULL;
+	return flow_has_versions(t) ? *made : truth_index(t->truth);
 }
 
 void flow_write_own(struct flow *f, unsigned int table, const void *recs, size_t n,
@@ -900,8 +908,7 @@ static uint64_t archive_tables(void *cookie)
 	size_t i;
 
 	for (i = 0; i < f->n_tables && f->is_known && drain_is_attached(f->drain); i++)
-		if (f->tables[i].is_known && !flow_has_versions(&f->tables[i]) &&
-		    archive_has_table(f->tables[i].row->id))
+		if (f->tables[i].is_known && archive_has_table(f->tables[i].row->id))
 			tables |= 1ull << f->tables[i].row->id;
 	return tables;
 }
@@ -948,14 +955,14 @@ static bool on_saved(void *cookie, int err, const char *why)
 	resync_saved(f->resync, err, why);
 	for (i = 0; i < f->n_links; i++) {
 		struct flow_link *l = &f->links[i];
+		bool is_left_out = l->wants_backup;
 
-		if (!l->wants_backup)
-			continue;
-		is_wanted |= err != 0;
+		is_wanted |= err && is_left_out;
 		if (err)
 			continue;
-		remember_stream(l);
-		flow_ask_audit(l); /* it finds again what was left out */
+		remember_stream(l); /* whichever overwrites this node: it is saved */
+		if (is_left_out)
+			flow_ask_audit(l); /* it finds that again */
 	}
 	return is_wanted;
 }
@@ -973,8 +980,7 @@ bool flow_needs_backup(const struct flow *f)
 
 	for (i = 0; i < f->n_tables && f->config->backup_before_resync; i++)
 		if (archive_has_table(f->tables[i].row->id) &&
-		    !flow_has_versions(&f->tables[i]) &&
-		    index_entries(truth_index(f->tables[i].truth)))
+		    flow_table_entries(&f->tables[i], NULL))
 			return true;
 	return false;
 }
@@ -986,16 +992,24 @@ static bool count_one(void *cookie, const struct index_entry *e)
 	return false;
 }
 
-/* Does a repair go over more than half of what is held of a table? */
-static bool is_much(struct index *ix, const uint8_t *buckets)
+static size_t entries_in(const struct flow_table *t, const uint8_t *buckets)
 {
+	struct index *ix = truth_index(t->truth);
 	unsigned int b;
 	size_t n = 0;
 
+	if (flow_has_versions(t))
+		return versions_entries_in(t, buckets);
 	for (b = 0; b < FLYREP_BUCKETS; b++)
 		if (buckets[b / 8] & 1u << (b % 8))
 			index_walk(ix, b, count_one, &n);
-	return n > index_entries(ix) / 2;
+	return n;
+}
+
+/* Does a repair go over more than half of what is held of a table, or in effect? */
+static bool is_much(const struct flow_table *t, const uint8_t *buckets)
+{
+	return entries_in(t, buckets) > flow_table_entries(t, NULL) / 2;
 }
 
 static bool link_may_repair(void *cookie, uint8_t table, const uint8_t *buckets)
@@ -1003,8 +1017,8 @@ static bool link_may_repair(void *cookie, uint8_t table, const uint8_t *buckets)
 	struct flow_link *l = cookie;
 	struct flow *f = l->flow;
 
-	if (!f->config->backup_before_resync || !archive_has_table(table) || flow_is_shared(f) ||
-	    has_remembered_stream(l) || !is_much(truth_index(l->truths[table]), buckets))
+	if (!f->config->backup_before_resync || !archive_has_table(table) ||
+	    has_remembered_stream(l) || !is_much(table_of(f, table), buckets))
 		return true;
 	l->wants_backup = true;
 	archive_want(f->archive);
@@ -1017,6 +1031,8 @@ static void on_receive_audited(void *cookie, unsigned int n_groups)
 	struct flow_link *l = cookie;
 	struct flow *f = l->flow;
 
+	if (!n_groups)
+		remember_stream(l);
 	if (!n_groups && f->versions)
 		versions_in_step(l);
 	if (flow_is_shared(f) && !has_heard_all(f))
@@ -1024,8 +1040,6 @@ static void on_receive_audited(void *cookie, unsigned int n_groups)
 	if (!n_groups && !f->was_in_step)
 		fr_notice("replication: in step, %lu entries held", flow_entries(f));
 	f->was_in_step = !n_groups;
-	if (!n_groups)
-		remember_stream(cookie);
 	if (!n_groups && f->has_strangers) {
 		f->has_strangers = false;
 		flow_check(f);
@@ -1179,6 +1193,11 @@ static void send_pause(struct flow_link *l)
 
 	if (!peer_conn(l->peer))
 		return;
+	if (peer_wire(l->peer) < FR_WIRE_VERSION_PAUSE) {
+		fr_notice("replication: peer %s cannot be told: it speaks wire version %u",
+			  peer_id(l->peer), peer_wire(l->peer));
+		return;
+	}
 	fr_writer_init(&w, buf, sizeof(buf));
 	fr_pause_encode(&w, &m);
 	conn_send_message(peer_conn(l->peer), FR_FRAME_PAUSE, 0, buf, fr_writer_len(&w), NULL);
@@ -1251,7 +1270,7 @@ static void send_role(struct flow *f, struct flow_link *l)
 		return;
 	l->told_distance = m.distance;
 	fr_writer_init(&w, buf, sizeof(buf));
-	fr_role_encode(&w, &m);
+	fr_role_encode(&w, &m, peer_wire(l->peer));
 	conn_send_message(peer_conn(l->peer), FR_FRAME_ROLE, 0, buf, fr_writer_len(&w), NULL);
 }
 
@@ -1603,7 +1622,7 @@ static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 	if (p)
 		link_of(p)->told_distance = h->distance;
 	h->capabilities = f->config->recovery.auto_resync ? 0 : FR_CAPABILITY_ASK;
-	if (f->config->backup_before_resync && !flow_is_shared(f))
+	if (f->config->backup_before_resync)
 		h->capabilities |= FR_CAPABILITY_BACKUP;
 	h->seq = backlog_next_seq(f->backlog) - 1;
 	if (p)
@@ -1694,7 +1713,7 @@ static int on_role(struct flow *f, struct flow_link *l, const uint8_t *payload, 
 	struct fr_role_msg m;
 	bool is_other;
 
-	if (fr_role_decode(&m, payload, len) < 0) {
+	if (fr_role_decode(&m, payload, len, peer_wire(l->peer)) < 0) {
 		*why = "malformed";
 		return -EBADMSG;
 	}

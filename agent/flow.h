@@ -103,7 +103,7 @@ struct flow_link {
 	uint8_t recall[FR_RECALL_MAX_LEN];	/* a prefix of keys */
 	bool is_recall_short;		/* not all of it could be sent */
 	/*
-	 * Standby: of the stream with which this node was in step once, or before whose repairs a
+	 * Reader: of the stream with which this node was in step once, or before whose repairs a
 	 * backup was taken.
 	 */
 	uint8_t saved_history[FR_HISTORY_LEN];
@@ -219,11 +219,16 @@ static inline bool flow_link_writes(const struct flow_link *l)
 
 /* NULL: no table has versions. */
 struct ledger *flow_ledger(const struct flow *f);
-/* What this node owns of a table; NULL: it is not replicated, not known, or all nodes write it. */
-struct index *flow_index(const struct flow *f, unsigned int table);
+/* Is a table replicated here, and known? */
+bool flow_has_table(const struct flow *f, unsigned int table);
+/*
+ * The keys of what this node owns of a table that it has or, if all nodes write it, of what is in
+ * effect. @made: set to what is to be freed by index_free(), or NULL. NULL: no memory
+ */
+struct index *flow_keys(const struct flow *f, unsigned int table, struct index **made);
 /*
  * Writer: put records into the kernel as this node's own; what it takes is captured and shipped
- * like any change. Only tables that flow_index() has.
+ * like any change. Only tables that flow_has_table().
  */
 void flow_write_own(struct flow *f, unsigned int table, const void *recs, size_t n,
 		    void (*on_refused)(void *c, const void *rec, int error), void *c);

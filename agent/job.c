@@ -253,6 +253,7 @@ static void name_held(struct flow_table *t, const struct flyrep_rec *rec)
 /* A slot of this node, for a repair; or an item of the own kernel */
 static void name_version(struct flow_table *t, const void *rec)
 {
+	const struct flyrep_rec *head = rec;
 	struct flow *f = t->flow;
 	bool is_withdrawal;
 
@@ -260,6 +261,8 @@ static void name_version(struct flow_table *t, const void *rec)
 		add_repair(t, rec, truth_bucket(t->truth, rec));
 		return;
 	}
+	if (head->flags & FLYREP_REC_F_REMOTE)
+		versions_take_over(t, rec);
 	rec = filter_pass(f->filter, t->row, rec, &is_withdrawal);
 	if (rec && is_withdrawal)
 		versions_local(t, rec);
@@ -500,6 +503,9 @@ static bool archive_table(struct flow *f)
 
 	if (!table)
 		return false;
+	/* After a reboot the kernel lacks all that is in effect until it was given that. */
+	if (f->versions && versions_is_due(f->versions))
+		return true;
 	if (start_job(f->by_id[table], FLOW_JOB_ARCHIVE, NULL, NULL, 0, true))
 		return true;
 	archive_table_end(f->archive, -EIO);

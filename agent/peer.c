@@ -67,6 +67,7 @@ struct peer {
 	uint64_t n_renewals;
 	char renewal_trouble[256];
 	struct fr_hello hello;
+	uint8_t wire;			/* version of the session */
 	uint64_t since_ns;		/* of the state */
 	uint64_t next_dial_ns;
 	uint32_t backoff_ms;
@@ -168,9 +169,17 @@ void peer_reject(struct peer *p, enum fr_error_code code, const char *text)
 	end_session(p, text);
 }
 
+/* A node that does not tell its life, its ledger or its distance can only be one of a pair. */
+static uint8_t wire_min(const struct fr_config *config)
+{
+	bool is_pair = config->mode == FR_CONFIG_PRIMARY || config->mode == FR_CONFIG_REPLICA;
+
+	return is_pair ? FR_WIRE_VERSION_MIN : FR_WIRE_VERSION_MANY;
+}
+
 static void send_hello(struct peers *ps, const struct peer *p, struct conn *c)
 {
-	struct fr_hello h = { .wire_min = FR_WIRE_VERSION_MIN, .wire_max = FR_WIRE_VERSION };
+	struct fr_hello h = { .wire_min = wire_min(ps->config), .wire_max = FR_WIRE_VERSION };
 	struct timespec ts;
 	uint8_t buf[512];
 	struct fr_writer w;
@@ -207,9 +216,12 @@ static void on_hello(struct peer *p, const uint8_t *payload, size_t len)
 		peer_reject(p, FR_ERROR_PROTOCOL, "malformed or second HELLO");
 		return;
 	}
-	if (p->hello.wire_max < FR_WIRE_VERSION_MIN || p->hello.wire_min > FR_WIRE_VERSION) {
-		snprintf(text, sizeof(text), "speaks wire version %u to %u, this node %u to %u",
-			 p->hello.wire_min, p->hello.wire_max, FR_WIRE_VERSION_MIN,
+	p->wire = fr_wire_common(wire_min(ps->config), FR_WIRE_VERSION, &p->hello);
+	if (!p->wire) {
+		snprintf(text, sizeof(text),
+			 "speaks wire version %u to %u, this node in mode %s %u to %u",
+			 p->hello.wire_min, p->hello.wire_max,
+			 fr_config_mode_name(ps->config->mode), wire_min(ps->config),
 			 FR_WIRE_VERSION);
 		peer_reject(p, FR_ERROR_VERSION, text);
 		return;
@@ -238,7 +250,7 @@ static void on_hello(struct peer *p, const uint8_t *payload, size_t len)
 	p->next_renewal_ns = 0;
 	set_state(p, PEER_UP);
 	fr_info("replication: peer %s: session established, wire version %u, flyrep %s", p->id,
-		FR_WIRE_VERSION, p->hello.version);
+		p->wire, p->hello.version);
 	send_ping(p);
 	ps->ops->up(ps->cookie, p, &p->hello);
 }
@@ -302,7 +314,11 @@ static void on_frame(void *cookie, struct conn *c, const struct fr_frame_head *h
 		peer_reject(p, FR_ERROR_PROTOCOL, "a message before HELLO");
 		return;
 	}
-	if (head->type == FR_FRAME_PING) {
+	if (p->wire < FR_WIRE_VERSION_PAUSE && head->type >= FR_FRAME_PAUSE) {
+		snprintf(text, sizeof(text), "%s in wire version %u",
+			 fr_frame_type_name(head->type), p->wire);
+		peer_reject(p, FR_ERROR_PROTOCOL, text);
+	} else if (head->type == FR_FRAME_PING) {
 		on_ping(p, payload, len);
 	} else if (head->type == FR_FRAME_PONG) {
 		on_pong(p, payload, len);
@@ -964,6 +980,11 @@ uint64_t peer_rx_bytes(const struct peer *p)
 uint64_t peer_tx_bytes(const struct peer *p)
 {
 	return p->tx_bytes + (p->conn ? conn_tx_bytes(p->conn) : 0);
+}
+
+uint8_t peer_wire(const struct peer *p)
+{
+	return p->wire;
 }
 
 const struct fr_hello *peer_hello(const struct peer *p)

@@ -85,6 +85,7 @@ uint64_t peer_remote_pending(const struct peer *p);
 uint64_t peer_rx_bytes(const struct peer *p);	/* of all sessions */
 uint64_t peer_tx_bytes(const struct peer *p);
 const struct fr_hello *peer_hello(const struct peer *p);	/* theirs, of the last session */
+uint8_t peer_wire(const struct peer *p);	/* version of the last session, 0: none yet */
 /* Up, but under a secret that is being replaced. */
 bool peer_has_old_secret(const struct peer *p);
 /*

@@ -49,6 +49,7 @@ struct restore {
 	struct counts counts[FR_TABLES_MAX];
 	unsigned int next_table;	/* to look for what is not in the file */
 	unsigned int next_bucket;
+	struct index *there;		/* keys of that table */
 
 	/* of the running go */
 	struct counts *now;
@@ -138,6 +139,11 @@ static void leave_out_ended(struct piece *p, struct counts *c)
 	p->n = n_kept;
 }
 
+static bool has_table(const struct restore *r, unsigned int id)
+{
+	return archive_has_table(id) && r->ops->has(r->cookie, id);
+}
+
 static int write_piece(struct restore *r, struct piece *p)
 {
 	struct counts *c = &r->counts[p->table->id];
@@ -146,7 +152,7 @@ static int write_piece(struct restore *r, struct piece *p)
 	size_t i;
 
 	c->records += p->n;
-	if (!archive_has_table(p->table->id) || !r->ops->index(r->cookie, p->table->id)) {
+	if (!has_table(r, p->table->id)) {
 		c->skipped += p->n;
 		return 0;
 	}
@@ -199,28 +205,42 @@ static void flush_deletes(struct restore *r)
 	r->deletes_len = 0;
 }
 
-/* Some buckets of the next table; true: there is more. */
-static bool look_for_others(struct restore *r)
+/* Of the next table; false: it is to be left alone. */
+static bool begin_table(struct restore *r)
 {
 	unsigned int id = r->next_table;
-	struct index *ix;
 
-	if (id == FR_TABLES_MAX)
-		return false;
 	r->now = &r->counts[id];
 	r->row = fr_table_by_id(id);
-	ix = r->now->is_in_file && archive_has_table(id) ? r->ops->index(r->cookie, id) : NULL;
+	r->next_bucket = 0;
+	return r->now->is_in_file && has_table(r, id);
+}
+
+/* Some buckets of the next table. Return: 1: there is more, 0, -ENOMEM */
+static int look_for_others(struct restore *r)
+{
+	if (r->next_table == FR_TABLES_MAX)
+		return 0;
+	if (!r->there) {
+		if (!begin_table(r)) {
+			r->next_table++;
+			return 1;
+		}
+		r->there = r->ops->index(r->cookie, r->next_table);
+		if (!r->there)
+			return -ENOMEM;
+	}
 	r->is_full = false;
-	while (ix && r->next_bucket < FLYREP_BUCKETS && !r->is_full) {
-		index_walk(ix, r->next_bucket, is_unnamed, r);
+	while (r->next_bucket < FLYREP_BUCKETS && !r->is_full) {
+		index_walk(r->there, r->next_bucket, is_unnamed, r);
 		r->next_bucket += !r->is_full;
 	}
 	flush_deletes(r);
-	if (!ix || r->next_bucket == FLYREP_BUCKETS) {
+	if (r->next_bucket == FLYREP_BUCKETS) {
+		r->there = NULL;
 		r->next_table++;
-		r->next_bucket = 0;
 	}
-	return true;
+	return 1;
 }
 
 /* --- the end ------------------------------------------------------------------------ */
@@ -275,7 +295,7 @@ static int on_turn(sd_event_source *s, void *cookie)
 	struct restore *r = cookie;
 	struct piece *p = r->first;
 	char why[ARCHIVE_WHY_LEN];
-	int rc = 0;
+	int rc;
 
 	if (!r->ops->may_write(r->cookie, why))
 		return end(r, -EPERM, why);
@@ -283,8 +303,10 @@ static int on_turn(sd_event_source *s, void *cookie)
 		rc = write_piece(r, p);
 		r->first = p->next;
 		free(p);
-	} else if (!look_for_others(r)) {
-		return end(r, 0, "");
+	} else {
+		rc = look_for_others(r);
+		if (!rc)
+			return end(r, 0, "");
 	}
 	if (rc < 0)
 		return end(r, rc, strerror(-rc));

@@ -18,11 +18,14 @@ struct restore;
 
 /**
  * struct restore_ops - what the owner does and is asked
- * @index: of what this node owns of a table; NULL: it is not replicated here
+ * @has: is this table replicated here, so that it can be written?
+ * @index: the keys of what is there of a table that it has, for who is exact; asked once for each
+ *	table, and valid until it is asked for another one. NULL: out of memory
  * @write: put records into the kernel as this node's own; calls @on_refused for each not taken
  * @may_write: does this node write? If not, why: of ARCHIVE_WHY_LEN bytes. Asked again and again
  */
 struct restore_ops {
+	bool (*has)(void *cookie, unsigned int table);
 	struct index *(*index)(void *cookie, unsigned int table);
 	void (*write)(void *cookie, unsigned int table, const void *recs, size_t n,
 		      void (*on_refused)(void *c, const void *rec, int error), void *c);

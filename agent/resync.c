@@ -15,8 +15,9 @@
 #define SILENCE_NS	60000000000ull	/* of a writer that was asked */
 
 /*
- * A writer goes from AGREE, if the standby is to be asked, to PROVE. A standby takes a backup
- * (SAVE), and has asked its writer (ASKED).
+ * A writer goes from AGREE, if the other end is to be asked, to PROVE. A standby takes a backup
+ * (SAVE), and has asked its writer (ASKED). Where all write each sends what is its own, and asks
+ * for nothing.
  */
 enum step { STEP_NONE, STEP_AGREE, STEP_CHECK, STEP_SEND, STEP_PROVE, STEP_SAVE, STEP_ASKED,
 	    STEP_DONE };
@@ -31,10 +32,17 @@ struct part {
 	uint64_t n_bytes;
 };
 
+/* What a peer is about to send everything for: it waits for our backup. */
+struct announced {
+	bool is_waiting;
+	uint32_t id;
+};
+
 struct resync {
 	sd_event_source *timer;
 	struct flow *flow;
 	struct part *parts;	/* one for each link */
+	struct announced *announced;	/* likewise */
 	struct fr_resync now;	/* state 0: there never was one */
 	uint64_t begin_ns;
 	uint64_t end_ns;	/* 0: it runs */
@@ -42,8 +50,6 @@ struct resync {
 	struct flow_link *asker;	/* writer: the standby that wants it; NULL: nobody */
 	uint32_t asked_id;
 	uint64_t told_ns;
-	struct flow_link *saving;	/* standby: whose resync waits for a backup; NULL: none */
-	uint32_t saving_id;
 };
 
 static bool is_running(const struct resync *r)
@@ -243,6 +249,19 @@ static int on_poll(sd_event_source *s, uint64_t usec, void *cookie)
 
 /* --- begin --- */
 
+/* Standby: the writer cannot be asked. */
+static bool is_deaf(const struct flow_link *l)
+{
+	return l->relation == ROLE_READ && peer_wire(l->peer) < FR_WIRE_VERSION_PAUSE;
+}
+
+/* Writer: the peer wants to be asked before. */
+static bool wants_backup(const struct flow_link *l)
+{
+	return peer_hello(l->peer)->capabilities & FR_CAPABILITY_BACKUP &&
+	       peer_wire(l->peer) >= FR_WIRE_VERSION_PAUSE;
+}
+
 /* What of a wish this link can do; 0: nothing. */
 static uint64_t tables_for(const struct flow_link *l, const struct resync_wish *wish)
 {
@@ -250,7 +269,7 @@ static uint64_t tables_for(const struct flow_link *l, const struct resync_wish *
 
 	if (wish->peer && strcmp(wish->peer, peer_id(l->peer)))
 		return 0;
-	if (flow_is_paused(l))
+	if (flow_is_paused(l) || is_deaf(l))
 		return 0;
 	if (ship_is_started(l->ship))
 		tables = ship_tables(l->ship);
@@ -289,7 +308,7 @@ static void begin_part(struct resync *r, struct part *p, struct flow_link *l,
 	} else if (!is_writer) {
 		p->step = STEP_ASKED;
 		ask(r, p, l);
-	} else if (peer_hello(l->peer)->capabilities & FR_CAPABILITY_BACKUP && !wish->is_agreed) {
+	} else if (wants_backup(l) && !wish->is_agreed) {
 		p->step = STEP_AGREE;
 		ask(r, p, l);
 	} else {
@@ -310,8 +329,16 @@ static int refuse(const struct resync *r, const struct resync_wish *wish, char *
 		snprintf(why, len, "%s is none of our peers", wish->peer);
 		return -ENOENT;
 	}
+	for (i = 0; i < f->n_links; i++)
+		if (is_deaf(&f->links[i]) &&
+		    (!wish->peer || !strcmp(wish->peer, peer_id(f->links[i].peer))))
+			break;
 	if (f->stream.is_paused)
 		snprintf(why, len, "replication is paused here");
+	else if (i < f->n_links)
+		snprintf(why, len,
+			 "%s speaks wire version %u, which has no RESYNC: ask for it there",
+			 peer_id(f->links[i].peer), peer_wire(f->links[i].peer));
 	else if (wish->peer)
 		snprintf(why, len, "%s is not connected, is paused, or has no such table",
 			 wish->peer);
@@ -386,7 +413,7 @@ static void on_progress(struct resync *r, struct flow_link *l, const struct fr_r
 
 /* --- no resync without a backup ----------------------------------------------------- */
 
-/* Standby: the writer may send, or why not. */
+/* The writer may send, or why not. */
 static void answer_writer(struct flow_link *l, uint32_t id, int err, const char *why)
 {
 	struct fr_resync m = { .id = id, .state = err ? FR_RESYNC_FAILED : FR_RESYNC_RUNNING };
@@ -397,15 +424,14 @@ static void answer_writer(struct flow_link *l, uint32_t id, int err, const char 
 	send_message(l, &m);
 }
 
-/* Standby: everything is about to be sent here. */
+/* Everything is about to be sent here. */
 static void on_announced(struct resync *r, struct flow_link *l, const struct fr_resync *m)
 {
 	if (!flow_needs_backup(r->flow)) {
 		answer_writer(l, m->id, 0, "");
 		return;
 	}
-	r->saving = l;
-	r->saving_id = m->id;
+	r->announced[l - r->flow->links] = (struct announced){ true, m->id };
 	archive_want(r->flow->archive);
 }
 
@@ -427,9 +453,11 @@ void resync_saved(struct resync *r, int err, const char *why)
 	struct flow *f = r->flow;
 	size_t i;
 
-	if (r->saving)
-		answer_writer(r->saving, r->saving_id, err, why);
-	r->saving = NULL;
+	for (i = 0; i < f->n_links; i++) {
+		if (r->announced[i].is_waiting)
+			answer_writer(&f->links[i], r->announced[i].id, err, why);
+		r->announced[i].is_waiting = false;
+	}
 	for (i = 0; i < f->n_links && is_running(r); i++) {
 		struct part *p = &r->parts[i];
 
@@ -455,12 +483,12 @@ int resync_frame(struct resync *r, struct flow_link *l, const uint8_t *payload, 
 		return -EBADMSG;
 	}
 	/* Else the roles have changed while it was under way. */
-	if (m.state == FR_RESYNC_WANTED && ship_is_started(l->ship))
+	if (m.state == FR_RESYNC_WANTED && flow_link_reads(l))
+		on_announced(r, l, &m);
+	else if (m.state == FR_RESYNC_WANTED && ship_is_started(l->ship))
 		on_wanted(r, l, &m);
 	else if (m.state != FR_RESYNC_WANTED && l->relation == ROLE_READ)
 		on_progress(r, l, &m);
-	else if (m.state == FR_RESYNC_WANTED && l->relation == ROLE_READ)
-		on_announced(r, l, &m);
 	else if (ship_is_started(l->ship))
 		on_agreed(r, l, &m);
 	return 0;
@@ -545,7 +573,8 @@ int resync_new(struct resync **out, sd_event *event, struct flow *f)
 	*out = r;
 	r->flow = f;
 	r->parts = calloc(f->n_links ? f->n_links : 1, sizeof(*r->parts));
-	if (!r->parts)
+	r->announced = calloc(f->n_links ? f->n_links : 1, sizeof(*r->announced));
+	if (!r->parts || !r->announced)
 		return -ENOMEM;
 	rc = sd_event_add_time(event, &r->timer, CLOCK_MONOTONIC, 0, 0, on_poll, r);
 	return rc < 0 ? rc : sd_event_source_set_enabled(r->timer, SD_EVENT_OFF);
@@ -557,5 +586,6 @@ void resync_free(struct resync *r)
 		return;
 	sd_event_source_disable_unref(r->timer);
 	free(r->parts);
+	free(r->announced);
 	free(r);
 }

@@ -39,7 +39,7 @@ void resync_free(struct resync *r);
  * Return: 0; -EBUSY: one runs; -ENOENT: no such peer; -ENOTCONN: nobody to do it with now
  */
 int resync_start(struct resync *r, const struct resync_wish *wish, char *why, size_t len);
-/* Standby: the backup that a resync waited for was taken; -errno and why: it could not be. */
+/* The backup that a resync of this node waited for was taken; -errno and why: it could not be. */
 void resync_saved(struct resync *r, int err, const char *why);
 /* Of the last one begun, from 1; 0: none. */
 uint32_t resync_id(const struct resync *r);

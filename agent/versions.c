@@ -111,6 +111,8 @@ static void flush(struct versions *v)
 	ledger_flush(v->ledger);
 	apply_effects(v);
 	flow_pace(v->flow);
+	if (v->flow->is_known)
+		job_schedule(v->flow);
 }
 
 /* What the drain brings first belongs in front of it; versions_gap() follows. */
@@ -134,6 +136,11 @@ void versions_gap(struct versions *v)
 {
 	if (v->is_due)
 		flush(v);
+}
+
+bool versions_is_due(const struct versions *v)
+{
+	return v->is_due;
 }
 
 static int on_tick(sd_event_source *s, uint64_t usec, void *cookie)
@@ -221,6 +228,22 @@ void versions_learn_end(struct flow_table *t, struct truth_counts *counts)
 	v->counts.missing = ledger_learn_end(v->ledger, t->row->id);
 	*counts = v->counts;
 	versions_flush_soon(v);
+}
+
+static void on_not_taken(void *cookie, const void *item, int error)
+{
+	(void)cookie;
+	(void)item;
+	(void)error; /* it has just changed, or ended: the next look finds it as it is */
+}
+
+void versions_take_over(struct flow_table *t, const void *item)
+{
+	struct flyrep_rec *rec = t->flow->versions->item;
+
+	memcpy(rec, item, fr_record_len(t->row, item));
+	*rec = (struct flyrep_rec){ .op = FLYREP_OP_INSERT, .tail_len = rec->tail_len };
+	inject_apply(t->flow->inject, t->row->id, rec, 1, on_not_taken, NULL);
 }
 
 void versions_lose_kernel(struct versions *v)
@@ -322,6 +345,56 @@ size_t versions_entries(const struct flow_table *t, uint64_t *digest)
 		*digest = 0;
 	ledger_walk_effect(t->flow->versions->ledger, t->row->id, add_up, &s);
 	return s.n;
+}
+
+struct those {
+	const struct index *index;	/* knows the bucket of a key */
+	const uint8_t *buckets;
+	size_t n;
+};
+
+static void count_in(void *cookie, const void *item)
+{
+	const struct flyrep_item *it = item;
+	struct those *in = cookie;
+	unsigned int b = index_bucket(in->index, it + 1, it->key_len);
+
+	in->n += in->buckets[b / 8] >> (b % 8) & 1;
+}
+
+size_t versions_entries_in(const struct flow_table *t, const uint8_t *buckets)
+{
+	struct those in = { .index = truth_index(t->truth), .buckets = buckets };
+
+	ledger_walk_effect(t->flow->versions->ledger, t->row->id, count_in, &in);
+	return in.n;
+}
+
+struct keys_of {
+	struct index *index;
+	int err;
+};
+
+static void add_key(void *cookie, const void *item)
+{
+	const struct flyrep_item *it = item;
+	struct keys_of *keys = cookie;
+
+	if (!keys->err)
+		keys->err = index_set(keys->index, it + 1, it->key_len, 0, 0, 0, NULL);
+}
+
+struct index *versions_keys(const struct flow_table *t)
+{
+	struct keys_of keys = { .index = index_new(&t->flow->role.hash_key, 0) };
+
+	if (!keys.index)
+		return NULL;
+	ledger_walk_effect(t->flow->versions->ledger, t->row->id, add_key, &keys);
+	if (!keys.err)
+		return keys.index;
+	index_free(keys.index);
+	return NULL;
 }
 
 struct truth *versions_truth(const struct versions *v, uint8_t table, const char *owner)

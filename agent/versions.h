@@ -36,6 +36,11 @@ bool versions_admits(struct flow_table *t, const void *slot);
 int versions_learn_begin(struct flow_table *t);
 void versions_learn(struct flow_table *t, const void *item);
 void versions_learn_end(struct flow_table *t, struct truth_counts *counts);
+/*
+ * The own kernel holds this for a peer, as it did when this node was a standby: from here on it is
+ * this node's as much as anybody's, or nobody could change it here.
+ */
+void versions_take_over(struct flow_table *t, const void *item);
 /* What was learnt is gone with the module. */
 void versions_lose_kernel(struct versions *v);
 
@@ -52,12 +57,18 @@ void versions_snapshot_cancel(struct versions *v);
 void versions_flush_soon(struct versions *v);
 /* Nothing is, just now. */
 void versions_gap(struct versions *v);
+/* What is in effect may not be in the own kernel yet; job_schedule() follows when it is. */
+bool versions_is_due(const struct versions *v);
 
 /*
  * Items in effect; @digest: the sum of theirs, the same on all nodes once they agree, NULL: not
  * wanted
  */
 size_t versions_entries(const struct flow_table *t, uint64_t *digest);
+/* Likewise, of those in some buckets, a bitmap */
+size_t versions_entries_in(const struct flow_table *t, const uint8_t *buckets);
+/* The keys of the items in effect, to be freed by index_free(); NULL: no memory */
+struct index *versions_keys(const struct flow_table *t);
 /* The slots of a node, this one or a peer. */
 struct truth *versions_truth(const struct versions *v, uint8_t table, const char *owner);
 /* What HELLO tells. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# lab: deadline=900 kernel=6.12
+# lab: deadline=1200 kernel=6.12
 #
 # Data at rest: backups of what is no flow, back from them, and no resync without one.
 
@@ -39,13 +39,6 @@ nft_on() {
 	local node=$1
 	shift
 	on "$node" nft "$@"
-}
-
-# item NODE ARGUMENT...: flyrep lease or record, in its kernel
-item() {
-	local node=$1
-	shift
-	on "$node" "$agent_build/flyrep" "$@"
 }
 
 # content NODE: all that a backup holds, without how long it has left
@@ -332,4 +325,160 @@ has_no_trouble() {
 
 has_live() {
 	item b record list dns | grep -q live.example
+}
+
+# share: both nodes write from now on, with what their kernels hold
+share() {
+	local node
+	export agent_mode=active-active
+	for node in a b; do
+		agent_kill $node
+		agent_config $node 'data = { dhcp_leases = true, dns_records = true }' \
+			'recovery { audit_interval = "2s" }'
+	done
+	agent_start a
+	agent_start b
+	wait_until 60 all_in_step
+}
+
+# items NODE: all that it holds of leases and DNS, without how long it has left
+items() {
+	content "$1" | sed '/^table inet st/,$d'
+}
+
+# both_hold FILE: that, and no more
+both_hold() {
+	all_in_step && items a | diff - "$1" >/dev/null && items b | diff - "$1" >/dev/null
+}
+
+# change_on_both: leases and records change, come and go, on either node
+change_on_both() {
+	local i
+	for i in {1..5}; do
+		item a lease del scope=lan client="02:00:00:00:00:$(printf %02x "$i")"
+		item b lease del scope=lan client="02:00:00:00:00:$(printf %02x $((i + 5)))"
+	done
+	item a lease add scope=lan client=02:00:00:00:00:0b ip=192.0.2.111
+	item b lease add scope=lan client=02:00:00:00:00:0c ip=192.0.2.112
+	item b lease add scope=lan client=02:00:00:00:00:99 ip=192.0.2.99
+	item b record del dns name=www.example type=A rdata=192.0.2.80
+	wait_until 60 all_in_step
+}
+
+@test "where all nodes write: what a primary has saved comes back on its former standby, and on both" {
+	local name
+	forget_others
+	fill
+	items a >"$topo_dir/kept"
+	fr a backup create
+	name=$(newest a)
+	cp "$topo_dir/a/backups/$name" "$topo_dir/b/backups/"
+	share
+	both_hold "$topo_dir/kept"
+	change_on_both
+	refute both_hold "$topo_dir/kept"
+	run fr b backup restore "$name"
+	assert_success
+	assert_line 'lease  20 records, 20 restored, 1 not in the backup: kept'
+	assert_line 'dns  1 records, 1 restored'
+	assert_line --regexp '^nft_set  [67] records, 0 restored, [67] skipped: not replicated here$'
+	run fr b backup restore "$name" --exact
+	assert_success
+	assert_line --partial '1 removed'
+	wait_until 60 both_hold "$topo_dir/kept"
+	validated a
+}
+
+# forget_others: what the tests before have left
+forget_others() {
+	local n
+	for n in {1..20}; do
+		item a lease del scope=lan client="02:00:00:00:01:$(printf %02x "$n")"
+	done
+	item a record del dns name=live.example type=A rdata=192.0.2.81
+	wait_until 30 in_step
+}
+
+@test "where all nodes write: a backup of either node holds what is in effect, and what is written back wins" {
+	local name
+	change_on_both
+	items a >"$topo_dir/changed"
+	run fr a backup create
+	assert_success
+	assert_line 'lease  11'
+	assert_line 'dns  0'
+	fr b --json backup create | jq -e '[.tables[] | select(.table == "lease").records] == [11]'
+	fr b backup restore "$(first_shared b)" --exact
+	wait_until 60 both_hold "$topo_dir/kept"
+	fr a backup restore "$(newest a)" --exact --dry-run
+	fr a backup restore "$(newest a)" --exact
+	wait_until 60 both_hold "$topo_dir/changed"
+	fr b checkpoint
+	fr b backup restore "$(newest b checkpoint)" --exact
+	wait_until 60 both_hold "$topo_dir/changed"
+	validated b
+}
+
+# first_shared NODE: the backup that the primary has taken last
+first_shared() {
+	fr "$1" --json backup list | jq -er '[.backups[] | select(.kind == "backup")][-2].name'
+}
+
+@test "where all nodes write: no resync without a backup" {
+	local n m
+	n=$(n_backups b resync)
+	m=$(n_backups a resync)
+	fr a resync --wait
+	assert_equal "$(n_backups b resync)" $((n + 1))
+	assert_equal "$(n_backups a resync)" "$m"
+	fr b resync --wait
+	assert_equal "$(n_backups a resync)" $((m + 1))
+	# What was away and is now about to be another world.
+	agent_kill b
+	for n in {11..20}; do
+		item a lease del scope=lan client="02:00:00:00:00:$(printf %02x "$n")"
+		item a lease add scope=lan client="02:00:00:00:02:$(printf %02x "$n")" ip="192.0.2.$((n + 200))"
+	done
+	n=$(n_backups_on_disk b)
+	agent_start b
+	wait_until 60 all_in_step
+	assert_equal "$(n_backups_on_disk b)" $((n + 1))
+	# A disk that is full holds it up, and the peer is told.
+	agent_kill b
+	mount -t tmpfs -o size=64k none "$topo_dir/b/backups"
+	agent_start b
+	wait_until 60 all_in_step
+	head -c 65536 /dev/zero >"$topo_dir/b/backups/filler" || true
+	run fr a resync --wait
+	assert_failure 1
+	assert_output --partial 'b takes no backup: '
+	agent_kill b
+	umount "$topo_dir/b/backups"
+	agent_start b
+	wait_until 60 all_in_step
+}
+
+# n_backups_on_disk NODE: before resyncs, while no agent may tell
+n_backups_on_disk() {
+	find "$topo_dir/$1/backups" -name '*.resync' | wc -l
+}
+
+@test "what was saved where all nodes write comes back in primary and replica" {
+	local name
+	items a >"$topo_dir/kept"
+	fr b backup create
+	name=$(newest b)
+	agent_kill a
+	agent_kill b
+	cp "$topo_dir/b/backups/$name" "$topo_dir/a/backups/"
+	unset agent_mode
+	configure
+	pair_start
+	item a lease add scope=lan client=02:00:00:00:00:99 ip=192.0.2.99
+	item a lease del scope=lan client=02:00:00:00:02:0b
+	run fr a backup restore "$name" --exact
+	assert_success
+	wait_until 60 in_step
+	items a | diff - "$topo_dir/kept"
+	items b | diff - "$topo_dir/kept"
 }

@@ -49,24 +49,6 @@ setup_file() {
 	wait_until 60 chain_in_step
 }
 
-teardown_file() {
-	agents_stop
-	mesh_down
-}
-
-teardown() {
-	local node
-	[ -z "${BATS_TEST_COMPLETED-}" ] || return 0
-	for node in $agent_nodes; do
-		mesh_mend "$node"
-	done
-	for node in $agent_nodes; do
-		echo "--- $node: $(flow_ports "$node")"
-		tail -n 15 "$topo_dir/$node.log"
-		ask "$node" status | jq -c '.tables, .peers'
-	done
-}
-
 # chain_in_step [NODE...]: all say so, and have the same in every table
 chain_in_step() {
 	local node answers=
@@ -78,12 +60,6 @@ chain_in_step() {
 		(map(.tables | map({table, digest})) | unique | length == 1) and
 		all(.[].peers[] | select(.connected); .state == "in_sync")' \
 		<<<"$answers" >/dev/null 2>&1
-}
-
-item() {
-	local node=$1
-	shift
-	on "$node" "$agent_build/flyrep" "$@"
 }
 
 leased() {

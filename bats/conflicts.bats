@@ -21,25 +21,11 @@ setup_file() {
 	chmod 755 "$topo_dir" "$topo_dir/flyrep"
 }
 
-teardown_file() {
-	agents_stop
-	mesh_down
-}
-
-teardown() {
-	local node
-	[ -z "${BATS_TEST_COMPLETED-}" ] || return 0
-	for node in $agent_nodes; do
-		mesh_mend "$node"
-	done
-	for node in $agent_nodes; do
-		echo "--- $node"
-		item "$node" lease list
-		item "$node" record list dns
-		fr "$node" conflicts || true
-		ask "$node" status | jq -c '.status | .tables, .peers, .warnings'
-		tail -n 15 "$topo_dir/$node.log"
-	done
+# mesh_show NODE: what a test that failed tells of it
+mesh_show() {
+	item "$1" lease list
+	item "$1" record list dns
+	fr "$1" conflicts || true
 }
 
 # nodes_with TEXT: both start anew, with nothing, and these rules for conflicts
@@ -56,13 +42,6 @@ nodes_with() {
 		agent_start "$node"
 	done
 	wait_until 60 all_in_step
-}
-
-# item NODE ARGUMENT...: flyrep lease or record, in its kernel
-item() {
-	local node=$1
-	shift
-	on "$node" "$agent_build/flyrep" "$@"
 }
 
 # dns NODE NAME TTL: write a record there

@@ -31,13 +31,6 @@ teardown_file() {
 	pair_down
 }
 
-# item NODE ARGUMENT...: flyrep lease or record, in its kernel
-item() {
-	local node=$1
-	shift
-	on "$node" "$agent_build/flyrep" "$@"
-}
-
 lease() {
 	item a lease add --force "$@"
 }

@@ -22,24 +22,6 @@ setup_file() {
 	wait_until 60 all_in_step
 }
 
-teardown_file() {
-	agents_stop
-	mesh_down
-}
-
-teardown() {
-	local node
-	[ -z "${BATS_TEST_COMPLETED-}" ] || return 0
-	for node in $agent_nodes; do
-		mesh_mend "$node"
-	done
-	for node in $agent_nodes; do
-		echo "--- $node: $(flow_ports "$node")"
-		tail -n 15 "$topo_dir/$node.log"
-		ask "$node" status | jq -c '.status | .tables, .peers'
-	done
-}
-
 @test "three nodes: what each has of its own, all have" {
 	flow_add a 1001
 	flow_add b 1002

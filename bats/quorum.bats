@@ -101,11 +101,6 @@ setup_file() {
 	wait_until 30 all_hear
 }
 
-teardown_file() {
-	agents_stop
-	mesh_down
-}
-
 teardown() {
 	local node
 	[ -z "${BATS_TEST_COMPLETED-}" ] || return 0

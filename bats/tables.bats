@@ -22,13 +22,6 @@ teardown_file() {
 	pair_down
 }
 
-# item NODE ARGUMENT...: flyrep lease or record, in its kernel
-item() {
-	local node=$1
-	shift
-	on "$node" "$agent_build/flyrep" "$@"
-}
-
 # listed NODE TABLE PATTERN: its kernel has an item of a table that looks like that
 listed() {
 	item "$1" record list "$2" | grep -qE -- "$3"
@@ -62,6 +55,18 @@ equal() {
 	wait_until 20 gone b lease 'ip=192\.0\.2\.7'
 	item a lease del scope=lan client=00:1b:21:3c:4d:5e
 	wait_until 20 gone b lease client
+	wait_until 20 in_step
+}
+
+@test "what a name does to a terminal is not done by a list, which a shell can read back" {
+	local name=$'a\e[31m\'b\\\xc2\x9bc\td'
+	item a record add dns name="$name" type=A rdata=192.0.2.1
+	run item a record list dns
+	assert_output --partial "name=\$'a\\033[31m\\'b\\\\\\302\\233c\\011d'"
+	refute_output --partial $'\e'
+	refute_output --partial $'\xc2\x9b'
+	eval "item a record del dns $(item a record list dns | grep -o 'name=.* type=A') rdata=192.0.2.1"
+	assert_equal "$(item a record list dns)" ""
 	wait_until 20 in_step
 }
 

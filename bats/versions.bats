@@ -25,31 +25,10 @@ setup_file() {
 	wait_until 60 all_in_step
 }
 
-teardown_file() {
-	agents_stop
-	mesh_down
-}
-
-teardown() {
-	local node
-	[ -z "${BATS_TEST_COMPLETED-}" ] || return 0
-	for node in $agent_nodes; do
-		mesh_mend "$node"
-	done
-	for node in $agent_nodes; do
-		echo "--- $node"
-		item "$node" lease list
-		item "$node" record list dns
-		tail -n 15 "$topo_dir/$node.log"
-		ask "$node" status | jq -c '.status | .tables, .peers'
-	done
-}
-
-# item NODE ARGUMENT...: flyrep lease or record, in its kernel
-item() {
-	local node=$1
-	shift
-	on "$node" "$agent_build/flyrep" "$@"
+# mesh_show NODE: what a test that failed tells of it
+mesh_show() {
+	item "$1" lease list
+	item "$1" record list dns
 }
 
 # listing NODE TABLE: all it has of a table

@@ -74,19 +74,9 @@ static void print_taken(const json_t *answer)
 
 static int create(const struct cli *cli, const char *path)
 {
-	struct http_request request = { "POST", path, json_object(), TIMEOUT_S };
-	json_t *answer;
-	int rc = http_call(cli, &request, &answer);
+	const struct http_request request = { "POST", path, json_object(), TIMEOUT_S };
 
-	json_decref(request.body);
-	if (rc)
-		return rc;
-	if (cli->json)
-		http_show(cli, answer);
-	else
-		print_taken(answer);
-	json_decref(answer);
-	return CLI_OK;
+	return http_do(cli, &request, print_taken);
 }
 
 int checkpoint_run(struct cli *cli, int argc, char **argv)

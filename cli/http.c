@@ -187,6 +187,23 @@ int http_get(const struct cli *cli, const char *path, json_t **answer)
 	return http_call(cli, &request, answer);
 }
 
+int http_do(const struct cli *cli, const struct http_request *request,
+	    void (*print)(const json_t *answer))
+{
+	json_t *answer;
+	int rc = http_call(cli, request, &answer);
+
+	json_decref(request->body);
+	if (rc)
+		return rc;
+	if (cli->json)
+		http_show(cli, answer);
+	else
+		print(answer);
+	json_decref(answer);
+	return CLI_OK;
+}
+
 void http_show(const struct cli *cli, const json_t *answer)
 {
 	json_dumpf(answer, stdout,

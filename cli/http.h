@@ -33,6 +33,16 @@ int http_call(const struct cli *cli, const struct http_request *request,
 int http_get(const struct cli *cli, const char *path, json_t **answer);
 
 /**
+ * http_do() - http_call() for what is done once, and its answer, as JSON with --json
+ * @request: its body is released
+ * @print: else
+ *
+ * Return: as http_call()
+ */
+int http_do(const struct cli *cli, const struct http_request *request,
+	    void (*print)(const json_t *answer));
+
+/**
  * http_show() - print an answer as it came, for --json
  *
  * On one line under --watch, indented otherwise.

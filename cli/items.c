@@ -29,9 +29,49 @@ static bool needs_quotes(const char *text)
 	return !*text || strpbrk(text, " \t\n\"'\\$`&|;<>()*?[]#~!{}");
 }
 
-/* So that a shell reads it as it is */
+/* Length of a control character of UTF-8, to which a terminal would listen; 0: it is none */
+static size_t control_len(const char *text)
+{
+	const unsigned char *c = (const unsigned char *)text;
+
+	if (*c && (*c < 0x20 || *c == 0x7f))
+		return 1;
+	return c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0 ? 2 : 0;
+}
+
+static bool has_control(const char *text)
+{
+	for (; *text; text++)
+		if (control_len(text))
+			return true;
+	return false;
+}
+
+/* In the quotes of a shell that have escapes: $'...' */
+static void print_escaped(const char *text)
+{
+	size_t n;
+
+	fputs("$'", stdout);
+	while (*text) {
+		n = control_len(text);
+		if (!n && (*text == '\'' || *text == '\\'))
+			putchar('\\');
+		if (!n)
+			putchar(*text++);
+		for (; n; n--)
+			printf("\\%03o", (unsigned char)*text++);
+	}
+	putchar('\'');
+}
+
+/* So that a shell reads it as it is, and a terminal shows it as it is */
 static void print_quoted(const char *text)
 {
+	if (has_control(text)) {
+		print_escaped(text);
+		return;
+	}
 	if (!needs_quotes(text)) {
 		fputs(text, stdout);
 		return;

@@ -5,39 +5,38 @@
 
 #include <stdio.h>
 
-static int ask(const struct cli *cli, const char *path, const char *is_so)
+static const char *changed(const json_t *answer)
 {
-	const struct http_request request = { "POST", path, NULL,
-					      HTTP_TIMEOUT_S };
-	json_t *answer;
-	int rc;
+	return json_is_true(json_object_get(answer, "changed")) ? "" : "as before: ";
+}
 
-	rc = http_call(cli, &request, &answer);
-	if (rc)
-		return rc;
-	if (cli->json)
-		http_show(cli, answer);
-	else
-		printf("%s%s\n",
-		       json_is_true(json_object_get(answer, "changed")) ?
-			       "" :
-			       "as before: ",
-		       is_so);
-	json_decref(answer);
-	return CLI_OK;
+static void print_paused(const json_t *answer)
+{
+	printf("%spaused: nothing is sent or applied until \"flyrep resume\" or a restart of "
+	       "the agent\n", changed(answer));
+}
+
+static void print_resumed(const json_t *answer)
+{
+	printf("%sreplication goes on\n", changed(answer));
 }
 
 int pause_run(struct cli *cli, int argc, char **argv)
 {
+	const struct http_request request = { "POST", "/api/replication/pause", NULL,
+					      HTTP_TIMEOUT_S };
+
 	(void)argc;
 	(void)argv;
-	return ask(cli, "/api/replication/pause",
-		   "paused: nothing is sent or applied until \"flyrep resume\" or a restart of the agent");
+	return http_do(cli, &request, print_paused);
 }
 
 int resume_run(struct cli *cli, int argc, char **argv)
 {
+	const struct http_request request = { "POST", "/api/replication/resume", NULL,
+					      HTTP_TIMEOUT_S };
+
 	(void)argc;
 	(void)argv;
-	return ask(cli, "/api/replication/resume", "replication goes on");
+	return http_do(cli, &request, print_resumed);
 }

@@ -60,22 +60,11 @@ static int change(const struct cli *cli, const char *role)
 {
 	struct http_request request = { "POST", "/api/replication/role", NULL,
 					TAKEOVER_TIMEOUT_S };
-	json_t *answer;
-	int rc;
 
 	request.body = json_pack("{s:s}", "role", role);
 	if (cli_flag(cli, "force"))
 		json_object_set_new(request.body, "force", json_true());
-	rc = http_call(cli, &request, &answer);
-	json_decref(request.body);
-	if (rc)
-		return rc;
-	if (cli->json)
-		http_show(cli, answer);
-	else
-		print_change(answer);
-	json_decref(answer);
-	return CLI_OK;
+	return http_do(cli, &request, print_change);
 }
 
 int role_run(struct cli *cli, int argc, char **argv)

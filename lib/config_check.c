@@ -666,12 +666,12 @@ static void check_anonymize(const struct check *c)
 				fr_table_by_id(used[i].table)->name, used[i].key, used[i].none);
 }
 
-/* Flows are in no backup, nor what all nodes write. */
+/* Flows are in no backup. */
 static bool has_lasting_table(const struct fr_config *config)
 {
 	unsigned int id;
 
-	for (id = 0; id <= FLYREP_TABLE_MAX && !fr_config_is_shared(config); id++)
+	for (id = 0; id <= FLYREP_TABLE_MAX; id++)
 		if (id != FLYREP_TABLE_CONNTRACK && id != FLYREP_TABLE_EXPECTATION &&
 		    fr_config_has_table(config, id))
 			return true;
@@ -697,7 +697,7 @@ static void check_backups(const struct check *c)
 	if (config->recovery.incremental.enabled && !has_lasting_table(config))
 		fr_diag_warning(
 			c->diag, at(c, "recovery.incremental.enabled"),
-			"recovery.incremental.enabled: nothing is there for checkpoints: flows are in none, nor what all nodes write");
+			"recovery.incremental.enabled: nothing is there for checkpoints: flows are in none");
 }
 
 static void check_socket(const struct check *c)

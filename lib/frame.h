@@ -10,7 +10,8 @@
  *
  * Control messages have one struct, one encode and one decode each. A decoder
  * takes a whole payload, accepts longer ones (fields are only ever appended) and
- * returns -EBADMSG on shorter or inconsistent ones.
+ * returns -EBADMSG on shorter or inconsistent ones. What a message of an earlier wire
+ * version lacks gets the value that says nothing of it.
  */
 #ifndef FR_FRAME_H
 #define FR_FRAME_H
@@ -22,8 +23,13 @@
 #include "cursor.h"
 #include "flyrep_records.h"
 
-#define FR_WIRE_VERSION		1
+/* Versions: docs/protocol.md. Tests build a node of the previous one, to hold this one to it. */
+#ifndef FR_WIRE_VERSION
+#define FR_WIRE_VERSION		2
+#endif
 #define FR_WIRE_VERSION_MIN	1
+#define FR_WIRE_VERSION_MANY	2	/* HELLO and ROLE tell what more than a pair needs */
+#define FR_WIRE_VERSION_PAUSE	2	/* there are PAUSE and RESYNC */
 #define FR_FRAME_HEAD_LEN	16
 #define FR_FRAME_MAX_LEN	(1u << 20)	/* payload as sent */
 #define FR_PAYLOAD_MAX_LEN	(8u << 20)	/* payload decompressed */
@@ -114,6 +120,7 @@ const char *fr_role_name(enum fr_role role);
 #define FR_DISTANCE_READS	254	/* it reads from this peer */
 #define FR_DISTANCE_NONE	255	/* it hears no writer, or ships nothing on */
 
+/* What is behind @hash_key is of FR_WIRE_VERSION_MANY: of @wire_max below it is not there. */
 struct fr_hello {
 	uint8_t wire_min;
 	uint8_t wire_max;
@@ -206,7 +213,7 @@ struct fr_recall {
 struct fr_role_msg {
 	uint8_t role;		/* enum fr_role */
 	uint64_t epoch;
-	uint8_t distance;	/* as in HELLO */
+	uint8_t distance;	/* as in HELLO; of FR_WIRE_VERSION_MANY */
 };
 
 /* The sender sends and applies nothing, or does again. */
@@ -277,6 +284,9 @@ struct fr_checked {
 	uint64_t differ;
 };
 
+/* The highest version that both speak; 0: there is none. */
+uint8_t fr_wire_common(uint8_t min, uint8_t max, const struct fr_hello *theirs);
+
 void fr_hello_encode(struct fr_writer *w, const struct fr_hello *m);
 int fr_hello_decode(struct fr_hello *m, const void *buf, size_t len);
 void fr_start_encode(struct fr_writer *w, const struct fr_start *m);
@@ -293,8 +303,9 @@ void fr_repair_begin_encode(struct fr_writer *w, const struct fr_repair_begin *m
 int fr_repair_begin_decode(struct fr_repair_begin *m, const void *buf, size_t len);
 void fr_recall_encode(struct fr_writer *w, const struct fr_recall *m);
 int fr_recall_decode(struct fr_recall *m, const void *buf, size_t len);
-void fr_role_encode(struct fr_writer *w, const struct fr_role_msg *m);
-int fr_role_decode(struct fr_role_msg *m, const void *buf, size_t len);
+/* @wire: version of the session */
+void fr_role_encode(struct fr_writer *w, const struct fr_role_msg *m, uint8_t wire);
+int fr_role_decode(struct fr_role_msg *m, const void *buf, size_t len, uint8_t wire);
 void fr_pause_encode(struct fr_writer *w, const struct fr_pause *m);
 int fr_pause_decode(struct fr_pause *m, const void *buf, size_t len);
 void fr_resync_encode(struct fr_writer *w, const struct fr_resync *m);

@@ -57,6 +57,38 @@ static int done(const struct fr_reader *r)
 	return r->bad ? -EBADMSG : 0;
 }
 
+uint8_t fr_wire_common(uint8_t min, uint8_t max, const struct fr_hello *theirs)
+{
+	uint8_t common = theirs->wire_max < max ? theirs->wire_max : max;
+
+	return common < min || common < theirs->wire_min ? 0 : common;
+}
+
+/* What only the modes of more than a pair need. */
+static void put_many(struct fr_writer *w, const struct fr_hello *m)
+{
+	fr_put_bytes(w, m->life, sizeof(m->life));
+	fr_put_bytes(w, m->ledger, sizeof(m->ledger));
+	fr_put_be64(w, m->rules);
+	fr_put_u8(w, m->distance);
+}
+
+static void get_many(struct fr_reader *r, struct fr_hello *m)
+{
+	fr_get_bytes(r, m->life, sizeof(m->life));
+	fr_get_bytes(r, m->ledger, sizeof(m->ledger));
+	m->rules = fr_get_be64(r);
+	m->distance = fr_get_u8(r);
+}
+
+static void clear_many(struct fr_hello *m)
+{
+	memset(m->life, 0, sizeof(m->life));
+	memset(m->ledger, 0, sizeof(m->ledger));
+	m->rules = 0;
+	m->distance = FR_DISTANCE_NONE;
+}
+
 void fr_hello_encode(struct fr_writer *w, const struct fr_hello *m)
 {
 	fr_put_u8(w, m->wire_min);
@@ -74,10 +106,8 @@ void fr_hello_encode(struct fr_writer *w, const struct fr_hello *m)
 	fr_put_str8(w, m->node_id);
 	fr_put_str8(w, m->version);
 	fr_put_bytes(w, m->hash_key, sizeof(m->hash_key));
-	fr_put_bytes(w, m->life, sizeof(m->life));
-	fr_put_bytes(w, m->ledger, sizeof(m->ledger));
-	fr_put_be64(w, m->rules);
-	fr_put_u8(w, m->distance);
+	if (m->wire_max >= FR_WIRE_VERSION_MANY)
+		put_many(w, m);
 }
 
 int fr_hello_decode(struct fr_hello *m, const void *buf, size_t len)
@@ -101,10 +131,10 @@ int fr_hello_decode(struct fr_hello *m, const void *buf, size_t len)
 	fr_get_str8(&r, m->version, sizeof(m->version));
 	fr_get_bytes(&r, m->hash_key, sizeof(m->hash_key));
 	defuse(m->version);
-	fr_get_bytes(&r, m->life, sizeof(m->life));
-	fr_get_bytes(&r, m->ledger, sizeof(m->ledger));
-	m->rules = fr_get_be64(&r);
-	m->distance = fr_get_u8(&r);
+	if (fr_wire_common(0, FR_WIRE_VERSION, m) >= FR_WIRE_VERSION_MANY)
+		get_many(&r, m);
+	else
+		clear_many(m);
 	if (!m->wire_min || m->wire_min > m->wire_max || !is_role(m->role) ||
 	    !is_node_id(m->node_id) || !is_distance(m->distance))
 		return -EBADMSG;
@@ -257,21 +287,22 @@ int fr_recall_decode(struct fr_recall *m, const void *buf, size_t len)
 	return done(&r);
 }
 
-void fr_role_encode(struct fr_writer *w, const struct fr_role_msg *m)
+void fr_role_encode(struct fr_writer *w, const struct fr_role_msg *m, uint8_t wire)
 {
 	fr_put_u8(w, m->role);
 	fr_put_be64(w, m->epoch);
-	fr_put_u8(w, m->distance);
+	if (wire >= FR_WIRE_VERSION_MANY)
+		fr_put_u8(w, m->distance);
 }
 
-int fr_role_decode(struct fr_role_msg *m, const void *buf, size_t len)
+int fr_role_decode(struct fr_role_msg *m, const void *buf, size_t len, uint8_t wire)
 {
 	struct fr_reader r;
 
 	fr_reader_init(&r, buf, len);
 	m->role = fr_get_u8(&r);
 	m->epoch = fr_get_be64(&r);
-	m->distance = fr_get_u8(&r);
+	m->distance = wire >= FR_WIRE_VERSION_MANY ? fr_get_u8(&r) : FR_DISTANCE_NONE;
 	return is_role(m->role) && is_distance(m->distance) ? done(&r) : -EBADMSG;
 }
 

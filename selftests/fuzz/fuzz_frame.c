@@ -48,7 +48,6 @@ AGAIN(start, fr_start)
 AGAIN(ack, fr_ack)
 AGAIN(audit, fr_audit)
 AGAIN(repair_begin, fr_repair_begin)
-AGAIN(role, fr_role_msg)
 AGAIN(ping, fr_ping)
 AGAIN(checked, fr_checked)
 
@@ -62,6 +61,22 @@ static void hello(const uint8_t *data, size_t len)
 	must(m.node_id[0] && strlen(m.node_id) <= FR_NODE_ID_MAX_LEN);
 	must(strlen(m.version) < sizeof(m.version));
 	must(strcmp(fr_role_name(m.role), "unknown"));
+	must(m.wire_max >= FR_WIRE_VERSION_MANY || (!m.rules && m.distance == FR_DISTANCE_NONE));
+}
+
+static void role(const uint8_t *data, size_t len)
+{
+	struct fr_role_msg m;
+	struct fr_writer w;
+	uint8_t buf[16];
+
+	if (!fr_role_decode(&m, data, len, FR_WIRE_VERSION_MIN))
+		must(m.distance == FR_DISTANCE_NONE);
+	if (fr_role_decode(&m, data, len, FR_WIRE_VERSION))
+		return;
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_role_encode(&w, &m, FR_WIRE_VERSION);
+	must(fr_writer_len(&w) <= len && !memcmp(buf, data, fr_writer_len(&w)));
 }
 
 static void error(const uint8_t *data, size_t len)

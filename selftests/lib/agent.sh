@@ -62,10 +62,10 @@ agent_start() {
 	wait_until 30 agent_answers "$1"
 }
 
-# agent_launch NODE [WHERE]: run it, in the namespace of another node if need be
+# agent_launch NODE [WHERE]: run it, or $agent_program, in the namespace of another node if need be
 agent_launch() {
 	[ -e "$topo_dir/$1.hcl" ] || agent_config "$1"
-	ip netns exec "$topo_name-${2:-$1}" "$agent_build/flyrepd" \
+	ip netns exec "$topo_name-${2:-$1}" "${agent_program:-$agent_build/flyrepd}" \
 		-c "$topo_dir/$1.hcl" >>"$topo_dir/$1.log" 2>&1 3>&- &
 	echo $! >"$topo_dir/$1.pid"
 	disown
@@ -111,6 +111,13 @@ fr() {
 	local node=$1
 	shift
 	"$agent_build/flyrep" --socket "$topo_dir/$node.sock" "$@"
+}
+
+# item NODE ARGUMENT...: flyrep lease or record, in its kernel
+item() {
+	local node=$1
+	shift
+	on "$node" "$agent_build/flyrep" "$@"
 }
 
 # ask NODE VERB...: its answer in JSON; that it is degraded is an answer too

@@ -73,6 +73,31 @@ mesh_mend() {
 	ip -n "$topo_name-$1" link set sync0 up
 }
 
+# mesh_show NODE: what a test that failed tells of it; a file may have more to tell
+mesh_show() {
+	flow_ports "$1"
+}
+
+# In bats, unless the file says otherwise
+teardown_file() {
+	agents_stop
+	mesh_down
+}
+
+teardown() {
+	local node
+	[ -z "${BATS_TEST_COMPLETED-}" ] || return 0
+	for node in $agent_nodes; do
+		mesh_mend "$node"
+	done
+	for node in $agent_nodes; do
+		echo "--- $node"
+		mesh_show "$node"
+		ask "$node" status | jq -c '.status | .tables, .peers, .warnings'
+		tail -n 15 "$topo_dir/$node.log"
+	done
+}
+
 # flow_add NODE PORT [STATE]: a TCP flow of its own
 flow_add() {
 	on "$1" conntrack -I -p tcp -s 10.1.0.2 -d 10.2.0.2 --sport "$2" --dport 80 \

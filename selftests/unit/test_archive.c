@@ -60,6 +60,8 @@ struct place {
 
 	struct restore *restore;
 	struct index *index[FR_TABLES_MAX];
+	unsigned int n_asked[FR_TABLES_MAX];	/* for the keys of a table */
+	bool has_no_memory;
 	unsigned int n_written;
 	unsigned int n_deleted;
 	unsigned int writes_until_backup;	/* then this node ceases to write; 0: never */
@@ -464,6 +466,8 @@ static void there_must_be_something(void **state)
 	p->config.data.dhcp_leases = p->config.data.dns_records = false;
 	p->config.data.conntrack = true;
 	assert_int_equal(begin(p, ARCHIVE_BACKUP), -ENODATA);
+	p->config.mode = FR_CONFIG_MULTI_MASTER;
+	assert_int_equal(begin(p, ARCHIVE_BACKUP), -ENODATA);
 	/* A resync waits for no backup of nothing. */
 	archive_want(p->archive);
 	sd_event_run(p->event, UINT64_MAX);
@@ -545,6 +549,26 @@ static void checkpoints_come_by_the_clock(void **state)
 	assert_false(exists(p, first));
 	p->config.recovery.incremental.enabled = false;
 	archive_reload(p->archive);
+}
+
+static void what_all_nodes_write_is_in_it(void **state)
+{
+	static const enum fr_config_mode modes[] = { FR_CONFIG_ACTIVE_ACTIVE,
+						     FR_CONFIG_MULTI_MASTER };
+	struct place *p = *state;
+	char why[ARCHIVE_WHY_LEN];
+	size_t i;
+
+	keep_leases(p, 20);
+	for (i = 0; i < 2; i++) {
+		size_t n[FR_TABLES_MAX] = { 0 };
+		struct backup_contents c;
+
+		p->config.mode = modes[i];
+		take(p, ARCHIVE_BACKUP);
+		assert_int_equal(archive_read(p->archive, p->text, &c, count, n, why), 0);
+		assert_int_equal(n[LEASES], 20);
+	}
 }
 
 /* --- keeping ----------------------------------------------------------------------------------- */
@@ -634,9 +658,17 @@ static void secrets_may_have_been_replaced(void **state)
 
 /* --- writing back ------------------------------------------------------------------------------- */
 
-static struct index *on_index(void *cookie, unsigned int table)
+static bool on_has(void *cookie, unsigned int table)
 {
 	return ((struct place *)cookie)->index[table];
+}
+
+static struct index *on_index(void *cookie, unsigned int table)
+{
+	struct place *p = cookie;
+
+	p->n_asked[table]++;
+	return p->has_no_memory ? NULL : p->index[table];
 }
 
 static void on_write(void *cookie, unsigned int table, const void *recs, size_t n,
@@ -671,7 +703,7 @@ static bool on_may_write(void *cookie, char *why)
 }
 
 static const struct restore_ops restore_ops = {
-	.index = on_index, .write = on_write, .may_write = on_may_write,
+	.has = on_has, .index = on_index, .write = on_write, .may_write = on_may_write,
 };
 
 static void on_restored(void *cookie, int err, const char *why, json_t *report)
@@ -693,6 +725,7 @@ static int restore(struct place *p, const char *name, bool is_dry, bool is_exact
 	json_decref(p->report);
 	p->report = NULL;
 	p->n_written = p->n_deleted = 0;
+	memset(p->n_asked, 0, sizeof(p->n_asked));
 	p->restored = 1;
 	rc = restore_start(&p->restore, p->event, p->archive, &wish, &restore_ops, p, on_restored,
 			   p, p->text);
@@ -769,6 +802,13 @@ static void exactly_means_that_others_go(void **state)
 	assert_int_equal(told(p, 1, "kept"), 0);
 	assert_int_equal(p->n_deleted, 1001);
 	assert_int_equal(p->n_written, 10);
+	/* What is there may have to be gathered: it is asked for once, however long it takes. */
+	assert_int_equal(p->n_asked[LEASES], 1);
+	assert_int_equal(p->n_asked[NAMES], 1);
+	p->has_no_memory = true;
+	assert_int_equal(restore(p, name, false, true), -ENOMEM);
+	assert_int_equal(p->n_deleted, 0);
+	assert_null(p->report);
 }
 
 static void a_table_that_is_not_here_is_skipped(void **state)
@@ -787,6 +827,7 @@ static void a_table_that_is_not_here_is_skipped(void **state)
 	assert_int_equal(told(p, 0, "skipped"), 10);
 	assert_int_equal(told(p, 0, "restored"), 0);
 	assert_int_equal(told(p, 0, "removed"), 0);
+	assert_int_equal(p->n_asked[LEASES], 0);
 	assert_int_equal(told(p, 1, "restored"), 1);
 	assert_int_equal(p->n_written, 1);
 }
@@ -839,6 +880,7 @@ int main(void)
 		TEST(an_interrupted_one_leaves_nothing),
 		TEST(there_must_be_something),
 		TEST(a_full_disk_is_told_and_forgotten),
+		TEST(what_all_nodes_write_is_in_it),
 		TEST(checkpoints_come_by_the_clock),
 		TEST(old_ones_go_but_the_newest),
 		TEST(only_names_of_its_own_are_read),

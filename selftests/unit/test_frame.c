@@ -332,10 +332,19 @@ CODEC(start, fr_start)
 CODEC(ack, fr_ack)
 CODEC(audit, fr_audit)
 CODEC(repair_begin, fr_repair_begin)
-CODEC(role, fr_role_msg)
 CODEC(ping, fr_ping)
 CODEC(checked, fr_checked)
 CODEC(error, fr_error)
+
+static void role_put(struct fr_writer *w, const union message *m)
+{
+	fr_role_encode(w, &m->role, FR_WIRE_VERSION);
+}
+
+static int role_get(union message *m, const void *buf, size_t len)
+{
+	return fr_role_decode(&m->role, buf, len, FR_WIRE_VERSION);
+}
 
 struct codec {
 	void (*put)(struct fr_writer *w, const union message *m);
@@ -503,6 +512,71 @@ static void fields_arrive_where_they_belong(void **state)
 	assert_int_equal(m.distance, 3);
 }
 
+/* A node of version 1 sends less, and what it does not send must not be taken for something. */
+static void version_1_says_less(void **state)
+{
+	static const uint8_t zero[FR_LEDGER_LEN];
+	struct fr_hello m = codecs[0].sample.hello;
+	struct fr_role_msg role = { .role = FR_ROLE_BACKUP, .epoch = 7, .distance = 3 };
+	uint8_t buf[256], exact[256];
+	struct fr_writer w;
+	size_t len, cut;
+
+	(void)state;
+	m.wire_max = 1;
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_hello_encode(&w, &m);
+	len = fr_writer_len(&w);
+	assert_int_equal(len, codecs[0].len - FR_LIFE_LEN - FR_LEDGER_LEN - 8 - 1);
+	memset(buf + len, 0xff, sizeof(buf) - len); /* not its business */
+	memset(&m, 0xee, sizeof(m));
+	assert_int_equal(fr_hello_decode(&m, buf, sizeof(buf)), 0);
+	assert_string_equal(m.node_id, "fw-a.x_1");
+	assert_memory_equal(m.hash_key, codecs[0].sample.hello.hash_key, FLYREP_HASH_KEY_LEN);
+	assert_memory_equal(m.life, zero, sizeof(zero));
+	assert_memory_equal(m.ledger, zero, sizeof(zero));
+	assert_int_equal(m.rules, 0);
+	assert_int_equal(m.distance, FR_DISTANCE_NONE);
+	for (cut = 0; cut < len; cut++) {
+		memcpy(exact, buf, cut);
+		assert_int_equal(fr_hello_decode(&m, exact, cut), -EBADMSG);
+	}
+	/* Of a node that claims more than it sends. */
+	buf[1] = 2;
+	assert_int_equal(fr_hello_decode(&m, buf, len), -EBADMSG);
+
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_role_encode(&w, &role, 1);
+	assert_int_equal(fr_writer_len(&w), 9);
+	buf[9] = 0; /* would be the writer itself */
+	assert_int_equal(fr_role_decode(&role, buf, 10, 1), 0);
+	assert_int_equal(role.epoch, 7);
+	assert_int_equal(role.distance, FR_DISTANCE_NONE);
+	assert_int_equal(fr_role_decode(&role, buf, 9, 1), 0);
+	assert_int_equal(fr_role_decode(&role, buf, 8, 1), -EBADMSG);
+	assert_int_equal(fr_role_decode(&role, buf, 9, 2), -EBADMSG);
+}
+
+static void the_highest_common_version_is_spoken(void **state)
+{
+	static const struct {
+		uint8_t min, max, their_min, their_max, common;
+	} rows[] = {
+		{ 1, 2, 1, 2, 2 }, { 1, 2, 1, 1, 1 }, { 2, 2, 1, 1, 0 }, { 1, 1, 1, 2, 1 },
+		{ 1, 1, 2, 2, 0 }, { 1, 2, 2, 9, 2 }, { 1, 2, 3, 9, 0 }, { 2, 2, 1, 9, 2 },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N_OF(rows); i++) {
+		struct fr_hello theirs = { .wire_min = rows[i].their_min,
+					   .wire_max = rows[i].their_max };
+
+		assert_int_equal(fr_wire_common(rows[i].min, rows[i].max, &theirs),
+				 rows[i].common);
+	}
+}
+
 static void assert_no_hello(const struct fr_hello *m)
 {
 	uint8_t buf[256];
@@ -546,8 +620,8 @@ static void senseless_messages_are_refused(void **state)
 	assert_no_hello(&m);
 
 	fr_writer_init(&w, buf, sizeof(buf));
-	fr_role_encode(&w, &role);
-	assert_int_equal(fr_role_decode(&role, buf, 9), -EBADMSG);
+	fr_role_encode(&w, &role, FR_WIRE_VERSION);
+	assert_int_equal(fr_role_decode(&role, buf, 10, FR_WIRE_VERSION), -EBADMSG);
 	fr_writer_init(&w, buf, sizeof(buf));
 	fr_resync_encode(&w, &resync);
 	assert_int_equal(fr_resync_decode(&resync, buf, fr_writer_len(&w)), 0);
@@ -663,6 +737,8 @@ int main(void)
 		cmocka_unit_test(
 			short_messages_are_refused_longer_ones_are_not),
 		cmocka_unit_test(fields_arrive_where_they_belong),
+		cmocka_unit_test(version_1_says_less),
+		cmocka_unit_test(the_highest_common_version_is_spoken),
 		cmocka_unit_test(senseless_messages_are_refused),
 		cmocka_unit_test(texts_of_a_peer_are_harmless),
 		cmocka_unit_test(an_audit_reply_names_the_buckets_that_differ),

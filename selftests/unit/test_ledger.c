@@ -276,6 +276,39 @@ static void test_the_higher_priority_wins(void **state)
 	cluster_free(&c);
 }
 
+/* A backup, whoever wrote what is in it, is written back as by anybody on that node. */
+static void test_what_is_written_back_wins(void **state)
+{
+	static const int strategies[] = { HISTORY_TIMESTAMP, HISTORY_PRIORITY,
+							    HISTORY_MANUAL };
+	size_t i;
+
+	for (i = 0; i < N_OF(strategies); i++) {
+		START(3, strategies[i]);
+
+		put(&c.nodes[0], DNS, dns("changed", "1", 0));
+		put(&c.nodes[2], DNS, dns("deleted", "1", 0));
+		talk(&c);
+		c.now_ms += 5000;
+		put(&c.nodes[0], DNS, dns("changed", "2", 0));
+		del(&c.nodes[0], DNS, dns("deleted", NULL, 0));
+		put(&c.nodes[0], DNS, dns("new", "2", 0));
+		talk(&c);
+		/* On the node of the least priority, with a clock behind that of the others. */
+		c.nodes[1].offset_ms = -3000;
+		put(&c.nodes[1], DNS, dns("changed", "1", 0));
+		put(&c.nodes[1], DNS, dns("deleted", "1", 0));
+		del(&c.nodes[1], DNS, dns("new", NULL, 0));
+		talk(&c);
+		pass(&c, 1000);
+		assert_string_equal(TTL(0, "changed"), "1");
+		assert_string_equal(TTL(2, "deleted"), "1");
+		assert_string_equal(TTL(0, "new"), "-");
+		assert_int_equal(figures(&c.nodes[0])->n_conflicts, 0);
+		cluster_free(&c);
+	}
+}
+
 static void test_equal_content_is_no_conflict(void **state)
 {
 	START(2, HISTORY_MANUAL);
@@ -1304,6 +1337,7 @@ int main(void)
 		cmocka_unit_test(test_equal_stamps_are_decided_by_node),
 		cmocka_unit_test(test_resolution_is_coarse),
 		cmocka_unit_test(test_the_higher_priority_wins),
+		cmocka_unit_test(test_what_is_written_back_wins),
 		cmocka_unit_test(test_equal_content_is_no_conflict),
 		cmocka_unit_test(test_a_loser_takes_what_it_replaced_with_it),
 		cmocka_unit_test(test_a_crossing_write_is_a_conflict),

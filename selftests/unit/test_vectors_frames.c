@@ -14,6 +14,7 @@
 
 #include "conntrack.h"
 #include "frame.h"
+#include "item.h"
 
 /* One flow behind source NAT, from a port of its client. */
 static void make_record(struct flyrep_ct *ct, uint16_t sport)
@@ -47,7 +48,7 @@ static void put_flows(struct fr_writer *w, size_t n)
 
 static const struct fr_hello hello = {
 	.wire_min = 1,
-	.wire_max = 1,
+	.wire_max = 2,
 	.role = FR_ROLE_PRIMARY,
 	.tables = 1 << FLYREP_TABLE_CONNTRACK,
 	.epoch = 7,
@@ -72,6 +73,14 @@ static const struct fr_hello hello = {
 static void put_hello(struct fr_writer *w)
 {
 	fr_hello_encode(w, &hello);
+}
+
+static void put_hello_1(struct fr_writer *w)
+{
+	struct fr_hello m = hello;
+
+	m.wire_max = 1;
+	fr_hello_encode(w, &m);
 }
 
 static int say_hello(FILE *out, const void *buf, size_t len)
@@ -222,17 +231,34 @@ static void put_role(struct fr_writer *w)
 {
 	static const struct fr_role_msg m = { FR_ROLE_BACKUP, 8, 2 };
 
-	fr_role_encode(w, &m);
+	fr_role_encode(w, &m, 2);
 }
 
-static int say_role(FILE *out, const void *buf, size_t len)
+static void put_role_1(struct fr_writer *w)
+{
+	static const struct fr_role_msg m = { FR_ROLE_BACKUP, 8, 2 };
+
+	fr_role_encode(w, &m, 1);
+}
+
+static int say_role_of(FILE *out, const void *buf, size_t len, uint8_t wire)
 {
 	struct fr_role_msg m;
-	int err = fr_role_decode(&m, buf, len);
+	int err = fr_role_decode(&m, buf, len, wire);
 
 	fprintf(out, "role %s, epoch %" PRIu64 ", distance %u", fr_role_name(m.role), m.epoch,
 		m.distance);
 	return err;
+}
+
+static int say_role(FILE *out, const void *buf, size_t len)
+{
+	return say_role_of(out, buf, len, 2);
+}
+
+static int say_role_1(FILE *out, const void *buf, size_t len)
+{
+	return say_role_of(out, buf, len, 1);
 }
 
 static void put_ping(struct fr_writer *w)
@@ -400,11 +426,58 @@ static int say_resync(FILE *out, const void *buf, size_t len)
 	return err;
 }
 
+union room {
+	struct flyrep_item item;
+	uint8_t bytes[FR_ITEM_ROOM];
+};
+
+/* A lease of a node that knows no fields of it but address and state. */
+static void put_short_lease(struct fr_writer *w)
+{
+	static const char *const texts[FR_ITEM_FIELDS_MAX] = { "lan", "00:1b:21:3c:4d:5e", NULL,
+							       "192.0.2.7", "active" };
+	const struct fr_table *t = fr_table_by_id(FLYREP_TABLE_LEASE);
+	struct fr_reader r;
+	union room room;
+	char *why;
+
+	if (fr_item_make(&room, FLYREP_TABLE_LEASE, FLYREP_OP_INSERT, texts, 0, &why) < 0)
+		abort();
+	fr_reader_init(&r, room.bytes + sizeof(room.item) + room.item.key_len,
+		       room.item.value_len);
+	fr_get_ref(&r, fr_get_be16(&r));
+	fr_get_ref(&r, fr_get_be16(&r));
+	room.item.value_len -= (uint16_t)fr_reader_left(&r);
+	room.item.rec.tail_len = FLYREP_ITEM_TAIL_LEN(room.item.key_len, room.item.value_len);
+	memset(room.bytes + sizeof(room.item) + room.item.key_len + room.item.value_len, 0, 8);
+	if (r.bad || t->encode(w, &room, 1))
+		abort();
+}
+
+static int say_lease(FILE *out, const void *buf, size_t len)
+{
+	const struct fr_table *t = fr_table_by_id(FLYREP_TABLE_LEASE);
+	union room room = { 0 };
+	struct fr_reader r;
+	json_t *obj;
+	size_t n;
+	int err;
+
+	fr_reader_init(&r, buf, len);
+	err = t->decode(&r, &room, sizeof(room), 1, &n);
+	obj = t->to_json(&room);
+	json_dumpf(obj, out, JSON_COMPACT);
+	json_decref(obj);
+	return err;
+}
+
 /* A row for every type of frame: write its payload; say what a payload means. */
-static const struct message {
+struct message {
 	void (*put)(struct fr_writer *w);
 	int (*say)(FILE *out, const void *buf, size_t len);
-} messages[FR_FRAME_TYPE_END] = {
+};
+
+static const struct message messages[FR_FRAME_TYPE_END] = {
 	[FR_FRAME_HELLO] = { put_hello, say_hello },
 	[FR_FRAME_START] = { put_start, say_start },
 	[FR_FRAME_BATCH] = { put_batch, say_batch },
@@ -428,20 +501,41 @@ static const struct message {
 	[FR_FRAME_RESYNC] = { put_resync, say_resync },
 };
 
+/* What a node of the previous version sends where it is shorter, and must be understood. */
+static const struct previous {
+	const char *name;
+	unsigned int type;
+	uint8_t table;
+	struct message message;
+} previous[] = {
+	{ "HELLO of version 1", FR_FRAME_HELLO, 0, { put_hello_1, say_hello } },
+	{ "ROLE of version 1", FR_FRAME_ROLE, 0, { put_role_1, say_role_1 } },
+	{ "BATCH with fewer fields", FR_FRAME_BATCH, FLYREP_TABLE_LEASE,
+	  { put_short_lease, say_lease } },
+};
+
+#define N_PREVIOUS (sizeof(previous) / sizeof(previous[0]))
 #define PAYLOAD_MAX (FLYREP_BUCKETS_LEN + 1024)
 
 /* The whole frame; its length. */
-static size_t make_frame(uint8_t *frame, unsigned int type)
+static size_t make_frame_of(uint8_t *frame, unsigned int type, uint8_t table,
+			    void (*put)(struct fr_writer *w))
 {
-	struct fr_frame_head h = { .type = (uint8_t)type };
+	struct fr_frame_head h = { .type = (uint8_t)type, .table = table };
 	struct fr_writer w;
 
 	fr_writer_init(&w, frame + FR_FRAME_HEAD_LEN, PAYLOAD_MAX);
-	messages[type].put(&w);
+	put(&w);
 	if (w.bad)
 		abort();
 	h.len = (uint32_t)fr_writer_len(&w);
 	h.seq = type == FR_FRAME_BATCH ? 4712 : 0;
+	fr_frame_head_encode(frame, &h);
+	return FR_FRAME_HEAD_LEN + h.len;
+}
+
+static uint8_t table_of(unsigned int type)
+{
 	switch (type) {
 	case FR_FRAME_BATCH:
 	case FR_FRAME_AUDIT:
@@ -450,36 +544,48 @@ static size_t make_frame(uint8_t *frame, unsigned int type)
 	case FR_FRAME_REPAIR_END:
 	case FR_FRAME_CHECK:
 	case FR_FRAME_CHECKED:
-		h.table = FLYREP_TABLE_CONNTRACK;
-		break;
+		return FLYREP_TABLE_CONNTRACK;
 	case FR_FRAME_RECALL:
 	case FR_FRAME_RECALLED:
-		h.table = FLYREP_TABLE_NFT_SET;
-		break;
+		return FLYREP_TABLE_NFT_SET;
+	default:
+		return 0;
 	}
-	fr_frame_head_encode(frame, &h);
-	return FR_FRAME_HEAD_LEN + h.len;
+}
+
+static size_t make_frame(uint8_t *frame, unsigned int type)
+{
+	return make_frame_of(frame, type, table_of(type), messages[type].put);
+}
+
+static void write_frame(FILE *out, const char *name, const struct message *m, const uint8_t *frame,
+			size_t len)
+{
+	fprintf(out, "\n== %s\n%-8s", name, "means");
+	m->say(out, frame + FR_FRAME_HEAD_LEN, len - FR_FRAME_HEAD_LEN);
+	fputc('\n', out);
+	put_hex(out, "head", frame, FR_FRAME_HEAD_LEN);
+	put_hex(out, "payload", frame + FR_FRAME_HEAD_LEN, len - FR_FRAME_HEAD_LEN);
 }
 
 static void write_frames(FILE *out)
 {
 	static uint8_t frame[FR_FRAME_HEAD_LEN + PAYLOAD_MAX];
 	unsigned int type;
-	size_t len;
+	size_t len, i;
 
-	fputs("# A frame of each type, not compressed.\n"
+	fputs("# A frame of each type, not compressed; then those that the previous version has\n"
+	      "# otherwise.\n"
 	      "# Written by: build/unit/test_vectors_frames --write\n",
 	      out);
 	for (type = 1; type < FR_FRAME_TYPE_END; type++) {
 		len = make_frame(frame, type);
-		fprintf(out, "\n== %s\n%-8s", fr_frame_type_name(type),
-			"means");
-		messages[type].say(out, frame + FR_FRAME_HEAD_LEN,
-				   len - FR_FRAME_HEAD_LEN);
-		fputc('\n', out);
-		put_hex(out, "head", frame, FR_FRAME_HEAD_LEN);
-		put_hex(out, "payload", frame + FR_FRAME_HEAD_LEN,
-			len - FR_FRAME_HEAD_LEN);
+		write_frame(out, fr_frame_type_name(type), &messages[type], frame, len);
+	}
+	for (i = 0; i < N_PREVIOUS; i++) {
+		len = make_frame_of(frame, previous[i].type, previous[i].table,
+				    previous[i].message.put);
+		write_frame(out, previous[i].name, &previous[i].message, frame, len);
 	}
 }
 
@@ -521,39 +627,47 @@ static void encoders_write_the_vectors(void **state)
 	assert_file_is_current(&frames);
 }
 
+static void is_read_back(const char *text, const char *section_name, unsigned int type,
+			 const struct message *m)
+{
+	char name[32], *means, *said = NULL;
+	size_t head_len, len, said_len;
+	uint8_t *head, *payload;
+	struct fr_frame_head h;
+	const char *pos;
+	FILE *out;
+
+	snprintf(name, sizeof(name), "%s\n", section_name);
+	pos = section(text, name) - 1;
+	means = value_next(&pos, "means");
+	head = bytes_next(&pos, "head", &head_len);
+	payload = bytes_next(&pos, "payload", &len);
+
+	assert_int_equal(head_len, FR_FRAME_HEAD_LEN);
+	assert_int_equal(fr_frame_head_decode(&h, head), 0);
+	assert_int_equal(h.type, type);
+	assert_int_equal(h.len, len);
+	out = open_memstream(&said, &said_len);
+	assert_int_equal(m->say(out, payload, len), 0);
+	fclose(out);
+	assert_string_equal(said, means);
+	free(said);
+	free(means);
+	free(head);
+	free(payload);
+}
+
 static void frames_are_read_back(void **state)
 {
 	char *text = file_read(frames.path);
 	unsigned int type;
+	size_t i;
 
 	(void)state;
-	for (type = 1; type < FR_FRAME_TYPE_END; type++) {
-		char name[32], *means, *said = NULL;
-		size_t head_len, len, said_len;
-		uint8_t *head, *payload;
-		struct fr_frame_head h;
-		const char *pos;
-		FILE *out;
-
-		snprintf(name, sizeof(name), "%s\n", fr_frame_type_name(type));
-		pos = section(text, name) - 1;
-		means = value_next(&pos, "means");
-		head = bytes_next(&pos, "head", &head_len);
-		payload = bytes_next(&pos, "payload", &len);
-
-		assert_int_equal(head_len, FR_FRAME_HEAD_LEN);
-		assert_int_equal(fr_frame_head_decode(&h, head), 0);
-		assert_int_equal(h.type, type);
-		assert_int_equal(h.len, len);
-		out = open_memstream(&said, &said_len);
-		assert_int_equal(messages[type].say(out, payload, len), 0);
-		fclose(out);
-		assert_string_equal(said, means);
-		free(said);
-		free(means);
-		free(head);
-		free(payload);
-	}
+	for (type = 1; type < FR_FRAME_TYPE_END; type++)
+		is_read_back(text, fr_frame_type_name(type), type, &messages[type]);
+	for (i = 0; i < N_PREVIOUS; i++)
+		is_read_back(text, previous[i].name, previous[i].type, &previous[i].message);
 	free(text);
 }
 
@@ -594,12 +708,21 @@ static int seeds_of_frames(void)
 	struct fr_writer w;
 	unsigned int type;
 	ssize_t len;
+	size_t i;
 	int bad = 0;
 
 	for (type = 1; type < FR_FRAME_TYPE_END; type++) {
 		len = (ssize_t)make_frame(frame, type);
 		bad |= seed_write("frame", fr_frame_type_name(type), frame,
 				  (size_t)len);
+	}
+	for (i = 0; i < N_PREVIOUS; i++) {
+		char name[32];
+
+		len = (ssize_t)make_frame_of(frame, previous[i].type, previous[i].table,
+					     previous[i].message.put);
+		snprintf(name, sizeof(name), "%s-1", fr_frame_type_name(previous[i].type));
+		bad |= seed_write("frame", name, frame, (size_t)len);
 	}
 	fr_writer_init(&w, plain, sizeof(plain));
 	put_flows(&w, 64);

@@ -1,0 +1,116 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# lab: deadline=600 kernel=6.12
+#
+# A node of the previous wire version, as one is while a new release rolls out: it syncs both ways
+# where that is safe, and is refused in words where it is not.
+
+load pair
+
+data='data = { dhcp_leases = true, dns_records = true }'
+
+setup_file() {
+	pair_up 65536
+	agent_config a "$data"
+	agent_config b "$data"
+	agent_start a
+	previous_start b
+	wait_until 60 in_step
+	load_answer
+}
+
+teardown_file() {
+	pair_down
+}
+
+# previous_start NODE: an agent of the previous version
+previous_start() {
+	agent_program=$agent_build/previous/flyrepd agent_start "$1"
+}
+
+# lease_on NODE IP: its kernel has a lease of that address
+lease_on() {
+	item "$1" lease list | grep -q "ip=$2"
+}
+
+# wire NODE: version of the session with its first peer
+wire() {
+	status "$1" '.peers[0].wire_version'
+}
+
+@test "a replica of the previous version gets what the primary has, and goes on with it" {
+	run wire a
+	assert_output 1
+	log_says a 'peer b: session established, wire version 1'
+	load_send -n 500 -r 1000
+	item a lease add scope=lan client=02:00:00:00:00:01 ip=192.0.2.1
+	item a record add dns name=www.example type=A rdata=192.0.2.80 ttl=300
+	wait_until 30 lease_on b 192.0.2.1
+	wait_until 60 in_step
+	assert_equal "$(topo_list b -p udp --orig-port-dst 9 | wc -l)" 500
+	agent_kill b
+	item a lease add scope=lan client=02:00:00:00:00:02 ip=192.0.2.2
+	previous_start b
+	wait_until 60 in_step
+	lease_on b 192.0.2.2
+	validated a
+}
+
+@test "what it would not understand it is not sent" {
+	local n
+	n=$(grep -c 'session established' "$topo_dir/b.log")
+	fr a pause
+	log_says a 'peer b cannot be told: it speaks wire version 1'
+	item a lease add scope=lan client=02:00:00:00:00:03 ip=192.0.2.3
+	fr a resume
+	wait_until 30 lease_on b 192.0.2.3
+	fr a resync --wait
+	wait_until 60 in_step
+	assert_equal "$(grep -c 'session established' "$topo_dir/b.log")" "$n"
+}
+
+@test "it takes over, and the present one follows it" {
+	fr a role backup
+	fr b role primary
+	wait_until 60 in_step b a
+	item b lease add scope=lan client=02:00:00:00:00:04 ip=192.0.2.4
+	wait_until 30 lease_on a 192.0.2.4
+	run fr a resync --wait
+	assert_failure 1
+	assert_output --partial 'b speaks wire version 1, which has no RESYNC: ask for it there'
+	run fr a resync --peer b --wait
+	assert_failure 1
+	assert_output --partial 'b speaks wire version 1'
+	fr b resync --wait
+	wait_until 60 in_step b a
+	fr b role backup
+	fr a role primary
+	wait_until 60 in_step
+	item a lease add scope=lan client=02:00:00:00:00:05 ip=192.0.2.5
+	wait_until 30 lease_on b 192.0.2.5
+}
+
+@test "a release that rolls out: the present version is spoken as soon as both can" {
+	agent_kill b
+	agent_start b
+	wait_until 60 in_step
+	run wire a
+	assert_output 2
+	run wire b
+	assert_output 2
+	lease_on b 192.0.2.5
+}
+
+@test "where all write it is refused, and both are told why" {
+	agent_kill a
+	agent_kill b
+	agent_mode=active-active agent_config a "$data"
+	agent_config b "$data"
+	agent_start a
+	previous_start b
+	wait_until 30 log_says a 'speaks wire version 1 to 1, this node in mode active-active 2 to 2'
+	wait_until 30 log_says b 'wire version'
+	run status a '.peers[0].connected'
+	assert_output false
+}
