@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * When an element of an nft set ends. Packets put that off on all nodes at once, so it is no part of
- * what nodes can disagree on: of slots that say the same, the latest end is that of the element. Who
- * replaces a slot, or wins over it, takes the later end over, so it is not lost with the other one.
+ * When an element of an nft set ends. Packets put that off on all nodes at once, so it is no part
+ * of what nodes can disagree on: of slots that say the same, the latest end is that of the element.
+ * Who replaces a slot, or wins over it, takes the later end over, so it is not lost with the other.
  */
 #include <string.h>
 
