@@ -64,13 +64,20 @@ nft_on() {
 	on "$node" nft "$@"
 }
 
+# listing NODE SET
+listing() {
+	local kind=set
+	[ "$2" != marks ] || kind=map
+	on "$1" nft list $kind inet st "$2"
+}
+
 # holds NODE SET PATTERN: an element of a set of that node looks like that
 holds() {
-	on "$1" nft list set inet st "$2" | tr -d '\n' | grep -qE -- "$3"
+	listing "$1" "$2" | tr -d '\n' | grep -qE -- "$3"
 }
 
 lacks() {
-	on "$1" nft list set inet st "$2" >/dev/null && ! holds "$@"
+	listing "$1" "$2" >/dev/null && ! holds "$@"
 }
 
 # both SET PATTERN, neither SET PATTERN
@@ -275,8 +282,7 @@ equal() {
 	both seen '10\.1\.0\.181 '
 	neither seen '10\.1\.0\.60 '
 	both blocked '192\.0\.2\.1 '
-	run ask a conflicts
-	assert_output --partial '"table": "nft_set"'
+	ask a conflicts | jq -e '.conflicts | any(.table == "nft_set")'
 }
 
 @test "many at once, on both" {
