@@ -607,7 +607,8 @@ static const struct {
 	  "f:7:15: transport.encryption: false, but certificates need TLS\n"
 	  "f:7:15: warning: transport.encryption: NOT ENCRYPTED: whoever sees the traffic can read all of it\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
-	  "\"\ndata { conntrack = false\nnft_sets = [] }",
+	  "\"\ndata { conntrack = false\nnft_sets = []\ndhcp_leases = false\ndns_records = false\n"
+	  "learning_state = false\nconfiguration = false }",
 	  "f:5:20: data: nothing is replicated\n" },
 	{ "mode = \"replica\"\npeer_addr = \"10.0.0.1\"",
 	  "f:1:13: no secret: set secret_key_file or secret_key, or give the agent the systemd credential psk\n"
@@ -704,11 +705,12 @@ static const struct {
 	  "f:3:20: backup_retention: out of range: 0s to 521w3d\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nauth { method = \"mtls\" }\n"
 	  "transport { tls { cert_file = \"/c\"\n key_file = \"/k\"\n ca_file = \"/a\" } }\n"
-	  "transformations { encrypt_data = true }\ndata { nft_sets = [] }\n"
+	  "transformations { encrypt_data = true }\ndata { nft_sets = []\n"
+	  "dhcp_leases = false\ndns_records = false\nlearning_state = false\nconfiguration = false }\n"
 	  "recovery { incremental { enabled = true } }",
 	  "f:8:34: transformations.encrypt_data: the key comes from the secret, and there is none: "
 	  "set secret_key_file or secret_key\n"
-	  "f:10:36: warning: recovery.incremental.enabled: nothing is there for checkpoints: flows "
+	  "f:14:36: warning: recovery.incremental.enabled: nothing is there for checkpoints: flows "
 	  "are in none, nor what all nodes write\n" },
 	{ "mode = \"replica\"\nrecovery { resync_threshold = 0 }",
 	  "f:3:31: recovery.resync_threshold: out of range: 1 to 4294967295\n" },

@@ -164,7 +164,7 @@ static void a_ledger_opens(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	read_config(&config, HEAD "data { metrics = true }\n}\n");
+	read_config(&config, HEAD "data { metrics = true\ndns_records = false }\n}\n");
 	config.state_dir = dir;
 	assert_int_equal(ledger_config_from(&c, &config, &hash_key, &arena), 0);
 	fr_config_free(&config);
