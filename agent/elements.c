@@ -14,6 +14,7 @@
 #include "looks.h"
 #include "monotonic.h"
 #include "nft.h"
+#include "sift.h"
 #include "survey.h"
 
 #define TABLE		FLYREP_TABLE_NFT_SET
@@ -26,6 +27,8 @@
 #define GRACE_MS	2000		/* a standby has it longer: the writer tells its end */
 #define DUE_MS		500		/* between two looks at what ends */
 #define TOLERANCE_MS	1000		/* a shorter refresh is none */
+#define LAST_MS		1000		/* all write: the last look, so long before its end */
+#define FORGIVE_MS	15000		/* likewise: what is refused is tried again sooner */
 
 struct elements {
 	sd_event *event;
@@ -36,9 +39,11 @@ struct elements {
 	struct survey *survey;
 	struct fr_nft *nft;
 	bool is_writer;
+	bool is_shared;			/* all nodes write */
 	bool is_blind;			/* it gives no hints */
 	bool is_fresh;			/* nothing was learnt since this agent began */
 	uint64_t stamp;
+	uint64_t snap_stamp;		/* a dump may be as old as the begin of its snapshot */
 	uint64_t listed_ms;
 	uint64_t refreshed_ms;		/* a peer named a set that is not here */
 
@@ -112,6 +117,8 @@ static void note_due(struct elements *e, const struct flyrep_item *it, uint64_t 
 		return;
 	if (it->expires_ms > now + timeout_ms / 2 + DUE_MS)
 		at = it->expires_ms - timeout_ms / 2;
+	else if (e->is_shared && it->expires_ms > now + LAST_MS + DUE_MS)
+		at = it->expires_ms - LAST_MS; /* for others it ends when it was told to */
 	else
 		at = it->expires_ms + 1;
 	if (at >= e->due_ms[bucket])
@@ -166,7 +173,7 @@ static void hand_over(struct elements *e, uint64_t waited_ms, bool is_snap)
 
 	if (!e->is_writer)
 		rec->flags |= FLYREP_REC_F_REMOTE;
-	rec->stamp = next_stamp(e);
+	rec->stamp = is_snap && e->is_shared ? e->snap_stamp : next_stamp(e);
 	rec->age_us = (uint32_t)(waited_ms < UINT32_MAX / 1000 ? waited_ms * 1000 : UINT32_MAX);
 	if (is_snap)
 		e->ops->snap_records(e->cookie, TABLE, rec, 1);
@@ -252,7 +259,8 @@ static void on_looked_at(void *cookie, size_t i, const void *rec)
 		again.at_ms = now + (RETRY_MS << again.tries++);
 		look_later(e, &e->again, &again);
 	}
-	if (!index_find(index_of(e), key + 1, key->key_len, &entry))
+	if (!index_find(index_of(e), key + 1, key->key_len, &entry) ||
+	    (e->is_shared && l->set->is_lost))
 		return;
 	memcpy(&e->room, key, sizeof(*key) + key->rec.tail_len);
 	e->room.item.rec.op = FLYREP_OP_DELETE;
@@ -437,6 +445,8 @@ static int on_list(sd_event_source *s, uint64_t usec, void *cookie)
 	(void)s;
 	(void)usec;
 	refresh(e);
+	if (e->is_shared && now_ms() > FORGIVE_MS)
+		sets_forgive(&e->sets, now_ms() - FORGIVE_MS);
 	for (i = 0; e->is_blind && i < e->sets.n; i++)
 		if (e->sets.v[i]->is_here)
 			dirty(e, e->sets.v[i]);
@@ -479,7 +489,8 @@ void elements_set_writer(struct elements *e, bool is_writer)
 
 void elements_forgive(struct elements *e)
 {
-	sets_forgive(&e->sets);
+	if (!e->is_shared)
+		sets_forgive(&e->sets, UINT64_MAX);
 }
 
 const struct sets *elements_sets(const struct elements *e)
@@ -519,6 +530,7 @@ static void on_begin(void *cookie)
 
 	/* Hints are given by now, so nothing escapes both. */
 	e->ops->snap_begin(e->cookie, next_stamp(e));
+	e->snap_stamp = next_stamp(e);
 }
 
 static void on_found(void *cookie, struct set *set, const struct flyrep_item *it)
@@ -526,12 +538,16 @@ static void on_found(void *cookie, struct set *set, const struct flyrep_item *it
 	tell(cookie, set, it, 0, true);
 }
 
-/* Made anew, by who had nothing to fill it with? */
+/*
+ * Made anew, by who had nothing to fill it with? Where all write, a hint that it was emptied may
+ * have been lost: of what was deleted one by one the index holds nothing.
+ */
 static void on_dumped(void *cookie, struct set *set)
 {
 	struct elements *e = cookie;
+	bool is_emptied = set->is_reborn || (e->is_shared && !set_has_intervals(set));
 
-	if (e->is_writer && set->is_reborn && !set->n_named)
+	if (e->is_writer && is_emptied && !set->n_named)
 		set->is_lost = true;
 	set->is_reborn = false;
 }
@@ -663,6 +679,93 @@ void elements_apply(struct elements *e, const void *recs, size_t n,
 	write_all(e, recs, n, &w);
 }
 
+/* --- all write: what is in effect ------------------------------------------------ */
+
+/* The key of an element as hints have it. */
+static bool make_look(struct look *l, struct set *set, const struct flyrep_item *it)
+{
+	size_t len;
+	const uint8_t *key = fr_nft_record_key(it, &len);
+
+	if (!len || len > sizeof(l->key) || set_has_intervals(set))
+		return false;
+	*l = (struct look){ .set = set, .at_ms = now_ms(), .tries = RETRIES };
+	l->key_len = (uint8_t)len;
+	memcpy(l->key, key, len);
+	return true;
+}
+
+static void on_busy(void *cookie, struct set *set, const struct flyrep_item *it)
+{
+	struct writing *w = cookie;
+	struct look l;
+
+	w->on_refused(w->cookie, it, -EBUSY);
+	if (make_look(&l, set, it))
+		look_later(w->elements, &w->elements->hinted, &l);
+	else
+		dirty(w->elements, set);
+}
+
+/* In the buffer of elements_put(): it was not written. */
+static void on_not_put(void *cookie, const void *rec, int error)
+{
+	struct writing *w = cookie;
+
+	w->on_refused(w->cookie, rec, error);
+	((struct flyrep_rec *)rec)->op = FLYREP_OP_UNSPEC;
+}
+
+/* The own kernel holds it now, or does not any more; the module does not hint at that. */
+static void note_put(struct elements *e, const struct flyrep_item *it)
+{
+	const struct set *set = sets_by_key(&e->sets, (const uint8_t *)(it + 1), it->key_len);
+	uint64_t timeout_ms = fr_nft_record_timeout_ms(it);
+	unsigned int bucket;
+
+	if (it->rec.op == FLYREP_OP_UNSPEC || !set)
+		return;
+	truth_put(e->truth, it, next_stamp(e), &bucket);
+	if (it->rec.op == FLYREP_OP_INSERT)
+		note_due(e, it, timeout_ms ? timeout_ms : set->nft.timeout_ms, bucket);
+}
+
+static void refuse_all(struct elements *e, const struct flyrep_item *it, size_t n, int error,
+		       void (*on_refused)(void *cookie, const void *rec, int error), void *cookie)
+{
+	for (; n; n--, it = fr_record_next(truth_table(e->truth), it))
+		on_refused(cookie, it, error);
+}
+
+void elements_put(struct elements *e, const void *recs, size_t n,
+		  void (*on_refused)(void *cookie, const void *rec, int error), void *cookie)
+{
+	struct writing asker = { .elements = e, .on_refused = on_refused, .cookie = cookie };
+	struct writing w = { .elements = e, .on_refused = on_not_put, .cookie = &asker };
+	struct sift s = { .sets = &e->sets, .truth = e->truth, .on_busy = on_busy,
+			  .cookie = &asker };
+	const struct flyrep_item *it;
+	int rc = e->nft ? 0 : fr_nft_open(&e->nft);
+	size_t i;
+
+	find_sets(e, recs, n);
+	s.nft = e->nft;
+	if (rc >= 0)
+		rc = sift(&s, recs, n);
+	if (rc < 0) {
+		/* Of rules that change under our hands, later; of all else they are told. */
+		refuse_all(e, recs, n, rc == -ENOENT || rc == -EINTR ? -EBUSY : rc, on_refused,
+			   cookie);
+	} else if (s.keep.n) {
+		write_all(e, s.keep.recs, s.keep.n, &w);
+		for (it = (const void *)s.keep.recs, i = 0; i < s.keep.n;
+		     i++, it = fr_record_next(truth_table(e->truth), it))
+			note_put(e, it);
+	}
+	keys_free(&s.keep);
+	arm_work(e);
+}
+
 /* --- what peers give back ------------------------------------------------------- */
 
 const struct set *elements_next_lost(const struct elements *e)
@@ -716,17 +819,12 @@ static void on_not_returned(void *cookie, const void *rec, int error)
 static void look_at_all(struct elements *e, struct set *set, const struct flyrep_item *it, size_t n)
 {
 	for (; n; n--, it = fr_record_next(truth_table(e->truth), it)) {
-		struct look l = { .set = set, .at_ms = now_ms(), .tries = RETRIES };
-		size_t len;
-		const uint8_t *key = fr_nft_record_key(it, &len);
+		struct look l;
 
-		if (!len || len > sizeof(l.key) || set_has_intervals(set)) {
+		if (make_look(&l, set, it))
+			look_later(e, &e->hinted, &l);
+		else
 			set->is_dirty = true;
-			continue;
-		}
-		l.key_len = (uint8_t)len;
-		memcpy(l.key, key, len);
-		look_later(e, &e->hinted, &l);
 	}
 	arm_work(e);
 }
@@ -820,6 +918,14 @@ void elements_recalled(struct elements *e, const struct set *set)
 	e->ops->changed(e->cookie);
 }
 
+void elements_refill(struct elements *e, const struct set *set, size_t n)
+{
+	struct set *own = sets_by_key(&e->sets, set->prefix, set->prefix_len);
+
+	own->n_back = n;
+	elements_recalled(e, own);
+}
+
 /* --- life ----------------------------------------------------------------------- */
 
 /* On a writer, what was lost unasked is not gone; nor is what lies in a set that is away. */
@@ -829,6 +935,34 @@ static bool is_excused(void *cookie, const uint8_t *key, size_t key_len)
 	const struct set *set = sets_by_key(&e->sets, key, key_len);
 
 	return e->is_writer && set && (set->is_lost || !set->is_here);
+}
+
+bool elements_is_lost(const struct elements *e, const uint8_t *key, size_t key_len)
+{
+	const struct set *set = sets_by_key(&e->sets, key, key_len);
+
+	return !set || set->is_lost || !set->is_here;
+}
+
+/*
+ * All write: what a snapshot has not found is looked at once more. The hint that all of its set was
+ * flushed may be on its way, and what is called deleted here is so on all nodes.
+ */
+static bool is_doubted(void *cookie, const uint8_t *key, size_t key_len)
+{
+	uint8_t room[FR_RECORD_KEY_ROOM] __attribute__((aligned(8))) = { 0 };
+	struct elements *e = cookie;
+	struct look l;
+
+	if (elements_is_lost(e, key, key_len))
+		return true;
+	if (truth_table(e->truth)->from_key(room, key, key_len) < 0 ||
+	    !make_look(&l, sets_by_key(&e->sets, key, key_len), (const void *)room))
+		return false;
+	l.at_ms += RETRY_MS;
+	look_later(e, &e->again, &l);
+	arm_work(e);
+	return true;
 }
 
 static int add_timer(struct elements *e, sd_event_source **s, sd_event_time_handler_t fn)
@@ -865,7 +999,8 @@ int elements_new(struct elements **out, sd_event *event, const struct fr_config 
 		elements_free(e);
 		return rc;
 	}
-	truth_set_excuse(truth, is_excused, e);
+	e->is_shared = fr_config_is_shared(config);
+	truth_set_excuse(truth, e->is_shared ? is_doubted : is_excused, e);
 	*out = e;
 	refresh(e);
 	return 0;

@@ -6,6 +6,9 @@
  * An element that ends by itself is looked at when half of its time has gone, and again at its
  * end: so packets that refresh it cost nothing, and a standby knows of at least half the time that
  * it has left.
+ *
+ * Where all nodes write, what is told goes to the ledger (versions.h), and what is in effect comes
+ * from there; a set that has lost its elements is filled again from there as well.
  */
 #ifndef ELEMENTS_H
 #define ELEMENTS_H
@@ -41,7 +44,7 @@ struct elements_ops {
 /**
  * elements_new - and look which sets there are
  * @config: must outlive it
- * @truth: of the table; it is told what a missing set excuses
+ * @truth: of what the own kernel holds, or is to; it is told what a missing set excuses
  */
 int elements_new(struct elements **e, sd_event *event, const struct fr_config *config,
 		 bool is_writer, struct truth *truth, const struct elements_ops *ops, void *cookie);
@@ -78,6 +81,13 @@ void elements_looked_at(struct elements *e, const struct set *set);
 void elements_apply(struct elements *e, const void *recs, size_t n,
 		    void (*on_refused)(void *cookie, const void *rec, int error), void *cookie);
 
+/*
+ * All write: put what is in effect there. Likewise, with -EBUSY for what has changed in the own
+ * kernel and was not told yet: it is looked at, and told.
+ */
+void elements_put(struct elements *e, const void *recs, size_t n,
+		  void (*on_refused)(void *cookie, const void *rec, int error), void *cookie);
+
 /* Writer: write what shall be its own, exactly so; likewise. */
 void elements_apply_own(struct elements *e, const void *recs, size_t n,
 			void (*on_refused)(void *cookie, const void *rec, int error), void *cookie);
@@ -89,6 +99,10 @@ const struct set *elements_next_lost(const struct elements *e);
 void elements_give_back(struct elements *e, const void *recs, size_t n);
 /* That was all. */
 void elements_recalled(struct elements *e, const struct set *set);
+/* All write: @n of them were in effect, and will be put there. */
+void elements_refill(struct elements *e, const struct set *set, size_t n);
+/* Nobody has deleted what the own kernel lacks of this key: its set is away, or lost all. */
+bool elements_is_lost(const struct elements *e, const uint8_t *key, size_t key_len);
 /* No set is lost, or was and is not looked at again. */
 bool elements_is_whole(const struct elements *e);
 

@@ -527,6 +527,8 @@ static void on_records(void *cookie, uint8_t table, const void *recs, size_t n)
 			continue;
 		}
 		if (flow_has_versions(t)) {
+			if (t->kernel)
+				truth_put(t->kernel, rec, rec->stamp, &bucket);
 			out = filter_pass(f->filter, t->row, rec, &is_withdrawal);
 			if (out)
 				versions_local(t, out);
@@ -604,6 +606,8 @@ static void forget_table(struct flow_table *t)
 	batch_reset(t->repair);
 	if (!flow_has_versions(t))
 		index_forget_stamps(truth_index(t->truth));
+	if (t->kernel)
+		index_clear(truth_index(t->kernel));
 }
 
 /* Nothing the indexes say can be trusted; learn the tables before meeting anybody. */
@@ -1082,6 +1086,18 @@ static int send_recall(struct flow_link *l, const struct set *set)
 				 fr_writer_len(&w), NULL);
 }
 
+/* All write: the ledger knows what was lost. */
+static void refill(struct flow *f)
+{
+	struct flow_table *t = f->by_id[FLYREP_TABLE_NFT_SET];
+	const struct set *set = f->is_known ? elements_next_lost(f->elements) : NULL;
+
+	if (!set)
+		return;
+	job_restart(t);
+	elements_refill(f->elements, set, versions_lose(t, set->prefix, set->prefix_len));
+}
+
 void flow_recall(struct flow *f)
 {
 	const uint64_t bit = 1ull << FLYREP_TABLE_NFT_SET;
@@ -1090,6 +1106,10 @@ void flow_recall(struct flow *f)
 
 	if (!f->elements)
 		return;
+	if (flow_is_shared(f)) {
+		refill(f);
+		return;
+	}
 	if (flow_is_writer(f) && !elements_is_whole(f->elements))
 		f->stream.held |= bit;
 	else
@@ -1323,6 +1343,9 @@ static void adopt_hash_key(struct flow *f, struct flow_link *l)
 	for (i = 0; i < f->n_tables; i++)
 		if (!flow_has_versions(&f->tables[i]))
 			truth_rekey(f->tables[i].truth, &key);
+	for (i = 0; i < f->n_tables; i++)
+		if (f->tables[i].kernel)
+			truth_rekey(f->tables[i].kernel, &key);
 	if (f->versions && versions_rekey(f->versions, &key) < 0)
 		fr_err("replication: out of memory: a restart is needed to agree with peers");
 	for (i = 0; i < f->n_links; i++) {
@@ -2027,9 +2050,14 @@ static const struct fr_table *row_of_batch(const struct flow_table *t)
 static int open_table(struct flow *f, const struct fr_table *row)
 {
 	struct flow_table *t = &f->tables[f->n_tables++];
+	bool has_kernel;
 
 	t->flow = f;
 	t->row = row;
+	has_kernel = row->id == FLYREP_TABLE_NFT_SET && flow_has_versions(t);
+	t->kernel = has_kernel ? truth_new(row, &f->role.hash_key) : NULL;
+	if (has_kernel && !t->kernel)
+		return -ENOMEM;
 	t->truth = flow_has_versions(t) ? versions_truth(f->versions, row->id, f->config->node_id) :
 					  truth_new(row, &f->role.hash_key);
 	t->batch = batch_new(row_of_batch(t), batch_max(f->config));
@@ -2060,6 +2088,15 @@ static int open_tables(struct flow *f)
 			rc = open_table(f, fr_table_by_id(id));
 	f->stream.tables = tables_here(f);
 	return rc;
+}
+
+static int open_elements(struct flow *f)
+{
+	struct flow_table *t = f->by_id[FLYREP_TABLE_NFT_SET];
+
+	return t ? elements_new(&f->elements, f->event, f->config, flow_is_writer(f),
+				t->kernel ? t->kernel : t->truth, &elements_ops, f) :
+		   0;
 }
 
 static int open_all(struct flow *f)
@@ -2103,9 +2140,8 @@ static int open_all(struct flow *f)
 	new_stream(f);
 	rc = drain_new(&f->drain, f->event, c, &f->role.hash_key, !flow_is_writer(f), &drain_ops,
 		       f);
-	if (rc >= 0 && f->by_id[FLYREP_TABLE_NFT_SET])
-		rc = elements_new(&f->elements, f->event, c, flow_is_writer(f),
-				  f->truths[FLYREP_TABLE_NFT_SET], &elements_ops, f);
+	if (rc >= 0)
+		rc = open_elements(f);
 	if (rc >= 0)
 		rc = peers_new(&f->peers, f->event, c, f->keys, &peer_ops, f);
 	if (rc >= 0)
@@ -2225,6 +2261,7 @@ void flow_free(struct flow *f)
 	for (i = 0; i < f->n_tables; i++) {
 		if (!flow_has_versions(&f->tables[i]))
 			truth_free(f->tables[i].truth);
+		truth_free(f->tables[i].kernel);
 		batch_free(f->tables[i].batch);
 		batch_free(f->tables[i].repair);
 	}

@@ -62,6 +62,11 @@ struct flow_table {
 	struct flow *flow;
 	const struct fr_table *row;
 	struct truth *truth;
+	/*
+	 * Elements with versions, whose truth is of slots: what the own kernel holds of them, as
+	 * it was last read or written; NULL: the module knows better.
+	 */
+	struct truth *kernel;
 	struct batch *batch;		/* of the stream, being collected */
 	struct batch *repair;		/* of the running repair, likewise */
 	bool is_missing;		/* the module does not have it */

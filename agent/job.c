@@ -95,6 +95,8 @@ static void abort_table(struct flow_table *t)
 	struct flow *f = t->flow;
 	size_t i;
 
+	if (t->kernel)
+		truth_abort(t->kernel);
 	if (flow_has_versions(t))
 		return;
 	truth_abort(t->truth);
@@ -122,11 +124,31 @@ void job_cancel(struct flow *f)
 		archive_table_end(f->archive, -EINTR);
 }
 
+void job_restart(struct flow_table *t)
+{
+	struct flow *f = t->flow;
+
+	if (f->job_table != t || f->job == FLOW_JOB_REPAIR)
+		return;
+	buckets_add(&t->dirty, f->job_scope.buckets);
+	t->wants_check |= f->job == FLOW_JOB_CHECK;
+	job_cancel(f);
+}
+
+static int begin_reads(struct flow_table *t)
+{
+	struct flow *f = t->flow;
+
+	if (flow_has_versions(t))
+		return t->kernel ? truth_begin(t->kernel, &f->job_scope, f->job_order) : 0;
+	return truth_begin(t->truth, &f->job_scope, f->job_order) < 0 ? -ENOMEM : begin_held(t);
+}
+
 void job_snap_begin(void *cookie, uint64_t stamp)
 {
 	struct flow *f = cookie;
 
-	if (f->job == FLOW_JOB_NONE || flow_has_versions(f->job_table))
+	if (f->job == FLOW_JOB_NONE)
 		return;
 	/*
 	 * What was read from now on has a stamp above this one, which is 0 in a module that has
@@ -134,8 +156,7 @@ void job_snap_begin(void *cookie, uint64_t stamp)
 	 * is newer.
 	 */
 	f->job_order = flow_is_writer(f) ? stamp + 1 : flow_next_order(f);
-	if (truth_begin(f->job_table->truth, &f->job_scope, f->job_order) < 0 ||
-	    begin_held(f->job_table) < 0) {
+	if (begin_reads(f->job_table) < 0) {
 		fr_err("drain: out of memory for a snapshot");
 		buckets_add(&f->job_table->dirty, f->job_scope.buckets);
 		job_cancel(f);
@@ -250,6 +271,16 @@ static void name_held(struct flow_table *t, const struct flyrep_rec *rec)
 		flow_expel(t, rec);
 }
 
+/* Nothing newer is known of it than this read. */
+static bool is_news(struct flow_table *t, const struct flyrep_rec *rec)
+{
+	unsigned int bucket;
+	bool is_current;
+
+	truth_name(t->kernel, rec, rec->stamp, &bucket, &is_current);
+	return is_current;
+}
+
 /* A slot of this node, for a repair; or an item of the own kernel */
 static void name_version(struct flow_table *t, const void *rec)
 {
@@ -263,11 +294,33 @@ static void name_version(struct flow_table *t, const void *rec)
 	}
 	if (head->flags & FLYREP_REC_F_REMOTE)
 		versions_take_over(t, rec);
+	if (t->kernel && !is_news(t, rec))
+		return;
 	rec = filter_pass(f->filter, t->row, rec, &is_withdrawal);
-	if (rec && is_withdrawal)
+	if (rec && (is_withdrawal || (t->kernel && f->job != FLOW_JOB_LEARN)))
 		versions_local(t, rec);
 	else if (rec)
 		versions_learn(t, rec);
+}
+
+/* The own kernel does not hold it any more. */
+static void on_gone(void *cookie, const void *rec, unsigned int bucket)
+{
+	struct flow_table *t = cookie;
+
+	(void)bucket;
+	((struct flyrep_rec *)rec)->stamp = t->flow->job_order; /* of the truth's own making */
+	versions_local(t, rec);
+}
+
+static void end_versions(struct flow_table *t, enum flow_job job, struct truth_counts *counts)
+{
+	if (job == FLOW_JOB_REPAIR)
+		return;
+	if (t->kernel)
+		truth_end(t->kernel, on_gone, t, counts);
+	if (!t->kernel || job == FLOW_JOB_LEARN)
+		versions_learn_end(t, counts);
 }
 
 /* Of a pair: what the role of this node does not look at. A backup takes it all the same. */
@@ -368,8 +421,8 @@ void job_snap_end(void *cookie, int err)
 	} else if (!flow_has_versions(t)) {
 		truth_end(t->truth, flow_is_writer(f) ? on_missing : on_held_missing, t, &counts);
 		end_held(t, job, &counts);
-	} else if (job != FLOW_JOB_REPAIR) {
-		versions_learn_end(t, &counts);
+	} else {
+		end_versions(t, job, &counts);
 	}
 	if (job == FLOW_JOB_REPAIR)
 		ship_repair_end(link->ship, err);
@@ -400,15 +453,18 @@ static int take_snapshot(struct flow_table *t, enum flow_job job, const uint8_t 
 								       FLYREP_ORIGIN_LOCAL;
 	int rc;
 
-	if (t->row->id == FLYREP_TABLE_NFT_SET)
-		return elements_snapshot(f->elements, &f->job_scope, is_thorough);
 	if (flow_has_versions(t) && job == FLOW_JOB_REPAIR)
 		return versions_snapshot(t);
-	if (flow_has_versions(t)) {
+	if (flow_has_versions(t) && (!t->kernel || job == FLOW_JOB_LEARN)) {
 		/* A write that it does not name was a delete: nothing may be put beside it. */
 		rc = versions_learn_begin(t);
-		return rc < 0 ? rc : drain_snapshot(f->drain, t->row->id, FLYREP_ORIGIN_ANY, NULL);
+		if (rc < 0)
+			return rc;
 	}
+	if (t->row->id == FLYREP_TABLE_NFT_SET)
+		return elements_snapshot(f->elements, &f->job_scope, is_thorough);
+	if (flow_has_versions(t))
+		return drain_snapshot(f->drain, t->row->id, FLYREP_ORIGIN_ANY, NULL);
 	return drain_snapshot(f->drain, t->row->id, origin, buckets);
 }
 

@@ -20,6 +20,9 @@ void job_schedule(struct flow *f);
 /* What the running one was for no longer holds; its pieces are ignored from here on. */
 void job_cancel(struct flow *f);
 
+/* What it has read of this table so far does not hold any more: it is done once more. */
+void job_restart(struct flow_table *t);
+
 /* An object of this bucket does not tell of all its changes: it is looked at again and again. */
 void job_mute(struct flow_table *t, unsigned int bucket);
 

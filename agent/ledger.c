@@ -112,7 +112,7 @@ static bool is_written(const struct ledger *l, const struct entry *e, uint64_t d
 static int take_item(struct ledger *l, struct entry *e, const struct flyrep_item *it)
 {
 	uint64_t digest = fr_table_by_id(e->table)->digest(it, &l->key);
-	bool is_write = is_written(l, e, digest);
+	bool is_write = is_written(l, e, digest) || end_is_put_off(l, e, it);
 	int rc = is_write ? settle_write(l, e, it) : 0;
 
 	if (rc)
@@ -161,10 +161,19 @@ struct learning {
 	size_t n_deleted;
 };
 
+/* It went without being deleted, and with it what of others had been seen there. */
+static void lose_item(struct ledger *l, struct entry *e)
+{
+	size_t i;
+
+	entry_set_item(l, e, NULL);
+	for (i = 0; i < e->n_slots; i++)
+		e->slots[i]->is_seen = e->slots[i]->dot.node == LEDGER_SELF;
+}
+
 static void unname(struct ledger *l, struct entry *e, void *cookie)
 {
 	const struct learning *a = cookie;
-	size_t i;
 
 	if (e->table != a->table)
 		return;
@@ -172,9 +181,7 @@ static void unname(struct ledger *l, struct entry *e, void *cookie)
 	if (!a->is_new_kernel)
 		return;
 	e->stamp = 0;
-	entry_set_item(l, e, NULL);
-	for (i = 0; i < e->n_slots; i++)
-		e->slots[i]->is_seen = e->slots[i]->dot.node == LEDGER_SELF;
+	lose_item(l, e);
 }
 
 int ledger_learn_begin(struct ledger *l, uint8_t table, uint64_t kernel)
@@ -261,6 +268,38 @@ size_t ledger_learn_end(struct ledger *l, uint8_t table)
 void ledger_lose_kernel(struct ledger *l)
 {
 	l->learnt = 0;
+}
+
+struct losing {
+	uint8_t table;
+	bool (*is_lost)(void *cookie, const uint8_t *key, size_t key_len);
+	void *cookie;
+	size_t n;
+};
+
+static void lose(struct ledger *l, struct entry *e, void *cookie)
+{
+	struct losing *a = cookie;
+	bool is_learning = !(l->learnt >> e->table & 1);
+
+	if (e->table != a->table || (is_learning && e->is_named) ||
+	    !a->is_lost(a->cookie, e->key, e->key_len))
+		return;
+	lose_item(l, e);
+	e->retry_ms = 0;
+	entry_dirty(l, e);
+	a->n += settle_item(l, e, l->item);
+}
+
+size_t ledger_lose(struct ledger *l, uint8_t table,
+		   bool (*is_lost)(void *cookie, const uint8_t *key, size_t key_len), void *cookie)
+{
+	struct losing a = { table, is_lost, cookie, 0 };
+
+	ledger_now(l);
+	settle_all(l);
+	entry_each(l, lose, &a);
+	return a.n;
 }
 
 void ledger_refused(struct ledger *l, uint8_t table, const void *item, bool is_late)

@@ -32,10 +32,10 @@
 #define LEDGER_FILE "ledger.db"
 #define LEDGER_ID_LEN 16
 
-/* The tables it can keep: leases, DNS, learning, configuration, metrics; bit n: table n. */
+/* The tables it can keep: those of items, and elements of nft sets; bit n: table n. */
 #define LEDGER_TABLES                                                                              \
 	(1ull << FLYREP_TABLE_LEASE | 1ull << FLYREP_TABLE_DNS | 1ull << FLYREP_TABLE_LEARNING |   \
-	 1ull << FLYREP_TABLE_CONFIG | 1ull << FLYREP_TABLE_METRIC)
+	 1ull << FLYREP_TABLE_CONFIG | 1ull << FLYREP_TABLE_METRIC | 1ull << FLYREP_TABLE_NFT_SET)
 
 #define LEDGER_TOMBSTONE_MS 60000	/* defaults, see struct ledger_config */
 #define LEDGER_TOMBSTONES_MAX 65536
@@ -168,6 +168,16 @@ void ledger_in_step(struct ledger *l, const char *peer);
 void ledger_refused(struct ledger *l, uint8_t table, const void *item, bool is_late);
 /* Nothing can be put into effect until the tables were learnt anew. */
 void ledger_lose_kernel(struct ledger *l);
+
+/**
+ * ledger_lose - the own kernel has lost items that nobody deleted: they are put there again
+ * @is_lost: which of the table; it gets the canonical key, and must change nothing
+ *
+ * What is there all the same is told by ledger_local(); between ledger_learn_begin() and
+ * ledger_learn_end(), what was not learnt. Return: how many of them are in effect
+ */
+size_t ledger_lose(struct ledger *l, uint8_t table,
+		   bool (*is_lost)(void *cookie, const uint8_t *key, size_t key_len), void *cookie);
 
 /* Tells this ledger from any other; of this node too, if the file was lost. */
 void ledger_id(const struct ledger *l, uint8_t id[LEDGER_ID_LEN]);

@@ -14,6 +14,9 @@
 
 #define LEDGER_SELF 0	/* number of this node */
 
+#define LEDGER_GRACE_MS 2000	 /* what is put off elsewhere is so here, before it ends here */
+#define LEDGER_TOLERANCE_MS 1000 /* an end that is later by no more is the same */
+
 /* Names of notes in the database; of the kernel by table, of ledgers by node */
 #define LEDGER_NOTE_KERNEL "kernel."
 #define LEDGER_NOTE_LEDGER "ledger."
@@ -265,6 +268,28 @@ const struct fr_slot *slot_record(const struct ledger *l, const struct entry *e,
 const struct fr_slot *slot_removal(const struct ledger *l, const struct entry *e);
 /* From a record that has passed the check. -ENOMEM, -E2BIG: it names too many nodes */
 int slot_from(struct ledger *l, uint8_t node, const struct fr_slot *rec, struct history_slot **out);
+
+/* --- ledger_end.c --- */
+/* Whether items of a table end when the last of their slots does, as packets put it off. */
+static inline bool end_is_joined(uint8_t table)
+{
+	return table == FLYREP_TABLE_NFT_SET;
+}
+
+/* @a is later than @b, by more than @by_ms; 0 is never. */
+bool end_is_later(uint64_t a, uint64_t b, uint64_t by_ms);
+/* No conflict: they say the same, or both nothing. */
+bool end_is_alike(const struct ledger *l, const struct entry *e, const struct history_slot *a,
+		  const struct history_slot *b);
+/* When the item of a slot ends. */
+uint64_t end_of(const struct ledger *l, const struct entry *e, const struct history_slot *s);
+/* @to ends no sooner than @from, if they say the same. Return: whether @to has changed */
+bool end_join(const struct ledger *l, const struct entry *e, struct history_slot *to,
+	      const struct history_slot *from);
+/* What the own kernel holds ends so much later than it was known to that others shall know. */
+bool end_is_put_off(const struct ledger *l, const struct entry *e, const struct flyrep_item *it);
+/* The own kernel would end it too soon; @ends_ms: what is in effect. */
+bool end_is_to_come(const struct entry *e, uint64_t ends_ms);
 
 /* --- claims --- */
 /* What a lease of this value claims; points into key and value. */

@@ -198,6 +198,8 @@ static bool moves(const struct entry *e, const struct flyrep_item *it)
 {
 	struct claim_parts parts;
 
+	if (e->table != FLYREP_TABLE_LEASE)
+		return false;
 	if (!e->applied_claim.len)
 		return e->has_unknown_claim;
 	return !entry_claim_parts(e, item_value(it), it->value_len, &parts) ||
@@ -227,12 +229,19 @@ static void effect_delete(struct ledger *l, struct entry *e)
 	l->ops.effect(l->cookie, e->table, it);
 }
 
+/* Nobody deleted it, and it ends by itself: packets may have put that off here, unheard yet. */
+static bool is_ending(const struct entry *e)
+{
+	return end_is_joined(e->table) && e->applied.e.expires_ms &&
+	       !(e->chosen && e->chosen->is_tombstone);
+}
+
 /* First what goes, and what moves to another address: that may be taken over. */
 static void take_away(struct ledger *l, struct entry *e)
 {
 	if (!(l->learnt >> e->table & 1) || !e->applied.is_there)
 		return;
-	if (!settle_item(l, e, l->item) || moves(e, l->item))
+	if (settle_item(l, e, l->item) ? moves(e, l->item) : !is_ending(e))
 		effect_delete(l, e);
 }
 
@@ -245,10 +254,12 @@ static void put_into_effect(struct ledger *l, struct entry *e)
 		return;
 	is_there = settle_item(l, e, it);
 	if (is_there && !e->retry_ms &&
-	    (!e->applied.is_there ||
+	    (!e->applied.is_there || end_is_to_come(e, it->expires_ms) ||
 	     e->applied.e.digest !=
 		     fr_table_by_id(e->table)->digest(it, &l->key))) {
 		remember(l, e);
+		if (end_is_joined(e->table) && it->expires_ms)
+			it->expires_ms += LEDGER_GRACE_MS;
 		entry_set_item(l, e, it);
 		it->rec.op = FLYREP_OP_INSERT;
 		l->ops.effect(l->cookie, e->table, it);

@@ -62,10 +62,15 @@ void looks_free(struct looks *q)
 
 void *keys_room(struct keys *k)
 {
-	size_t room = k->room ? 2 * k->room : 16 * FR_RECORD_KEY_ROOM;
+	return keys_room_for(k, FR_RECORD_KEY_ROOM);
+}
+
+void *keys_room_for(struct keys *k, size_t len)
+{
+	size_t room = 2 * k->room + 16 * FR_RECORD_KEY_ROOM + len;
 	uint8_t *recs;
 
-	if (k->room - k->len >= FR_RECORD_KEY_ROOM)
+	if (k->room - k->len >= len)
 		return k->recs + k->len;
 	recs = realloc(k->recs, room);
 	if (!recs)

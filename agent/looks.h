@@ -64,6 +64,8 @@ struct keys {
 
 /* FR_RECORD_KEY_ROOM bytes to make one in; NULL: no memory. */
 void *keys_room(struct keys *k);
+/* Likewise, @len bytes. */
+void *keys_room_for(struct keys *k, size_t len);
 /* One of @len bytes was made there. */
 void keys_added(struct keys *k, size_t len);
 void keys_reset(struct keys *k);

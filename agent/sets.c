@@ -11,6 +11,7 @@
 
 #include "cursor.h"
 #include "log.h"
+#include "monotonic.h"
 
 static const char *family_name(uint8_t family)
 {
@@ -182,14 +183,16 @@ void sets_refused(struct sets *s, const struct fr_nft_name *name, int error)
 		return;
 	set->n_refused++;
 	set->error = error;
+	set->refused_ms = monotonic_ns() / 1000000;
 }
 
-void sets_forgive(struct sets *s)
+void sets_forgive(struct sets *s, uint64_t before_ms)
 {
 	size_t i;
 
 	for (i = 0; i < s->n; i++)
-		s->v[i]->error = 0;
+		if (s->v[i]->refused_ms < before_ms)
+			s->v[i]->error = 0;
 }
 
 /* --- which there are -------------------------------------------------------- */

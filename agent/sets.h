@@ -32,6 +32,7 @@
  * @n_named: elements that the last dump found
  * @n_refused: records this node could not write
  * @error: of the last of them, 0 none
+ * @refused_ms: when that was, CLOCK_MONOTONIC
  * @prefix: of the canonical keys of its elements
  */
 struct set {
@@ -48,6 +49,7 @@ struct set {
 	uint64_t n_named;
 	uint64_t n_refused;
 	int error;
+	uint64_t refused_ms;
 	uint16_t prefix_len;
 	uint8_t prefix[SET_PREFIX_MAX];
 };
@@ -81,8 +83,8 @@ struct set *sets_by_key(const struct sets *s, const uint8_t *key, size_t key_len
 /* This node could not write a record of a set, which it may not even have. */
 void sets_refused(struct sets *s, const struct fr_nft_name *name, int error);
 
-/* Nothing is refused any more. */
-void sets_forgive(struct sets *s);
+/* What was last refused before then is not any more. */
+void sets_forgive(struct sets *s, uint64_t before_ms);
 
 /* Only packets or its timeout make its elements: no ruleset brings them back. */
 bool set_is_dynamic(const struct set *set);

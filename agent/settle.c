@@ -169,10 +169,13 @@ static void absorb(struct ledger *l, struct entry *e, bool is_winner)
 	for (i = 0; own && i < e->n_slots; i++) {
 		const struct history_slot *s = e->slots[i];
 
-		if (s == own || history_dominates(&l->order, own, s))
+		if (s == own)
 			continue;
 		covers = history_covers(&l->order, own, s);
 		if (!covers && !is_winner)
+			continue;
+		is_changed |= end_join(l, e, own, s);
+		if (history_dominates(&l->order, own, s))
 			continue;
 		rc = history_absorb(own, s, covers ? 0 : FR_SLOT_SAW_F_LOST);
 		if (rc < 0)
@@ -276,7 +279,7 @@ static void contenders(const struct ledger *l, struct entry *e, const struct his
 		if (s == top || is_covered(l, e, s))
 			continue;
 		for (k = 0; k < d->n; k++)
-			if (history_is_equal(d->v[k].slot, s, l->now_ms))
+			if (end_is_alike(l, e, d->v[k].slot, s))
 				break;
 		if (k == d->n)
 			d->v[d->n++] = (struct party){ e, s };
@@ -299,7 +302,7 @@ static void note_losers(struct ledger *l, struct entry *e, const struct history_
 		struct history_slot *s = e->slots[i];
 
 		if (s == top || s->is_told || (is_covered(l, e, s) && !has_lost(e, s)) ||
-		    history_is_equal(s, top, l->now_ms) || !has_a_say(l, s))
+		    end_is_alike(l, e, s, top) || !has_a_say(l, s))
 			continue;
 		s->is_told = true;
 		d.v[d.n++] = (struct party){ e, s };
@@ -344,6 +347,7 @@ static void settle_writes(struct ledger *l, struct entry *e)
 	const struct history_slot *top = highest(l, e);
 	bool is_waiting = false;
 	struct dispute d;
+	uint64_t end;
 
 	absorb(l, e, false);
 	top = highest(l, e);
@@ -371,8 +375,9 @@ static void settle_writes(struct ledger *l, struct entry *e)
 	if (!e->chosen)
 		return;
 	e->chosen_dot = e->chosen->dot;
-	if (e->chosen->expires_ms > l->now_ms)
-		wake_at(e, e->chosen->expires_ms);
+	end = end_of(l, e, e->chosen);
+	if (end > l->now_ms)
+		wake_at(e, end);
 }
 
 static void set_merged(struct ledger *l, struct entry *e, const struct merge_value *v)
@@ -569,13 +574,18 @@ void settle(struct ledger *l, struct entry *e)
 bool settle_item(const struct ledger *l, const struct entry *e, void *item)
 {
 	const struct history_slot *s = e->chosen;
+	uint64_t end;
 
-	if (e->is_blocked || (!e->merged && (!s || !history_is_alive(s, l->now_ms))))
+	if (e->is_blocked || (!e->merged && (!s || s->is_tombstone)))
 		return false;
-	if (e->merged)
+	if (e->merged) {
 		entry_item(e, item, e->merged->bytes, e->merged->len, e->merged_expires_ms);
-	else
-		entry_item(e, item, s->value, s->value_len, s->expires_ms);
+		return true;
+	}
+	end = end_of(l, e, s);
+	if (end && end <= l->now_ms)
+		return false;
+	entry_item(e, item, s->value, s->value_len, end);
 	return true;
 }
 

@@ -146,12 +146,42 @@ bool truth_has(const struct truth *t, const void *rec)
 	return index_find(t->index, key, t->table->key(key, rec), &e);
 }
 
+bool truth_is(const struct truth *t, const void *rec)
+{
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	struct index_entry e;
+
+	return index_find(t->index, key, t->table->key(key, rec), &e) &&
+	       e.digest == t->table->digest(rec, &t->hash_key);
+}
+
 void truth_drop(struct truth *t, const void *rec)
 {
 	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
 	unsigned int key_len = t->table->key(key, rec);
 
 	index_remove(t->index, key, key_len, NULL);
+}
+
+struct prefix {
+	const uint8_t *pos;
+	size_t len;
+};
+
+static bool has_prefix(void *cookie, const struct index_entry *e)
+{
+	const struct prefix *p = cookie;
+
+	return e->key_len >= p->len && !memcmp(e->key, p->pos, p->len);
+}
+
+void truth_drop_all(struct truth *t, const uint8_t *prefix, size_t prefix_len)
+{
+	struct prefix p = { prefix, prefix_len };
+	unsigned int b;
+
+	for (b = 0; b < FLYREP_BUCKETS; b++)
+		index_walk(t->index, b, has_prefix, &p);
 }
 
 int truth_begin(struct truth *t, const struct truth_scope *scope, uint64_t order)

@@ -58,9 +58,13 @@ unsigned int truth_bucket(const struct truth *t, const void *rec);
 
 /* Is the object of this record in the index? */
 bool truth_has(const struct truth *t, const void *rec);
+/* Is it, exactly as the record says? */
+bool truth_is(const struct truth *t, const void *rec);
 
 /* Forget a key whatever the order: the kernel refused it. */
 void truth_drop(struct truth *t, const void *rec);
+/* Likewise, all keys that begin so. */
+void truth_drop_all(struct truth *t, const uint8_t *prefix, size_t prefix_len);
 
 /**
  * struct truth_scope - of which objects a snapshot tells

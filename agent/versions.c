@@ -58,7 +58,9 @@ static void on_refused(void *cookie, const void *item, int error)
 
 static void apply_effects(struct versions *v)
 {
-	if (v->n_effects)
+	if (v->n_effects && v->effects_table == FLYREP_TABLE_NFT_SET)
+		elements_put(v->flow->elements, v->effects, v->n_effects, on_refused, v);
+	else if (v->n_effects)
 		inject_apply(v->flow->inject, v->effects_table, v->effects, v->n_effects,
 			     on_refused, v);
 	v->n_effects = 0;
@@ -200,14 +202,28 @@ bool versions_admits(struct flow_table *t, const void *slot)
 
 /* --- the own kernel as a whole --- */
 
-int versions_learn_begin(struct flow_table *t)
+/* Tells this life of the own kernel's tables from others: those of the module go with it. */
+static int kernel_of(const struct flow_table *t, uint64_t *kernel)
 {
-	struct versions *v = t->flow->versions;
 	struct fr_genl_info info;
 	int rc = drain_info(t->flow->drain, &info);
 
+	*kernel = info.instance;
+	if (rc < 0 || !t->kernel)
+		return rc;
+	memcpy(kernel, t->flow->life, sizeof(*kernel));
+	*kernel |= 1; /* 0 is no kernel */
+	return 0;
+}
+
+int versions_learn_begin(struct flow_table *t)
+{
+	struct versions *v = t->flow->versions;
+	uint64_t kernel;
+	int rc = kernel_of(t, &kernel);
+
 	memset(&v->counts, 0, sizeof(v->counts));
-	return rc < 0 ? rc : ledger_learn_begin(v->ledger, t->row->id, info.instance);
+	return rc < 0 ? rc : ledger_learn_begin(v->ledger, t->row->id, kernel);
 }
 
 void versions_learn(struct flow_table *t, const void *item)
@@ -221,10 +237,17 @@ void versions_learn(struct flow_table *t, const void *item)
 		refuse_item(t, rc);
 }
 
+static bool is_set_lost(void *cookie, const uint8_t *key, size_t key_len)
+{
+	return elements_is_lost(cookie, key, key_len);
+}
+
 void versions_learn_end(struct flow_table *t, struct truth_counts *counts)
 {
 	struct versions *v = t->flow->versions;
 
+	if (t->kernel)
+		ledger_lose(v->ledger, t->row->id, is_set_lost, v->flow->elements);
 	v->counts.missing = ledger_learn_end(v->ledger, t->row->id);
 	*counts = v->counts;
 	versions_flush_soon(v);
@@ -244,6 +267,28 @@ void versions_take_over(struct flow_table *t, const void *item)
 	memcpy(rec, item, fr_record_len(t->row, item));
 	*rec = (struct flyrep_rec){ .op = FLYREP_OP_INSERT, .tail_len = rec->tail_len };
 	inject_apply(t->flow->inject, t->row->id, rec, 1, on_not_taken, NULL);
+}
+
+struct prefix {
+	const uint8_t *pos;
+	size_t len;
+};
+
+static bool has_prefix(void *cookie, const uint8_t *key, size_t key_len)
+{
+	const struct prefix *p = cookie;
+
+	return key_len >= p->len && !memcmp(key, p->pos, p->len);
+}
+
+size_t versions_lose(struct flow_table *t, const uint8_t *prefix, size_t prefix_len)
+{
+	struct prefix p = { prefix, prefix_len };
+	struct versions *v = t->flow->versions;
+
+	truth_drop_all(t->kernel, prefix, prefix_len);
+	versions_flush_soon(v);
+	return ledger_lose(v->ledger, t->row->id, has_prefix, &p);
 }
 
 void versions_lose_kernel(struct versions *v)

@@ -8,7 +8,8 @@
  *   peer ═► receive ─► ledger ─► inject ─► own kernel       what is in effect
  *
  * What is put into effect must not cover a write of the own kernel that nobody has heard of. So
- * nothing is, as long as a drain is under way; the module refuses what it has not told yet.
+ * nothing is, as long as a drain is under way; the module refuses what it has not told yet, and
+ * elements of nft sets are read before they are written (sift.h).
  */
 #ifndef VERSIONS_H
 #define VERSIONS_H
@@ -41,6 +42,11 @@ void versions_learn_end(struct flow_table *t, struct truth_counts *counts);
  * this node's as much as anybody's, or nobody could change it here.
  */
 void versions_take_over(struct flow_table *t, const void *item);
+/*
+ * The own kernel has lost all items whose canonical key begins so, and shall have them again.
+ * Return: how many of them are in effect
+ */
+size_t versions_lose(struct flow_table *t, const uint8_t *prefix, size_t prefix_len);
 /* What was learnt is gone with the module. */
 void versions_lose_kernel(struct versions *v);
 

@@ -256,13 +256,6 @@ static void default_node_id(const struct load *load)
 	config->node_id = fr_arena_strndup(&config->arena, name, strlen(name));
 }
 
-/* Where all nodes write there are none; that somebody wants some the check has refused. */
-static void default_sets(struct fr_config *config)
-{
-	if (fr_config_is_shared(config))
-		config->data.nft_sets.n = 0;
-}
-
 static int parse(struct load *load, const char *text, size_t len)
 {
 	const struct fr_hcl_body *root;
@@ -277,7 +270,6 @@ static int parse(struct load *load, const char *text, size_t len)
 		find_secret(load);
 		find_previous(load);
 		fr_config_check(load->config, load->section, load->diag);
-		default_sets(load->config);
 	}
 	fr_diag_sort(load->diag);
 	if (!fr_diag_has_errors(load->diag))
@@ -442,8 +434,7 @@ bool fr_config_has_table(const struct fr_config *config, unsigned int table)
 		/* Without its master there is none. */
 		return config->data.conntrack && config->data.expectations;
 	case FLYREP_TABLE_NFT_SET:
-		/* Nothing in an element tells whose it is. */
-		return config->data.nft_sets.n && !fr_config_is_shared(config);
+		return config->data.nft_sets.n;
 	default:
 		return false;
 	}
@@ -464,7 +455,7 @@ bool fr_config_begins_primary(const struct fr_config *config)
 bool fr_config_has_versions(const struct fr_config *config, unsigned int table)
 {
 	return fr_config_is_shared(config) && table >= FLYREP_TABLE_LEASE &&
-	       table <= FLYREP_TABLE_METRIC && fr_config_has_table(config, table);
+	       table <= FLYREP_TABLE_NFT_SET && fr_config_has_table(config, table);
 }
 
 unsigned int fr_config_filter_table(int type)

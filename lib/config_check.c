@@ -175,18 +175,6 @@ static void check_shared(const struct check *c)
 			      "primary_addr: there is no primary where the mode is %s", mode);
 }
 
-/* What this version cannot replicate where all nodes write. */
-static void check_shared_data(const struct check *c)
-{
-	struct fr_diag_pos nowhere = at(c, "data"), sets = at(c, "data.nft_sets");
-
-	if (c->config->data.nft_sets.n &&
-	    (sets.line != nowhere.line || sets.column != nowhere.column))
-		fr_diag_error(c->diag, sets,
-			      "data.nft_sets: not supported yet where the mode is %s: say []",
-			      fr_config_mode_name(c->config->mode));
-}
-
 /* A slip in a name would silently mean 0. */
 static void check_priorities(const struct check *c)
 {
@@ -525,8 +513,6 @@ static void check_data(const struct check *c)
 {
 	unsigned int id;
 
-	if (fr_config_is_shared(c->config))
-		check_shared_data(c);
 	for (id = 0; id <= FLYREP_TABLE_MAX; id++)
 		if (fr_config_has_table(c->config, id))
 			return;

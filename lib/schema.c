@@ -252,7 +252,7 @@ static const struct fr_schema rows[] = {
 	  RANGE(0, FR_CONFIG_SETS_MAX), .dflt = "[\"dynamic\"]",
 	  .help = "Elements of these nftables sets (nft_set): patterns \"family/table/set\"; "
 		  "\"dynamic\" stands for all sets with the flag dynamic or timeout. The sets "
-		  "themselves must be there on both nodes." },
+		  "themselves must be there on all nodes." },
 	{ "data.dhcp_leases", FR_SCHEMA_BOOL, AT(data.dhcp_leases),
 	  .dflt = "true", .help = "DHCP leases (lease)." },
 	{ "data.dns_records", FR_SCHEMA_BOOL, AT(data.dns_records),
@@ -301,9 +301,10 @@ static const struct fr_schema rows[] = {
 	  .help = "When the agent is gone for this long, held flows get ordinary timeouts." },
 
 	{ "conflict_resolution", FR_SCHEMA_SECTION, UNBOUND,
-	  .help = "Where all nodes write: who wins when two wrote the same lease, DNS record or "
-		  "file and neither had seen the other, or leased one address twice. Must be the "
-		  "same on all nodes. Flows, learning and metrics merge, and have no conflicts." },
+	  .help = "Where all nodes write: who wins when two wrote the same lease, DNS record, "
+		  "file or element of an nft map and neither had seen the other, or leased one "
+		  "address twice. Must be the same on all nodes. Flows, learning and metrics merge, "
+		  "and have no conflicts." },
 	{ "conflict_resolution.strategy", FR_SCHEMA_CHOICE,
 	  AT(conflict_resolution.strategy), .dflt = "\"timestamp\"",
 	  WORDS("timestamp", "priority", "manual"),

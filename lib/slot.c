@@ -548,13 +548,14 @@ ROW(dns, FLYREP_TABLE_DNS);
 ROW(learning, FLYREP_TABLE_LEARNING);
 ROW(config, FLYREP_TABLE_CONFIG);
 ROW(metric, FLYREP_TABLE_METRIC);
+ROW(nft_set, FLYREP_TABLE_NFT_SET);
 
 const struct fr_table *fr_slot_table(unsigned int table)
 {
 	static const struct fr_table *const rows[] = {
 		[FLYREP_TABLE_LEASE] = &lease_slots,	   [FLYREP_TABLE_DNS] = &dns_slots,
 		[FLYREP_TABLE_LEARNING] = &learning_slots, [FLYREP_TABLE_CONFIG] = &config_slots,
-		[FLYREP_TABLE_METRIC] = &metric_slots,
+		[FLYREP_TABLE_METRIC] = &metric_slots,	   [FLYREP_TABLE_NFT_SET] = &nft_set_slots,
 	};
 
 	return table < N_OF(rows) ? rows[table] : NULL;

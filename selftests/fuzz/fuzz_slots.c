@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (!len)
 		return 0;
-	t = fr_slot_table(FLYREP_TABLE_LEASE + data[0] % 5);
+	t = fr_slot_table(FLYREP_TABLE_LEASE + data[0] % 6);
 	fr_reader_init(&r, data + 1, len - 1);
 	err = t->decode(&r, recs, sizeof(recs), N_MAX, &n);
 	must(err == 0 || err == -EBADMSG);

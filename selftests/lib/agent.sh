@@ -181,7 +181,7 @@ all_in_step() {
 		[.[].status] |
 		([.[] | {(.node_id): (.tables | map({(.table): .digest}) | add)}] | add) as $own |
 		(any(.[]; .conflicts_pending > 0) or
-			([$own[] | {lease, dns, learning, config, metric}] | unique | length == 1)) and
+			([$own[] | {lease, dns, learning, config, metric, nft_set}] | unique | length == 1)) and
 		all(.[]; .sync_state == "in_sync") and
 		all(.[].peers[]; .id as $id | .backlog_changes == 0 and
 			(.held.tables | length > 0 and

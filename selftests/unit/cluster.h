@@ -172,7 +172,7 @@ static inline void kernel_drop(struct node *n, uint8_t table, const struct flyre
 
 	if (i == n->n_items)
 		return;
-	free(n->items[i].item);
+	free(n->items[i].item); /* may be @it */
 	n->items[i] = n->items[--n->n_items];
 }
 
@@ -384,7 +384,9 @@ static const struct ledger_ops cluster_ops = {
 
 /* --- nodes -------------------------------------------------------------- */
 
-static inline void node_learn(struct node *n, bool is_new_kernel)
+/* @is_lost: of what it lacks: nobody deleted it; NULL: all was */
+static inline void node_learn(struct node *n, bool is_new_kernel,
+			      bool (*is_lost)(void *cookie, const uint8_t *key, size_t key_len))
 {
 	uint8_t table;
 	size_t i;
@@ -401,11 +403,13 @@ static inline void node_learn(struct node *n, bool is_new_kernel)
 			n->items[i].item->rec.stamp = ++n->stamp;
 			assert_true(ledger_learn(n->ledger, table, n->items[i].item) >= 0);
 		}
+		if (is_lost)
+			ledger_lose(n->ledger, table, is_lost, NULL);
 		ledger_learn_end(n->ledger, table);
 	}
 }
 
-static inline void node_open(struct node *n, bool is_new_kernel)
+static inline void node_start(struct node *n)
 {
 	struct ledger_config config = n->cluster->config;
 	char why[256];
@@ -416,8 +420,20 @@ static inline void node_open(struct node *n, bool is_new_kernel)
 	config.n_peers = (size_t)n->cluster->n - 1;
 	if (ledger_open(&n->ledger, &config, &cluster_ops, n, why, sizeof(why)))
 		fail_msg("%s", why);
-	node_learn(n, is_new_kernel);
+}
+
+static inline void node_open(struct node *n, bool is_new_kernel)
+{
+	node_start(n);
+	node_learn(n, is_new_kernel, NULL);
 	n->is_unlearnt = false;
+}
+
+static inline void node_open_lost(struct node *n,
+				  bool (*is_lost)(void *cookie, const uint8_t *key, size_t key_len))
+{
+	node_start(n);
+	node_learn(n, false, is_lost);
 }
 
 static inline void node_close(struct node *n)
@@ -653,6 +669,38 @@ static inline void tick(struct node *n)
 	if (n->ledger && !n->is_gone)
 		ledger_tick(n->ledger);
 	flush(n);
+}
+
+/* Deliver all there is, and what comes of it. */
+static inline void talk(struct cluster *c)
+{
+	bool is_any = true;
+	int i, k;
+
+	while (is_any) {
+		is_any = false;
+		for (i = 0; i < c->n; i++)
+			for (k = 0; k < c->n; k++)
+				while (i != k && deliver(c, i, k))
+					is_any = true;
+		for (i = 0; i < c->n; i++)
+			flush(&c->nodes[i]);
+	}
+}
+
+static inline void pass(struct cluster *c, unsigned int ms)
+{
+	int i, k;
+
+	c->now_ms += ms;
+	for (i = 0; i < c->n; i++)
+		tick(&c->nodes[i]);
+	talk(c);
+	for (i = 0; i < c->n; i++)
+		for (k = 0; k < c->n; k++)
+			if (i != k)
+				audit(c, i, k);
+	talk(c);
 }
 
 struct repair {

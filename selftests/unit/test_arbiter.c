@@ -184,18 +184,6 @@ static long long number_at(const json_t *object, const char *key)
 
 /* --- what they disagree on ------------------------------------------------ */
 
-static void talk(struct cluster *c)
-{
-	bool is_any = true;
-
-	while (is_any) {
-		is_any = deliver(c, 0, 1);
-		is_any |= deliver(c, 1, 0);
-		flush(&c->nodes[0]);
-		flush(&c->nodes[1]);
-	}
-}
-
 static void put(struct node *n, uint8_t table, const char *const *texts)
 {
 	struct flyrep_item *it = item_make(table, 0, texts);

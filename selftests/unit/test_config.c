@@ -522,12 +522,11 @@ static const struct {
 	{ "mode = \"active-active\"\nsecret_key = \"" SECRET "\"\nprimary_addr = \"10.0.0.9\"\n"
 	  "peers = [{ id = \"b\", address = \"10.0.0.2\", role = \"primary\" },\n"
 	  "{ id = \"c\", address = \"10.0.0.3\" }]\n"
-	  "data = { dhcp_leases = true, nft_sets = [\"dynamic\"] }",
+	  "data = { dhcp_leases = true }",
 	  "f:2:8: active-active is for two nodes: list one peer, not 2; multi-master takes any number\n"
 	  "f:2:8: active-active needs listen_addr: of two nodes the one whose node_id comes later in the alphabet is dialled\n"
 	  "f:4:16: primary_addr: there is no primary where the mode is active-active\n"
-	  "f:5:10: peers: b cannot be a primary of a node whose mode is active-active\n"
-	  "f:7:41: data.nft_sets: not supported yet where the mode is active-active: say []\n" },
+	  "f:5:10: peers: b cannot be a primary of a node whose mode is active-active\n" },
 	{ "mode = \"replica\"\nzone \"lan\" {\n ct_zone = 70000\n ct_mark = 1\n}",
 	  "f:4:12: zone.ct_zone: out of range: 0 to 65535\n"
 	  "f:5:12: zone.ct_mark: expected a string, found a number\n" },
@@ -608,7 +607,8 @@ static const struct {
 	  "f:7:15: transport.encryption: false, but certificates need TLS\n"
 	  "f:7:15: warning: transport.encryption: NOT ENCRYPTED: whoever sees the traffic can read all of it\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nsecret_key = \"" SECRET
-	  "\"\ndata { conntrack = false\nnft_sets = [] }",
+	  "\"\ndata { conntrack = false\nnft_sets = []\ndhcp_leases = false\ndns_records = false\n"
+	  "learning_state = false\nconfiguration = false }",
 	  "f:5:20: data: nothing is replicated\n" },
 	{ "mode = \"replica\"\npeer_addr = \"10.0.0.1\"",
 	  "f:1:13: no secret: set secret_key_file or secret_key, or give the agent the systemd credential psk\n"
@@ -705,7 +705,8 @@ static const struct {
 	  "f:3:20: backup_retention: out of range: 0s to 521w3d\n" },
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"\nauth { method = \"mtls\" }\n"
 	  "transport { tls { cert_file = \"/c\"\n key_file = \"/k\"\n ca_file = \"/a\" } }\n"
-	  "transformations { encrypt_data = true }\ndata { nft_sets = [] }\n"
+	  "transformations { encrypt_data = true }\ndata { nft_sets = []\n"
+	  "dhcp_leases = false\ndns_records = false\nlearning_state = false\nconfiguration = false }\n"
 	  "recovery { incremental { enabled = true } }",
 	  "f:8:34: transformations.encrypt_data: the key comes from the secret, and there is none: "
 	  "set secret_key_file or secret_key\n"
@@ -799,7 +800,7 @@ static void conflicts_have_rules(void **state)
 	(void)state;
 	parse(&l,
 	      "replication {\n" SHARED
-	      "data { dhcp_leases = false\nmetrics = true\nnft_sets = [] }\nconflict_resolution {\n strategy = \"manual\"\n"
+	      "data { dhcp_leases = false\nmetrics = true\nnft_sets = [\"dynamic\"] }\nconflict_resolution {\n strategy = \"manual\"\n"
 	      " priorities = { b = 1, \"a\" = 1000000\n \"no.such-node\" : 0 }\n"
 	      " timestamp_resolution = \"microsecond\"\n clock_skew_tolerance = \"1s500ms\"\n"
 	      " manual_resolution = {\n require_approval = false\n approvers = [\"ops\", \"a b\"]\n"
@@ -822,6 +823,7 @@ static void conflicts_have_rules(void **state)
 	assert_int_equal(c->conflict_resolution.manual_resolution.timeout_ms, 0);
 	assert_true(fr_config_has_versions(c, FLYREP_TABLE_DNS));
 	assert_true(fr_config_has_versions(c, FLYREP_TABLE_METRIC));
+	assert_true(fr_config_has_versions(c, FLYREP_TABLE_NFT_SET));
 	assert_false(fr_config_has_versions(c, FLYREP_TABLE_LEASE));
 	assert_false(fr_config_has_versions(c, FLYREP_TABLE_CONNTRACK));
 	first = print(c);

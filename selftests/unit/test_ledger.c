@@ -69,38 +69,6 @@ static void del(struct node *n, uint8_t table, struct flyrep_item *it)
 	flush(n);
 }
 
-/* Deliver all there is, and what comes of it. */
-static void talk(struct cluster *c)
-{
-	bool is_any = true;
-	int i, k;
-
-	while (is_any) {
-		is_any = false;
-		for (i = 0; i < c->n; i++)
-			for (k = 0; k < c->n; k++)
-				while (i != k && deliver(c, i, k))
-					is_any = true;
-		for (i = 0; i < c->n; i++)
-			flush(&c->nodes[i]);
-	}
-}
-
-static void pass(struct cluster *c, unsigned int ms)
-{
-	int i, k;
-
-	c->now_ms += ms;
-	for (i = 0; i < c->n; i++)
-		tick(&c->nodes[i]);
-	talk(c);
-	for (i = 0; i < c->n; i++)
-		for (k = 0; k < c->n; k++)
-			if (i != k)
-				audit(c, i, k);
-	talk(c);
-}
-
 /* A text field of an item in a kernel; "-": no such item. */
 static const char *says(const struct node *n, uint8_t table, struct flyrep_item *like,
 			const char *field)
@@ -1027,7 +995,7 @@ static void test_another_hash_key(void **state)
 		    index_digest(truth_index(ledger_truth(c.nodes[0].ledger, DNS, "n1"))));
 	assert_int_equal(index_entries(truth_index(ledger_truth(c.nodes[0].ledger, DNS, "n2"))), 1);
 	/* No write is seen where there was none. */
-	node_learn(&c.nodes[0], false);
+	node_learn(&c.nodes[0], false, NULL);
 	flush(&c.nodes[0]);
 	assert_int_equal(figures(&c.nodes[0])->n_own, 1);
 	cluster_free(&c);

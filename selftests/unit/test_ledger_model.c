@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Random histories: nodes write, delete, stop, crash and begin anew, links delay and break. When all
+ * Random histories: nodes write, delete, stop, crash and begin anew, packets put ends of elements off,
+ * sets lose all they hold, links delay and break. When all
  * is quiet, all nodes hold the same slots and have the same in effect, no tombstone is left, and each
  * write is in effect, or replaced by one that saw it, or listed as a conflict.
  *
@@ -43,7 +44,11 @@ static struct flyrep_item *make(struct model *m, size_t key, uint64_t expires_ms
 						  "active", ttls[roll(m, 8)] };
 	const char *dns[FR_ITEM_FIELDS_MAX] = { NULL, names[key % 4], "A", "10.0.0.1",
 						ttls[roll(m, 8)] };
+	const char *element[FR_ITEM_FIELDS_MAX] = { "inet", "st", "seen", names[key % 4], NULL,
+						    names[roll(m, 2)] };
 
+	if (m->keys[key].table == FLYREP_TABLE_NFT_SET)
+		return item_make(FLYREP_TABLE_NFT_SET, expires_ms, element);
 	return m->keys[key].table == FLYREP_TABLE_LEASE ?
 		       item_make(FLYREP_TABLE_LEASE, expires_ms, lease) :
 		       item_make(FLYREP_TABLE_DNS, expires_ms, dns);
@@ -98,6 +103,10 @@ static void add_keys(struct model *m)
 		m->keys[i].table = FLYREP_TABLE_LEARNING;
 		m->keys[i].item = item_make(FLYREP_TABLE_LEARNING, 0, texts);
 	}
+	for (; i < 14; i++) {
+		m->keys[i].table = FLYREP_TABLE_NFT_SET;
+		m->keys[i].item = make(m, i, 0);
+	}
 	m->n_keys = i;
 }
 
@@ -134,6 +143,53 @@ static void step_delete(struct model *m, struct node *n)
 		local_delete(n, m->keys[key].table, m->keys[key].item);
 }
 
+/* Nobody tells of that, but the looks at what is there. */
+static void step_packet(struct model *m, struct node *n)
+{
+	size_t i = roll(m, (unsigned int)n->n_items + 1);
+
+	if (i < n->n_items && n->items[i].table == FLYREP_TABLE_NFT_SET &&
+	    n->items[i].item->expires_ms)
+		n->items[i].item->expires_ms = node_ms(n) + 20000;
+}
+
+static void look(struct node *n)
+{
+	size_t i;
+
+	for (i = 0; i < n->n_items; i++) {
+		if (n->items[i].table != FLYREP_TABLE_NFT_SET)
+			continue;
+		n->items[i].item->rec.stamp = ++n->stamp;
+		tell(n, FLYREP_TABLE_NFT_SET, n->items[i].item);
+	}
+}
+
+static bool is_any(void *cookie, const uint8_t *key, size_t key_len)
+{
+	(void)cookie;
+	(void)key;
+	(void)key_len;
+	return true;
+}
+
+/* The ruleset is loaded anew. */
+static void step_lose(struct node *n)
+{
+	size_t i;
+
+	if (!n->ledger || n->is_gone)
+		return;
+	tell_all(n);
+	for (i = 0; i < n->n_items;) {
+		if (n->items[i].table == FLYREP_TABLE_NFT_SET)
+			kernel_drop(n, FLYREP_TABLE_NFT_SET, n->items[i].item);
+		else
+			i++;
+	}
+	ledger_lose(n->ledger, FLYREP_TABLE_NFT_SET, is_any, NULL);
+}
+
 /* What a link comes back with: a repair, key by key in any order, and an audit. */
 static void heal(struct model *m, int from, int to)
 {
@@ -145,7 +201,7 @@ static void heal(struct model *m, int from, int to)
 	if (!m->c.nodes[from].ledger || m->c.nodes[from].is_gone)
 		return;
 	for (i = 0; i < m->n_keys; i++) {
-		size_t key = (begin + i * 3) % m->n_keys; /* 3 and 10 have no divisor */
+		size_t key = (begin + i * 3) % m->n_keys; /* 3 and 14 have no divisor */
 
 		repair_key(&m->c, from, to, m->keys[key].table, m->keys[key].item);
 	}
@@ -259,7 +315,7 @@ static void step(struct model *m)
 		node_close(n);
 		m->is_inexact = true;
 	}
-	switch (roll(m, 20)) {
+	switch (roll(m, 24)) {
 	case 0 ... 6:
 		step_write(m, n);
 		break;
@@ -282,6 +338,14 @@ static void step(struct model *m)
 	case 17:
 		tell_all(n);
 		audit(&m->c, n->number, (n->number + 1) % m->c.n);
+		break;
+	case 18 ... 20:
+		step_packet(m, n);
+		break;
+	case 21:
+		look(n);
+		if (!roll(m, 4))
+			step_lose(n);
 		break;
 	default:
 		pass_time(m, roll(m, 4) ? roll(m, 50) : roll(m, 3000));
@@ -310,6 +374,7 @@ static void round_of_all(struct model *m)
 
 	for (i = 0; i < m->c.n; i++) {
 		tell_all(&m->c.nodes[i]);
+		look(&m->c.nodes[i]);
 		tick(&m->c.nodes[i]);
 	}
 	for (n = 0; drain_links(m); n++) {
@@ -441,7 +506,7 @@ static void check_nothing_left(struct model *m)
 		n_slots += f->n_own;
 		n = f->n_in_effect;
 	}
-	for (k = 8; k < m->n_keys; k++)
+	for (k = 8; k < 10; k++)
 		n_learnt += !!kernel_get(&m->c.nodes[0], m->keys[k].table, m->keys[k].item);
 	/* One slot a key; only what is added up has one of each node. */
 	if (n_slots < n || n_slots > n - n_learnt + n_learnt * (size_t)m->c.n)
@@ -562,7 +627,7 @@ static void run(unsigned int seed)
 	static const int sizes[] = { 2, 3, 5 };
 	struct ledger_config config = {
 		.tables = 1ull << FLYREP_TABLE_LEASE | 1ull << FLYREP_TABLE_DNS |
-			  1ull << FLYREP_TABLE_LEARNING,
+			  1ull << FLYREP_TABLE_LEARNING | 1ull << FLYREP_TABLE_NFT_SET,
 		.rules = { .strategy = (int)(seed % 3),
 			   .resolution = (int)(seed / 3 % 3),
 			   .priorities = priorities,

@@ -51,7 +51,8 @@ static void all_of_it_and_the_configuration_may_go(void **state)
 	assert_int_equal(c.n_peers, 2);
 	assert_string_equal(c.peers[0], "b");
 	assert_string_equal(c.peers[1], "c");
-	assert_int_equal(c.tables, 1ull << FLYREP_TABLE_LEASE | 1ull << FLYREP_TABLE_DNS);
+	assert_int_equal(c.tables, 1ull << FLYREP_TABLE_LEASE | 1ull << FLYREP_TABLE_DNS |
+					   1ull << FLYREP_TABLE_NFT_SET);
 	assert_ptr_equal(c.hash_key, &hash_key);
 	assert_int_equal(c.rules.strategy, HISTORY_MANUAL);
 	assert_int_equal(c.rules.resolution, HISTORY_SECOND);
@@ -83,7 +84,8 @@ static void defaults(void **state)
 	assert_int_equal(ledger_config_from(&c, &config, &hash_key, &arena), 0);
 	fr_config_free(&config);
 	assert_int_equal(c.tables, 1ull << FLYREP_TABLE_LEASE | 1ull << FLYREP_TABLE_DNS |
-				   1ull << FLYREP_TABLE_LEARNING | 1ull << FLYREP_TABLE_CONFIG);
+				   1ull << FLYREP_TABLE_LEARNING | 1ull << FLYREP_TABLE_CONFIG |
+				   1ull << FLYREP_TABLE_NFT_SET);
 	assert_int_equal(c.rules.strategy, HISTORY_TIMESTAMP);
 	assert_int_equal(c.rules.resolution, HISTORY_MILLISECOND);
 	assert_int_equal(c.rules.n_priorities, 0);
@@ -127,7 +129,7 @@ static void no_tables_no_ledger(void **state)
 	static const char *const texts[] = {
 		"replication {\nmode = \"replica\"\n}\n",
 		HEAD "data { dhcp_leases = false\ndns_records = false\nlearning_state = false\n"
-		     "configuration = false }\n}\n",
+		     "configuration = false\nnft_sets = [] }\n}\n",
 	};
 	struct fr_config config;
 	struct ledger_config c;
@@ -162,7 +164,7 @@ static void a_ledger_opens(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	read_config(&config, HEAD "data { metrics = true }\n}\n");
+	read_config(&config, HEAD "data { metrics = true\ndns_records = false }\n}\n");
 	config.state_dir = dir;
 	assert_int_equal(ledger_config_from(&c, &config, &hash_key, &arena), 0);
 	fr_config_free(&config);

@@ -66,7 +66,7 @@ static void test_a_slot_has_its_parts(void **state)
 	assert_int_equal(json_array_size(json_object_get(obj, "replaces")), 2);
 	json_decref(obj);
 	assert_null(fr_slot_table(FLYREP_TABLE_CONNTRACK));
-	assert_null(fr_slot_table(FLYREP_TABLE_NFT_SET));
+	assert_null(fr_slot_table(FLYREP_TABLE_EXPECTATION));
 	assert_null(fr_slot_table(200));
 }
 

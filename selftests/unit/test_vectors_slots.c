@@ -57,6 +57,18 @@ static const struct batch batches[] = {
 			 "1700000100", "17" },
 	      .version = 0x018bcfe568030000,
 	      .decided = 0x018bcfe568010000 } } },
+	{ "slots-element",
+	  "an element whose end packets of this node have put off, and one that was deleted",
+	  FLYREP_TABLE_NFT_SET,
+	  { { .op = FLYREP_OP_UPDATE,
+	      .texts = { "inet", "filter", "blocked", "c0:00:02:07", NULL, NULL, "3600000" },
+	      .expires_ms = 1700003600000,
+	      .version = 0x018bcfe568040000,
+	      .saw = { { 0x018bcfe568000001, 0, 5, "node2" } } },
+	    { .op = FLYREP_OP_UPDATE,
+	      .texts = { "inet", "filter", "blocked", "c0:00:02:08" },
+	      .version = 0x018bcfe568050000,
+	      .is_tombstone = true } } },
 };
 
 static size_t make_slot(void *room, uint8_t table, const struct made *m)
