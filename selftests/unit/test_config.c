@@ -710,7 +710,7 @@ static const struct {
 	  "recovery { incremental { enabled = true } }",
 	  "f:8:34: transformations.encrypt_data: the key comes from the secret, and there is none: "
 	  "set secret_key_file or secret_key\n"
-	  "f:10:36: warning: recovery.incremental.enabled: nothing is there for checkpoints: flows "
+	  "f:14:36: warning: recovery.incremental.enabled: nothing is there for checkpoints: flows "
 	  "are in none\n" },
 	{ "mode = \"replica\"\nrecovery { resync_threshold = 0 }",
 	  "f:3:31: recovery.resync_threshold: out of range: 1 to 4294967295\n" },
