@@ -333,8 +333,7 @@ share() {
 	export agent_mode=active-active
 	for node in a b; do
 		agent_kill $node
-		agent_config $node 'data = { dhcp_leases = true, dns_records = true }' \
-			'recovery { audit_interval = "2s" }'
+		agent_config $node "$data" 'recovery { audit_interval = "2s" }'
 	done
 	agent_start a
 	agent_start b
@@ -381,7 +380,7 @@ change_on_both() {
 	assert_success
 	assert_line 'lease  20 records, 20 restored, 1 not in the backup: kept'
 	assert_line 'dns  1 records, 1 restored'
-	assert_line --regexp '^nft_set  [67] records, 0 restored, [67] skipped: not replicated here$'
+	assert_line --regexp '^nft_set  [67] records, [67] restored$'
 	run fr b backup restore "$name" --exact
 	assert_success
 	assert_line --partial '1 removed'
