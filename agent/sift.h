@@ -6,8 +6,8 @@
  * was when it was last read or written. What happens between that read and the write, some
  * microseconds, comes as if it had been before the other node's write.
  *
- * Elements of a set with intervals cannot be read one by one: nothing is written there while the set
- * waits to be compared as a whole.
+ * Elements of a set with intervals cannot be read one by one: nothing is written there while the
+ * set waits to be compared as a whole.
  */
 #ifndef SIFT_H
 #define SIFT_H
