@@ -473,8 +473,10 @@ ssize_t fr_nft_elem_record(void *rec, const struct fr_nft_set *set,
 		[FR_ITEM_NFT_KEY] = e->key,
 		[FR_ITEM_NFT_KEY_END] = e->key_end,
 		[FR_ITEM_NFT_DATA] = e->data,
+		/* The set's own is none: what packets add has it up to 6.1, and not later. */
 		[FR_ITEM_NFT_TIMEOUT] =
-			e->has_timeout ? number_bytes(number, e->timeout_ms) :
+			e->has_timeout && (!e->ends || e->timeout_ms != set->timeout_ms) ?
+				number_bytes(number, e->timeout_ms) :
 			set->timeout_ms && !e->ends ? number_bytes(number, 0) :
 						      bytes_of(NULL),
 		[FR_ITEM_NFT_USERDATA] = e->userdata,

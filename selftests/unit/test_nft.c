@@ -341,6 +341,30 @@ static void time_is_told_in_the_terms_of_the_set(void **state)
 	}
 }
 
+/* One kernel says of an element that its time is the set's, another one says nothing. */
+static void the_time_of_the_set_is_none_of_its_own(void **state)
+{
+	static const uint8_t key[] = { 1 };
+	struct fr_nft_set set = { .flags = NFT_SET_TIMEOUT, .family = NFPROTO_INET, .key_len = 1,
+				  .table = "kt", .name = "s", .timeout_ms = 1000 };
+	struct fr_nft_elem e = { .key = { key, sizeof(key) }, .has_timeout = true,
+				 .timeout_ms = 1000, .ends = true, .left_ms = 700 };
+	uint64_t says[FR_ITEM_ROOM / 8 + 1], silent[FR_ITEM_ROOM / 8 + 1];
+	ssize_t len;
+
+	(void)state;
+	len = fr_nft_elem_record(says, &set, &e, NOW_MS);
+	assert_true(len > 0);
+	assert_int_equal(fr_nft_record_timeout_ms(says), 0);
+	e.has_timeout = false;
+	assert_int_equal(fr_nft_elem_record(silent, &set, &e, NOW_MS), len);
+	assert_memory_equal(says, silent, len);
+	e.has_timeout = true;
+	e.timeout_ms = 999;
+	assert_true(fr_nft_elem_record(says, &set, &e, NOW_MS) > 0);
+	assert_int_equal(fr_nft_record_timeout_ms(says), 999);
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
 	static const struct {
@@ -431,6 +455,7 @@ int main(void)
 		cmocka_unit_test(rules_that_change_are_noticed),
 		cmocka_unit_test(sets_are_named_and_sized),
 		cmocka_unit_test(time_is_told_in_the_terms_of_the_set),
+		cmocka_unit_test(the_time_of_the_set_is_none_of_its_own),
 		cmocka_unit_test(what_does_not_fit_is_refused),
 		cmocka_unit_test(records_name_their_set),
 	};
