@@ -473,6 +473,8 @@ int flyrep_extras_help(struct nf_conn *ct, const struct flyrep_ct_ext *x)
 	help = nf_ct_helper_ext_add(ct, GFP_ATOMIC);
 	if (!help)
 		return -ENOMEM;
+	if (!flyrep_compat_helper_hold(helper))
+		return FLYREP_CT_EXT_HELPER;
 	/*
 	 * A flow in the midst of its life, as from ctnetlink: FTP picks up the place in the
 	 * stream where it finds it. The helpers of user space want data that we have not.
