@@ -222,8 +222,7 @@ static void extras_read_master(struct flyrep_ct_ext *x, const struct nf_conn *ct
 
 static void extras_read_helper(struct flyrep_ct_ext *x, const struct nf_conn *ct)
 {
-	const struct nf_conn_help *help = nfct_help(ct);
-	const struct nf_conntrack_helper *helper = help ? rcu_dereference(help->helper) : NULL;
+	const struct nf_conntrack_helper *helper = flyrep_compat_helper_of(ct);
 
 	if (!helper || !helper->name[0])
 		return;
@@ -648,8 +647,7 @@ int flyrep_extras_add(struct nf_conn *ct, const struct flyrep_ct_ext *x)
 
 static bool extras_has_helper(const struct nf_conn *ct, const char *name)
 {
-	const struct nf_conn_help *help = nfct_help(ct);
-	const struct nf_conntrack_helper *helper = help ? rcu_dereference(help->helper) : NULL;
+	const struct nf_conntrack_helper *helper = flyrep_compat_helper_of(ct);
 
 	return helper && !strncmp(helper->name, name, sizeof(helper->name));
 }

@@ -143,6 +143,25 @@ static inline void flyrep_compat_expect_set_helper(struct nf_conntrack_expect *e
 }
 
 /**
+ * flyrep_compat_helper_of - the helper of a flow
+ * @ct: the flow
+ *
+ * Context: RCU read side. Return: NULL for none, or if its module has gone: what a flow keeps of
+ * such a one is its name.
+ */
+static inline const struct nf_conntrack_helper *flyrep_compat_helper_of(const struct nf_conn *ct)
+{
+	const struct nf_conn_help *help = nfct_help(ct);
+	const struct nf_conntrack_helper *helper = help ? rcu_dereference(help->helper) : NULL;
+
+#ifdef FLYREP_HAVE_HELPER_REFCNT
+	if (helper && !rcu_access_pointer(helper->help))
+		return NULL;
+#endif
+	return helper;
+}
+
+/**
  * flyrep_compat_helper_hold - have a flow hold the helper that it is about to get
  * @helper: it; when the flow is freed the kernel lets go of it
  *
