@@ -540,8 +540,7 @@ struct expect_parts {
 static int expect_find_parts(struct expect_parts *parts, const struct flyrep_expect *r,
 			     const struct nf_conn *master)
 {
-	const struct nf_conn_help *help = nfct_help(master);
-	const struct nf_conntrack_helper *helper = help ? rcu_dereference(help->helper) : NULL;
+	const struct nf_conntrack_helper *helper = flyrep_compat_helper_of(master);
 	const struct nf_ct_helper_expectfn *fn = NULL;
 
 	memset(parts, 0, sizeof(*parts));

@@ -222,8 +222,7 @@ static void extras_read_master(struct flyrep_ct_ext *x, const struct nf_conn *ct
 
 static void extras_read_helper(struct flyrep_ct_ext *x, const struct nf_conn *ct)
 {
-	const struct nf_conn_help *help = nfct_help(ct);
-	const struct nf_conntrack_helper *helper = help ? rcu_dereference(help->helper) : NULL;
+	const struct nf_conntrack_helper *helper = flyrep_compat_helper_of(ct);
 
 	if (!helper || !helper->name[0])
 		return;
@@ -473,6 +472,8 @@ int flyrep_extras_help(struct nf_conn *ct, const struct flyrep_ct_ext *x)
 	help = nf_ct_helper_ext_add(ct, GFP_ATOMIC);
 	if (!help)
 		return -ENOMEM;
+	if (!flyrep_compat_helper_hold(helper))
+		return FLYREP_CT_EXT_HELPER;
 	/*
 	 * A flow in the midst of its life, as from ctnetlink: FTP picks up the place in the
 	 * stream where it finds it. The helpers of user space want data that we have not.
@@ -646,8 +647,7 @@ int flyrep_extras_add(struct nf_conn *ct, const struct flyrep_ct_ext *x)
 
 static bool extras_has_helper(const struct nf_conn *ct, const char *name)
 {
-	const struct nf_conn_help *help = nfct_help(ct);
-	const struct nf_conntrack_helper *helper = help ? rcu_dereference(help->helper) : NULL;
+	const struct nf_conntrack_helper *helper = flyrep_compat_helper_of(ct);
 
 	return helper && !strncmp(helper->name, name, sizeof(helper->name));
 }

@@ -11,6 +11,7 @@
 #include <linux/netlink.h>
 #include <net/genetlink.h>
 #include <net/netfilter/nf_conntrack_expect.h>
+#include <net/netfilter/nf_conntrack_helper.h>
 
 #ifdef FLYREP_HAVE_LINUX_UNALIGNED
 #include <linux/unaligned.h>
@@ -138,6 +139,40 @@ static inline void flyrep_compat_expect_set_helper(struct nf_conntrack_expect *e
 	rcu_assign_pointer(exp->assign_helper, helper);
 #else
 	exp->helper = helper;
+#endif
+}
+
+/**
+ * flyrep_compat_helper_of - the helper of a flow
+ * @ct: the flow
+ *
+ * Context: RCU read side. Return: NULL for none, or if its module has gone: what a flow keeps of
+ * such a one is its name.
+ */
+static inline const struct nf_conntrack_helper *flyrep_compat_helper_of(const struct nf_conn *ct)
+{
+	const struct nf_conn_help *help = nfct_help(ct);
+	const struct nf_conntrack_helper *helper = help ? rcu_dereference(help->helper) : NULL;
+
+#ifdef FLYREP_HAVE_HELPER_REFCNT
+	if (helper && !rcu_access_pointer(helper->help))
+		return NULL;
+#endif
+	return helper;
+}
+
+/**
+ * flyrep_compat_helper_hold - have a flow hold the helper that it is about to get
+ * @helper: it; when the flow is freed the kernel lets go of it
+ *
+ * Context: RCU read side, the one in which the helper was found. Return: false if it is going away
+ */
+static inline bool flyrep_compat_helper_hold(struct nf_conntrack_helper *helper)
+{
+#ifdef FLYREP_HAVE_HELPER_REFCNT
+	return refcount_inc_not_zero(&helper->ct_refcnt);
+#else
+	return true;
 #endif
 }
 

@@ -508,7 +508,9 @@ TEST_F(extras, everything_may_go)
 	struct flyrep_ct_ext x = { .has = FLYREP_CT_EXT_HELPER | FLYREP_CT_EXT_LABELS | FLYREP_CT_EXT_TIMEOUT,
 				   .helper = "ftp", .labels = { 1 }, .timeout_s = { 9, 9, 9, 9 } }, back;
 	struct flyrep_ct_ext child = { .has = FLYREP_CT_EXT_MASTER, .master_proto = IPPROTO_TCP };
+	const char *named = "conntrack -L -o extended 2>/dev/null | grep -c helper=ftp";
 	struct flyrep_ct r, c, got;
+	long n_named;
 	int i;
 
 	for (i = 0; i < 50; i++) {
@@ -521,6 +523,9 @@ TEST_F(extras, everything_may_go)
 	ASSERT_EQ(0, kt_counter(self->g, FLYREP_C_INJECT_REDUCED));
 	kt_sh("rmmod nf_nat_ftp 2>/dev/null");
 	ASSERT_TRUE(kt_until(!kt_sh("rmmod nf_conntrack_ftp")));
+	/* Newer kernels leave them the name. */
+	n_named = kt_number("%s", named);
+	EXPECT_TRUE(n_named == 0 || n_named == 50);
 	ASSERT_TRUE(kt_get_tail(self->g, &r, &got, &back));
 	EXPECT_EQ(x.has & ~FLYREP_CT_EXT_HELPER, back.has);
 	EXPECT_EQ(FLYREP_REC_F_REMOTE, got.rec.flags);
@@ -538,7 +543,7 @@ TEST_F(extras, everything_may_go)
 	self->g = NULL;
 	ASSERT_TRUE(kt_until(!kt_sh("rmmod flyrep")));
 	EXPECT_EQ(100, kt_number("conntrack -L 2>/dev/null | grep -c src=10.1.0.1"));
-	EXPECT_EQ(1, kt_number("conntrack -L -o extended 2>/dev/null | grep -c helper=ftp"));
+	EXPECT_EQ(n_named ?: 1, kt_number("%s", named));
 	ASSERT_EQ(0, kt_load());
 	ASSERT_EQ(0, fr_genl_open(&self->g));
 	ASSERT_TRUE(kt_get_tail(self->g, &r, &got, &back));

@@ -37,6 +37,7 @@ enum {
 /* Does conntrack know the ports of this protocol? Newer kernels know DCCP and UDP-Lite no more. */
 KT_UNUSED static bool kt_tracks(uint8_t proto)
 {
+	static int has_udplite = -1;
 	int fd;
 
 	if (proto == IPPROTO_DCCP)
@@ -46,10 +47,14 @@ KT_UNUSED static bool kt_tracks(uint8_t proto)
 	if (proto != IPPROTO_UDPLITE)
 		return true;
 	/* Its tracker left no trace of its own. It went with the sockets. */
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDPLITE);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
+	if (has_udplite < 0) {
+		/* Where there is none this runs modprobe. */
+		fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDPLITE);
+		has_udplite = fd >= 0;
+		if (fd >= 0)
+			close(fd);
+	}
+	return has_udplite;
 }
 
 static const uint8_t kt_key[FLYREP_HASH_KEY_LEN] = "0123456789abcdef";
