@@ -116,12 +116,18 @@ equal() {
 }
 
 @test "an element has the time left that it has there" {
-	local before here after
-	before=$(seconds_left a blocked 192.0.2.1)
-	here=$(seconds_left b blocked 192.0.2.1)
-	after=$(seconds_left a blocked 192.0.2.1)
-	echo "$before, then $after there, $here here"
-	((here >= after - 1 && here <= before + 3))
+	local address before here after
+	nft_on a add element inet st blocked '{ 192.0.2.3 timeout 1h expires 10m }'
+	wait_until 20 holds b blocked '192\.0\.2\.3 '
+	for address in 192.0.2.1 192.0.2.3; do
+		before=$(seconds_left a blocked $address)
+		here=$(seconds_left b blocked $address)
+		after=$(seconds_left a blocked $address)
+		echo "$address: $before, then $after there, $here here"
+		((here >= after - 1 && here <= before + 3))
+	done
+	nft_on a delete element inet st blocked '{ 192.0.2.3 }'
+	wait_until 20 lacks b blocked '192\.0\.2\.3 '
 }
 
 @test "an element that ends goes on both, and one that packets refresh does not" {
@@ -152,6 +158,17 @@ equal() {
 	equal
 	holds a seen '10\.1\.0\.10 '
 	holds b seen '10\.1\.0\.10 '
+}
+
+@test "a set that packets fill is filled again even if it was flushed and filled at once" {
+	nft_on a -f - <<-EOF
+		flush set inet st seen
+		add element inet st seen { 10.1.0.100 timeout 1h }
+	EOF
+	wait_until 30 holds a seen '10\.1\.0\.99 '
+	equal
+	holds b seen '10\.1\.0\.99 '
+	holds b seen '10\.1\.0\.100 '
 }
 
 @test "a ruleset that is loaded anew on the primary has its elements back" {

@@ -144,6 +144,22 @@ static int apply(struct fr_genl *g, struct flyrep_expect e, uint8_t op, uint32_t
 	return n < 0 ? (int)n : err;
 }
 
+/* With a tail, which no expectation has */
+static int apply_tail(struct fr_genl *g, struct flyrep_expect e)
+{
+	struct {
+		struct flyrep_expect	e;
+		uint64_t		tail;
+	} rec = { .e = e };
+	int err = 0;
+	ssize_t n;
+
+	rec.e.rec.op = FLYREP_OP_INSERT;
+	rec.e.rec.tail_len = sizeof(rec.tail);
+	n = fr_genl_apply(g, FLYREP_TABLE_EXPECTATION, 0, &rec, 1, on_error, &err);
+	return n < 0 ? (int)n : err;
+}
+
 /* The last thing told of the expected destination port: enum flyrep_op, 0 for nothing */
 static uint8_t last_op(const struct told *told, uint16_t dport)
 {
@@ -211,6 +227,16 @@ static bool same(const struct flyrep_expect *a, const struct flyrep_expect *b)
 	return !memcmp(&x, &y, sizeof(x));
 }
 
+/* Put it in the place of the only one there, which differs in what cannot change in place. */
+static bool replaces(struct fr_genl *g, struct told *told, const struct flyrep_expect *e)
+{
+	uint64_t n = kt_counter(g, FLYREP_C_INJECT_REPLACED);
+
+	return !apply(g, *e, FLYREP_OP_UPDATE, 0) &&
+	       kt_counter(g, FLYREP_C_INJECT_REPLACED) == n + 1 &&
+	       count(g, told, FLYREP_ORIGIN_REMOTE) == 1 && same(e, &told->e[0]);
+}
+
 /* --- capture ---------------------------------------------------------------------- */
 
 TEST_F(expect, ftp)
@@ -245,6 +271,7 @@ TEST_F(expect, ftp)
 	/* It comes, and is expected no more. */
 	ASSERT_EQ(0, kt_ftp_data(&self->nets, self->heard, 7000, &data));
 	ASSERT_TRUE(comes(self, 7000, FLYREP_OP_DELETE));
+	EXPECT_LT(e->rec.stamp, self->told->e[self->told->n - 1].rec.stamp);
 	EXPECT_EQ(0, count(self->g, self->told, FLYREP_ORIGIN_ANY));
 	hang_up(&data);
 
@@ -354,6 +381,14 @@ TEST_F(expect, sip)
 	EXPECT_EQ(1, kt_counter(g, FLYREP_C_INJECT_UPDATED));
 	ASSERT_EQ(1, count(g, self->told, FLYREP_ORIGIN_REMOTE));
 	EXPECT_TRUE(same(&first, e));
+	/* Of another class; then by a protocol that is not its master's */
+	first.class = 1;
+	EXPECT_TRUE(replaces(g, self->told, &first));
+	ASSERT_EQ(0, apply(g, first, FLYREP_OP_DELETE, 0));
+	first.proto = IPPROTO_TCP;
+	ASSERT_EQ(0, apply(g, first, FLYREP_OP_INSERT, 0));
+	ASSERT_EQ(1, count(g, self->told, FLYREP_ORIGIN_REMOTE));
+	EXPECT_TRUE(same(&first, e));
 	fr_genl_close(g);
 	close(a);
 	close(b);
@@ -403,6 +438,15 @@ TEST_F(expect, overflow)
 	ASSERT_EQ(0, announce(self, 7150));
 	ASSERT_TRUE(comes(self, 7150, FLYREP_OP_UPDATE));
 	EXPECT_FALSE(self->told->is_dirty);
+	/* What waited for one reader is not told to the next, who has to look at all of it. */
+	ASSERT_EQ(0, announce(self, 7151));
+	fr_genl_close(self->g);
+	ASSERT_EQ(0, fr_genl_open(&self->g) ?: kt_config(self->g, -1, -1, -1));
+	ASSERT_EQ(0, fr_genl_bind(self->g));
+	forget(self->told);
+	ASSERT_EQ(0, drain(self->g, self->told));
+	EXPECT_TRUE(self->told->is_dirty);
+	EXPECT_EQ(0, self->told->n);
 }
 
 /* A reader that waits is called. */
@@ -461,6 +505,7 @@ TEST_F(expect, travels)
 	ASSERT_EQ(0, drain(g, self->told));
 	EXPECT_TRUE(self->told->is_dirty);
 	ASSERT_EQ(0, give(g, &c));
+	EXPECT_EQ(0, count(g, self->told, FLYREP_ORIGIN_LOCAL));
 	ASSERT_EQ(1, count(g, self->told, FLYREP_ORIGIN_REMOTE));
 	EXPECT_EQ(FLYREP_REC_F_REMOTE, self->told->e[0].rec.flags);
 	EXPECT_TRUE(same(&c.e, &self->told->e[0]));
@@ -468,16 +513,32 @@ TEST_F(expect, travels)
 	EXPECT_GE(c.e.timeout_s + 10, self->told->e[0].timeout_s);
 	EXPECT_EQ(1, kt_number("ip netns exec %s conntrack -L expect 2>/dev/null | "
 			       "grep -c 'dst=10.9.0.111.*dport=7000.*helper=ftp'", self->nets.b));
-	/* Again, with another time, and another value */
-	c.e.timeout_s = 1000;
+	/* Again, with another time, the longest there is, and another value */
+	c.e.timeout_s = UINT32_MAX;
 	ASSERT_EQ(0, apply(g, c.e, FLYREP_OP_UPDATE, 0));
 	EXPECT_EQ(1, kt_counter(g, FLYREP_C_INJECT_UPDATED));
-	c.e.nat_port = htons(7007);
-	ASSERT_EQ(0, apply(g, c.e, FLYREP_OP_UPDATE, 0));
-	EXPECT_EQ(1, kt_counter(g, FLYREP_C_INJECT_REPLACED));
 	ASSERT_EQ(1, count(g, self->told, FLYREP_ORIGIN_REMOTE));
-	EXPECT_TRUE(same(&c.e, &self->told->e[0]));
+	EXPECT_LT(FLYREP_HOLD_MAX_S - 60, self->told->e[0].timeout_s);
+	EXPECT_GE(FLYREP_HOLD_MAX_S + 10, self->told->e[0].timeout_s);
+	c.e.timeout_s = 1000;
+	c.e.nat_port = htons(7007);
+	EXPECT_TRUE(replaces(g, self->told, &c.e));
 	EXPECT_LT(900, self->told->e[0].timeout_s);
+	EXPECT_GE(1010, self->told->e[0].timeout_s);
+	c.e.nat_addr.word[0] = htonl(0x0a090001);
+	EXPECT_TRUE(replaces(g, self->told, &c.e));
+	c.e.nat_dir = 0;
+	EXPECT_TRUE(replaces(g, self->told, &c.e));
+	memset(c.e.expectfn, 0, sizeof(c.e.expectfn));
+	EXPECT_TRUE(replaces(g, self->told, &c.e));
+	strcpy(c.e.helper, "ftp");
+	EXPECT_TRUE(replaces(g, self->told, &c.e));
+	/* Flags that are none of a record's are left alone. */
+	ASSERT_EQ(0, apply(g, c.e, FLYREP_OP_DELETE, 0));
+	c.e.flags = ~FLYREP_EXPECT_FLAGS_MASK;
+	ASSERT_EQ(0, apply(g, c.e, FLYREP_OP_INSERT, 0));
+	ASSERT_EQ(1, count(g, self->told, FLYREP_ORIGIN_REMOTE));
+	EXPECT_EQ(0, self->told->e[0].flags);
 	ASSERT_EQ(0, apply(g, c.e, FLYREP_OP_DELETE, 0));
 	EXPECT_EQ(-ENOENT, apply(g, c.e, FLYREP_OP_DELETE, 0));
 	EXPECT_EQ(0, count(g, self->told, FLYREP_ORIGIN_ANY));
@@ -718,6 +779,7 @@ TEST_F(expect, bad_records)
 	REFUSED(-EOPNOTSUPP, e.master = plain.orig);
 	EXPECT_EQ(-EINVAL, apply(self->g, c.e, FLYREP_OP_UNSPEC, 0));
 	EXPECT_EQ(-EINVAL, apply(self->g, c.e, FLYREP_OP_DELETE + 1, 0));
+	EXPECT_EQ(-EINVAL, apply_tail(self->g, c.e));
 	EXPECT_EQ(0, count(self->g, self->told, FLYREP_ORIGIN_ANY));
 	/* Of a DELETE the key is all. */
 	ASSERT_EQ(0, apply(self->g, c.e, FLYREP_OP_INSERT, 0));

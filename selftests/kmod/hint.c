@@ -301,6 +301,39 @@ TEST_F(hint, flush)
 	EXPECT_TRUE(is_flush(self, 0));
 	EXPECT_TRUE(is_generation(self, 1));
 	EXPECT_EQ(2, kt_counter(self->g, FLYREP_C_HINT_COALESCED));
+	/* Empty in the end: what came between two of them does not outlive the second. */
+	ASSERT_EQ(0, kt_sh("nft add element inet " KT_SET_TABLE " s '{ 10.0.0.4 }'"));
+	ASSERT_EQ(0, drain(self));
+	ASSERT_EQ(0, kt_sh("nft -f - <<'X'\n"
+			   "flush set inet " KT_SET_TABLE " s\n"
+			   "add element inet " KT_SET_TABLE " s { 10.0.0.5 }\n"
+			   "flush set inet " KT_SET_TABLE " s\n"
+			   "X"));
+	ASSERT_EQ(0, drain(self));
+	ASSERT_EQ(4, self->k.n_hints);
+	EXPECT_TRUE(is_flush(self, 0));
+	EXPECT_TRUE(is_element(self, 1, 0x0a000005));
+	EXPECT_TRUE(is_flush(self, 2));
+	EXPECT_TRUE(is_generation(self, 3));
+}
+
+/* One set after the other: each is told. */
+TEST_F(hint, flush_of_several)
+{
+	struct flyrep_set sets[] = { self->set, kt_set("other") };
+
+	ASSERT_EQ(0, watch_sets(self, sets, 2));
+	ASSERT_EQ(0, kt_sh("nft 'add element inet " KT_SET_TABLE " s { 10.0.0.1 };"
+			   "add element inet " KT_SET_TABLE " other { 10.0.0.1 }'"));
+	ASSERT_EQ(0, drain(self));
+	ASSERT_EQ(0, kt_sh("nft 'flush set inet " KT_SET_TABLE " s;"
+			   "flush set inet " KT_SET_TABLE " other'"));
+	ASSERT_EQ(0, drain(self));
+	ASSERT_EQ(3, self->k.n_hints);
+	EXPECT_TRUE(is_flush(self, 0));
+	EXPECT_TRUE(is_generation(self, 2));
+	self->set = sets[1];
+	EXPECT_TRUE(is_flush(self, 1));
 }
 
 /* A set that is filled anew in one transaction, twice */
@@ -348,16 +381,22 @@ TEST_F(hint, sets_go)
 	EXPECT_EQ(1, self->k.n_hints);
 }
 
+/* A transaction that begins with a flush and fails */
+static int fail(void)
+{
+	return kt_sh("nft -f - 2>/dev/null <<'X'\n"
+		     "flush set inet " KT_SET_TABLE " s\n"
+		     "add element inet " KT_SET_TABLE " s { 10.0.0.2 }\n"
+		     "create table inet " KT_SET_TABLE "\n"
+		     "X");
+}
+
 /* What an aborted transaction did is not told, not even with the next one. */
 TEST_F(hint, abort)
 {
 	ASSERT_EQ(0, kt_sh("nft add element inet " KT_SET_TABLE " s '{ 10.0.0.1 }'"));
 	ASSERT_EQ(0, drain(self));
-	ASSERT_NE(0, kt_sh("nft -f - 2>/dev/null <<'X'\n"
-			   "flush set inet " KT_SET_TABLE " s\n"
-			   "add element inet " KT_SET_TABLE " s { 10.0.0.2 }\n"
-			   "create table inet " KT_SET_TABLE "\n"
-			   "X"));
+	ASSERT_NE(0, fail());
 	EXPECT_LT(1, kt_counter(self->g, FLYREP_C_HINT_QUEUED));
 	ASSERT_EQ(0, drain(self));
 	EXPECT_EQ(0, self->k.n_hints);
@@ -366,6 +405,31 @@ TEST_F(hint, abort)
 	ASSERT_EQ(0, drain(self));
 	ASSERT_EQ(2, self->k.n_hints);
 	EXPECT_TRUE(is_element(self, 0, 0x0a000003));
+	EXPECT_TRUE(is_generation(self, 1));
+}
+
+/* A flush is not taken for part of one that came to nothing, wherever in the ring that was. */
+TEST_F(hint, flush_after_abort)
+{
+	ASSERT_EQ(0, kt_sh("nft add element inet " KT_SET_TABLE " s '{ 10.0.0.1 }'"));
+	ASSERT_EQ(0, drain(self));
+	ASSERT_NE(0, fail());
+	/* As long in the ring as the flush that failed */
+	ASSERT_EQ(0, kt_sh("nft 'add element inet " KT_SET_TABLE " s { * };"
+			   "flush set inet " KT_SET_TABLE " s'"));
+	ASSERT_EQ(0, drain(self));
+	ASSERT_EQ(3, self->k.n_hints);
+	EXPECT_TRUE(is_hint(self, 0, FLYREP_HINT_ELEMENT, NULL, 0));
+	EXPECT_TRUE(is_flush(self, 1));
+	EXPECT_TRUE(is_generation(self, 2));
+
+	ASSERT_EQ(0, kt_sh("nft add element inet " KT_SET_TABLE " s '{ 10.0.0.1 }'"));
+	ASSERT_EQ(0, drain(self));
+	ASSERT_NE(0, fail());
+	ASSERT_EQ(0, kt_sh("nft flush set inet " KT_SET_TABLE " s"));
+	ASSERT_EQ(0, drain(self));
+	ASSERT_EQ(2, self->k.n_hints);
+	EXPECT_TRUE(is_flush(self, 0));
 	EXPECT_TRUE(is_generation(self, 1));
 }
 
