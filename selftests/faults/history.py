@@ -60,10 +60,6 @@ class History:
     def is_shared(self):
         return self.mode != "primary"
 
-    def tables(self):
-        """Those that travel in this mode; where all write sets do not."""
-        return [t for t in KEYS if not (self.is_shared and t == "nft_set")]
-
     def title(self):
         """In one line, for people."""
         rules = f", {self.strategy}" if self.strategy else ""
@@ -85,6 +81,7 @@ class Drawing:
         self.cut, self.slow, self.dead, self.stopped, self.full = (set() for _ in range(5))
         self.elements, self.items = set(), set()
         self.states = {}
+        self.shaken = set()         # whose agent was not there all the time since all agreed
         self.have_met = False       # before that no standby knows an epoch to go beyond
         self.bursts = []            # (node, first port) of those that are there
         self.n_bursts = 0
@@ -115,7 +112,7 @@ class Drawing:
         if self.rng.random() < 0.08:
             self.burst()
             return
-        table = self.rng.choices(h.tables(), [40, 15, 20, 8, 8, 15][:len(h.tables())])[0]
+        table = self.rng.choices(list(KEYS), [40, 15, 20, 8, 8, 15])[0]
         if table == "nft_set":
             self.write_elements()
             return
@@ -168,12 +165,14 @@ class Drawing:
             del self.states[key]
 
     def write_elements(self):
-        """Some elements of a set in one transaction: all of it or nothing."""
-        some = self.rng.sample(KEYS["nft_set"], self.rng.randint(1, 4))
-        added = tuple(e for e in some if e not in self.elements)
-        gone = tuple(e for e in some if e in self.elements)
-        self.elements ^= set(some)
-        self.add("elements", self.writer, added, gone)
+        """Some elements of a map in one transaction: all of it or nothing."""
+        changes = {}
+        for e in self.rng.sample(KEYS["nft_set"], self.rng.randint(1, 4)):
+            is_gone = e in self.elements and self.rng.random() < 0.5
+            changes[e] = ABSENT if is_gone else self.value()
+            (self.elements.discard if is_gone else self.elements.add)(e)
+        node = self.rng.choice(self.history.nodes) if self.history.is_shared else self.writer
+        self.add("elements", node, *changes.items())
 
     # --- faults
 
@@ -195,6 +194,8 @@ class Drawing:
                 out.append((4, self.free if n in self.full else self.fill, n))
             if (h.is_shared or n != self.writer) and not self.n_reboots:
                 out.append((0.7, self.reboot, n))
+            if h.is_shared and self.have_met and n not in self.shaken:
+                out.append((1, self.flush, n))
             if not h.is_shared and n != self.writer:
                 out.append((1, self.stray, n))
                 if len(h.nodes) == 2 and up and n not in self.full and self.have_met:
@@ -231,6 +232,7 @@ class Drawing:
 
     def kill(self, n):
         self.dead.add(n)
+        self.shaken.add(n)
         self.add("kill", n)
 
     def start(self, n):
@@ -247,6 +249,7 @@ class Drawing:
 
     def fill(self, n):
         self.full.add(n)
+        self.shaken.add(n)
         self.add("fill", n)
 
     def free(self, n):
@@ -260,7 +263,12 @@ class Drawing:
         for s in (self.cut, self.slow, self.stopped):
             s.discard(n)
         self.dead.discard(n)
+        self.shaken.add(n)
         self.add("reboot", n)
+
+    def flush(self, n):
+        """Somebody empties the map with one command; that deletes no element."""
+        self.add("flush", n)
 
     def stray(self, n):
         """Somebody deletes a flow on a standby; it is not his to delete."""
@@ -294,11 +302,12 @@ class Drawing:
         self.add("clock", "", self.rng.choice(CLOCK_JUMPS))
 
     def reload(self, _):
+        self.shaken.update(self.history.nodes)
         self.add("reload")
 
     def agree(self, _):
         """All is mended, and all nodes come to the same."""
-        for s in (self.cut, self.slow, self.dead, self.stopped, self.full):
+        for s in (self.cut, self.slow, self.dead, self.stopped, self.full, self.shaken):
             s.clear()
         self.have_met = True
         self.add("agree")

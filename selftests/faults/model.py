@@ -13,7 +13,7 @@ Where one node writes (mode primary)
     agreed on; and not there, of a flow that somebody had deleted on the standby. Then what the new
     writer writes counts, and what the old one has is turned out.
   - Leases and records are in the module's memory and nowhere else: when it is reloaded, under all
-    nodes of a guest at once, they may be gone. Flows and elements of sets are the kernel's: they
+    nodes of a guest at once, they may be gone. Flows and elements of maps are the kernel's: they
     may not.
 
 Where all write
@@ -22,8 +22,8 @@ Where all write
     when a node comes back without what it had its peers make all they hold for it theirs: until it is
     deleted there too, a flow can be there then. A flow that only a node had that lost its power may be
     lost if it was created since the last agreement; none else.
-  - Leases, DNS, configuration: of each node that wrote the key since the last agreement, its last
-    write; one of these. If none did, what was agreed on. So of two nodes of which neither had heard
+  - Leases, DNS, configuration, elements of maps: of each node that wrote the key since the last
+    agreement, its last write; one of these. If none did, what was agreed on. So of two nodes of which neither had heard
     the other, one wins. If they certainly had not (one was cut off from before the first write
     until after the second, and nobody else wrote the key), what lost must be listed by `flyrep
     conflicts` on some node. (Not so of a node that put back what was agreed on: that is no write, if
@@ -31,12 +31,22 @@ Where all write
   - When a node loses its power, or the module is reloaded under all, a write since the last
     agreement may not have got into the ledger: then what that node had written before, or what was
     agreed on, may be there as well.
+  - Elements are the kernel's, so a reload of the module costs none of them. When a node's map is
+    flushed, that deletes nothing; but as after a loss of power, of what the node had written since
+    the last agreement some may not have got into the ledger. A map that is empty when the agent looks at all of
+    it has lost all and is filled again, so what a node deleted while its agent was away, or did not
+    hint, may be there again: but not if there is an element that was agreed on and not deleted by
+    anybody since, as then the map was not empty, unless it was flushed or the node lost its power.
+    With the strategy priority, a node that lost what it had may write without having seen it again, and lose to it.
   - Learning: as the others, but each key is written by one node only, as counters of several
     are added up. So the last write counts; if the kernel had lost the counter before it, a counter
     that began anew, what was counted before may be added to it.
 
 Nothing else may be lost, and nothing may be there that was not written.
 """
+import ipaddress
+import sys
+
 from history import ABSENT
 
 UNTOLD_BY_RELOAD = ("lease", "dns", "config", "learning")
@@ -64,20 +74,25 @@ class Key:
         if any(n == node for n, _, _ in self.writes):
             self.doubtful.add(node)
 
+    def doubts(self):
+        """Nodes some of whose writes may be lost."""
+        return self.doubtful
+
     def heads(self):
         """{node: its last write}, of the nodes whose writes are not in doubt."""
-        return {n: (v, cuts) for n, v, cuts in self.writes if n not in self.doubtful}
+        doubts = self.doubts()
+        return {n: (v, cuts) for n, v, cuts in self.writes if n not in doubts}
 
     def candidates(self):
-        heads = self.heads()
+        heads, doubts = self.heads(), self.doubts()
         values = {v for v, _ in heads.values()}
-        values |= {v for n, v, _ in self.writes if n in self.doubtful}
+        values |= {v for n, v, _ in self.writes if n in doubts}
         return values if heads else values | self.agreed
 
     def conflict(self):
         """[(node, value), (node, value)] if these two certainly did not know of each other."""
         heads = self.heads()
-        if len(heads) != 2 or self.doubtful:
+        if len(heads) != 2 or self.doubts():
             return None
         (a, (va, cuts_a)), (b, (vb, cuts_b)) = heads.items()
         apart = any(n in cuts_a and cuts_a[n] == cuts_b.get(n) for n in (a, b))
@@ -87,6 +102,63 @@ class Key:
 
     def agree(self, value):
         self.agreed, self.writes, self.doubtful = {value}, [], set()
+
+
+class Element(Key):
+    """A key of a map, which is that of a kernel."""
+
+    def __init__(self, of):
+        super().__init__()
+        self.of = of
+
+    def is_certain(self):
+        """It was there at the last agreement, and nobody has deleted it since."""
+        return ABSENT not in self.agreed | {v for _, v, _ in self.writes}
+
+    def doubts(self):
+        last = {n: v for n, v, _ in self.writes}
+        return self.doubtful | {n for n, v in last.items()
+                                if v is ABSENT and self.of.may_be_refilled(n)}
+
+    def candidates(self):
+        heads = self.heads()
+        is_blind = self.of.is_by_priority and set(heads) <= self.of.emptied
+        return super().candidates() | (self.agreed if is_blind else set())
+
+    def conflict(self):
+        return None if self.of.emptied else super().conflict()
+
+
+class Map:
+    """What is known of a map as a whole, since the last agreement.
+
+    away: nodes whose agent may not have been told of all that was deleted
+    emptied: nodes where it was emptied without being meant to
+    """
+
+    def __init__(self, history):
+        self.is_by_priority = history.strategy == "priority"
+        self.elements = []
+        self.away, self.emptied = set(history.nodes), set()
+
+    def add(self):
+        """A new element."""
+        self.elements.append(Element(self))
+        return self.elements[-1]
+
+    def may_be_refilled(self, node):
+        """@node may have found it empty, and made up for what its agent did not see deleted."""
+        return node in self.away and (node in self.emptied or
+                                      not any(e.is_certain() for e in self.elements))
+
+    def empty(self, node):
+        """There is nothing of it on @node, and nobody deleted it."""
+        self.emptied.add(node)
+        for e in self.elements:
+            e.lose(node)
+
+    def agree(self):
+        self.away, self.emptied = set(), set()
 
 
 class Counter(Key):
@@ -214,11 +286,13 @@ class Model:
         self.cuts = {}              # node: number of its cut
         self.n_cuts = 0
         self.keys = {}              # (table, key)
+        self.map = Map(history)     # where all write
 
     def key(self, table, key):
         if (table, key) not in self.keys:
             new = OneWriter if not self.history.is_shared else \
                 SharedFlow if table == "conntrack" else \
+                self.map.add if table == "nft_set" else \
                 Counter if table == "learning" else Key
             self.keys[table, key] = new()
         return self.keys[table, key]
@@ -259,8 +333,17 @@ class Model:
     def mended(self, node):
         self.cuts.pop(node, None)
 
+    def away(self, node):
+        """Its agent is not there for a while."""
+        self.map.away.add(node)
+
+    def flushed(self, node):
+        self.map.empty(node)
+
     def rebooted(self, node):
         self.mended(node)
+        self.away(node)
+        self.map.empty(node)
         for k in self.keys.values():
             if isinstance(k, Key):
                 k.lose(node)
@@ -268,6 +351,7 @@ class Model:
                 k.reboot(node, self.history.nodes)
 
     def reloaded(self):
+        self.map.away.update(self.history.nodes)
         for k in self.of(*UNTOLD_BY_RELOAD):
             if isinstance(k, OneWriter):
                 k.values = k.values | {ABSENT}
@@ -309,21 +393,32 @@ class Model:
         """These are there, on all nodes: {table: {key: value}}."""
         for (table, key), k in self.keys.items():
             k.agree(values[table].get(key, ABSENT))
+        self.map.agree()
 
 
 # How an item says its key, and what was written.
 FIELDS = {"lease": ("client", "hostname"), "dns": ("name", "ttl"), "config": ("path", "bytes"),
-          "learning": ("src_mac", "count")}
+          "learning": ("src_mac", "count"), "nft_set": ("key", "data")}
 
 
 def value_of(table, item):
     """The value that a write gave an item, or one side of a conflict."""
     text = item.get(FIELDS[table][1])
-    return ABSENT if text is None else int(str(text).lstrip("w"))
+    if text is None:
+        return ABSENT
+    if table == "nft_set":
+        return int.from_bytes(bytes.fromhex(text), sys.byteorder)
+    return int(str(text).lstrip("w"))
+
+
+def key_of(table, item):
+    """What the history calls it."""
+    text = item.get(FIELDS[table][0])
+    return str(ipaddress.ip_address(bytes.fromhex(text))) if table == "nft_set" else text
 
 
 def is_listed(conflict, table, key, node, value):
     """A conflict has this side."""
     return conflict["table"] == table and any(
-        s.get(FIELDS[table][0]) == key and s["node_id"] == node and value_of(table, s) == value
+        key_of(table, s) == key and s["node_id"] == node and value_of(table, s) == value
         for s in conflict["sides"])
