@@ -74,7 +74,8 @@ class Drawing:
         mode, n = self.rng.choices(
             [("primary", 2), ("primary", 3), ("active-active", 2), ("multi-master", 3),
              ("multi-master", 5)], [28, 14, 22, 32, 4])[0]
-        strategy = None if mode == "primary" else self.rng.choice(["timestamp", "priority"])
+        strategy = None if mode == "primary" else self.rng.choices(
+            ["timestamp", "priority", "manual"], [42, 42, 16])[0]
         self.history = History(seed, mode, list("abcde"[:n]), strategy,
                                self.rng.random() < 0.3, self.rng.choice([0, SMALL_RING]))
         self.writer = self.history.nodes[0]
@@ -306,11 +307,11 @@ class Drawing:
         self.add("reload")
 
     def agree(self, _):
-        """All is mended, and all nodes come to the same."""
+        """All is mended, and all nodes come to the same; what waits is decided, as drawn now."""
         for s in (self.cut, self.slow, self.dead, self.stopped, self.full, self.shaken):
             s.clear()
         self.have_met = True
-        self.add("agree")
+        self.add("agree", "", *[self.rng.getrandbits(32)] * (self.history.strategy == "manual"))
 
 
 def draw(seed):

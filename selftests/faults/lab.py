@@ -248,13 +248,20 @@ class Node:
         except FileNotFoundError:
             return []
 
-    def api(self, path):
-        """What `flyrep --json` asks for, without its process; None: it does not answer."""
+    def api(self, path, body=None):
+        """
+        What `flyrep --json` asks for, without its process; with a body it is posted. None: it does
+        not answer.
+        """
+        text = "" if body is None else json.dumps(body)
+        head = f"{'POST' if text else 'GET'} /api/replication/{path} HTTP/1.0\r\n"
+        if text:
+            head += f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n"
         try:
             with socket.socket(socket.AF_UNIX) as s:
                 s.settimeout(5)
                 s.connect(self.socket)
-                s.sendall(f"GET /api/replication/{path} HTTP/1.0\r\n\r\n".encode())
+                s.sendall(f"{head}\r\n{text}".encode())
                 answer = b"".join(iter(lambda: s.recv(1 << 16), b""))
             return json.loads(answer.split(b"\r\n\r\n", 1)[1])
         except (OSError, ValueError, IndexError):
@@ -438,24 +445,28 @@ class Lab:
 
     # --- what the agents say
 
-    def out_of_step(self):
-        """What an agent says that is not yet well, in a line; None: all are in step."""
-        answers = {}
-        for name, n in self.nodes.items():
+    def statuses(self):
+        """{node: what its agent says of itself, None: nothing}"""
+        for n in self.nodes.values():
             n.keep_running()
-            status = n.api("status")
-            if not status:
+        return {name: (n.api("status") or {}).get("status") for name, n in self.nodes.items()}
+
+    @staticmethod
+    def out_of_step(answers):
+        """What statuses() say that is not yet well, in a line; None: all have heard all."""
+        for name, s in answers.items():
+            if not s:
                 return f"{name} does not answer"
-            answers[name] = status["status"]
         for name, s in answers.items():
             if s["sync_state"] != "in_sync":
                 return f"{name} is {s['sync_state']}"
             for p in s["peers"]:
                 if p["backlog_changes"]:
                     return f"{name} has {p['backlog_changes']} changes for {p['id']}"
-        return self.differing_digest(answers)
+        return None
 
     def differing_digest(self, answers):
+        """Likewise; None: all have the same."""
         digests = {n: {t["table"]: t["digest"] for t in s["tables"]} for n, s in answers.items()}
         first = digests[self.history.nodes[0]]
         for name, s in answers.items():

@@ -28,6 +28,8 @@ Where all write
     until after the second, and nobody else wrote the key), what lost must be listed by `flyrep
     conflicts` on some node. (Not so of a node that put back what was agreed on: that is no write, if
     its agent was away meanwhile.)
+  - With the strategy manual such a conflict waits on each node until it is decided, or an hour is over (somebody
+    may set the clock): by no rule before that. What was decided is there then, on all.
   - When a node loses its power, or the module is reloaded under all, a write since the last
     agreement may not have got into the ledger: then what that node had written before, or what was
     agreed on, may be there as well.
@@ -37,7 +39,8 @@ Where all write
     it has lost all and is filled again, so what a node deleted while its agent was away, or did not
     hint, may be there again: but not if there is an element that was agreed on and not deleted by
     anybody since, as then the map was not empty, unless it was flushed or the node lost its power.
-    With the strategy priority, a node that lost what it had may write without having seen it again, and lose to it.
+    Where not the later write wins, a node that lost what it had may write without having seen it again,
+    and lose to it.
   - Learning: as the others, but each key is written by one node only, as counters of several
     are added up. So the last write counts; if the kernel had lost the counter before it, a counter
     that began anew, what was counted before may be added to it.
@@ -122,7 +125,7 @@ class Element(Key):
 
     def candidates(self):
         heads = self.heads()
-        is_blind = self.of.is_by_priority and set(heads) <= self.of.emptied
+        is_blind = not self.of.is_by_time and set(heads) <= self.of.emptied
         return super().candidates() | (self.agreed if is_blind else set())
 
     def conflict(self):
@@ -137,7 +140,7 @@ class Map:
     """
 
     def __init__(self, history):
-        self.is_by_priority = history.strategy == "priority"
+        self.is_by_time = history.strategy == "timestamp"
         self.elements = []
         self.away, self.emptied = set(history.nodes), set()
 
@@ -287,6 +290,7 @@ class Model:
         self.n_cuts = 0
         self.keys = {}              # (table, key)
         self.map = Map(history)     # where all write
+        self.decisions = {}         # (table, key): values, of which one is there
 
     def key(self, table, key):
         if (table, key) not in self.keys:
@@ -367,6 +371,13 @@ class Model:
         for k in self.keys.values():
             k.take_over()
 
+    def decide(self, conflict):
+        """Somebody has decided a conflict, which is as the API tells it."""
+        sides = conflict["sides"]
+        for s in [sides[conflict["winner"]]] if "winner" in conflict else sides:
+            where = conflict["table"], key_of(conflict["table"], s)
+            self.decisions.setdefault(where, set()).add(value_of(conflict["table"], s))
+
     # --- what is there
 
     def wrongs(self, table, values):
@@ -375,13 +386,15 @@ class Model:
             yield f"{table} {key} is {values[key]}, which nobody has written"
         for (t, key), k in sorted(self.keys.items(), key=str):
             value = values.get(key, ABSENT)
-            if t == table and value not in k.candidates():
-                may = ", ".join(sorted("absent" if v is ABSENT else str(v)
-                                       for v in k.candidates()))
+            may_be = k.candidates() & self.decisions.get((t, key), k.candidates())
+            if t == table and value not in may_be:
+                may = ", ".join(sorted("absent" if v is ABSENT else str(v) for v in may_be))
                 yield f"{table} {key} is {'absent' if value is ABSENT else value}, may be: {may}"
 
-    def unlisted(self, values, conflicts):
-        """Conflicts that no node lists, in lines. @values: {table: {key: value}} that are there."""
+    def ill_listed(self, values, conflicts):
+        """Of conflicts, as they are listed, in lines. @values: {table: {key: value}} that are there."""
+        if self.history.strategy == "manual":
+            yield from self.by_rule(conflicts)
         for (table, key), k in sorted(self.keys.items(), key=str):
             sides = k.conflict() if isinstance(k, Key) else None
             for node, value in sides or []:
@@ -389,8 +402,17 @@ class Model:
                 if lost and not any(is_listed(c, table, key, node, value) for c in conflicts):
                     yield f"no node lists that {node}'s {value} lost in {table} {key}"
 
+    def by_rule(self, conflicts):
+        """Conflicts that nobody decided, nor the time, though they should have waited."""
+        names = [(c, {(c["table"], key_of(c["table"], s)) for s in c["sides"]}) for c in conflicts]
+        expired = set().union(*(k for c, k in names if c["state"] == "expired"))
+        for c, keys in names:
+            if c["state"] == "resolved" and c["resolution"] == "rule" and not keys & expired:
+                yield f"nobody was asked to decide {c}"
+
     def agree(self, values):
         """These are there, on all nodes: {table: {key: value}}."""
+        self.decisions.clear()
         for (table, key), k in self.keys.items():
             k.agree(values[table].get(key, ABSENT))
         self.map.agree()
