@@ -19,6 +19,8 @@ KEYS = {
     "learning": [f"02:00:00:00:01:{i:02x}" for i in range(1, 4)],
     "nft_set": [f"198.51.100.{i}" for i in range(1, 9)],
 }
+# Leased to any of the clients, besides the one that each has for itself.
+ADDRESSES = ["192.0.2.101", "192.0.2.102"]
 # A connection goes this way, and only this way.
 STATES = ["ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT"]
 BURST = 24                  # flows that come, and go, at once: more than a small ring holds
@@ -126,7 +128,14 @@ class Drawing:
             self.add("delete", node, table, key)
         else:
             self.items.add((table, key))
-            self.add("write", node, table, key, self.value())
+            self.add("write", node, table, key, self.value(),
+                     *[self.address(key)] * (table == "lease"))
+
+    def address(self, client):
+        """Where one node writes it refuses what is leased; so there each client has its own."""
+        if self.history.is_shared and self.rng.random() < 0.5:
+            return self.rng.choice(ADDRESSES)
+        return f"192.0.2.{client[-1]}"
 
     def burst(self):
         """Many flows of one node begin, or those of an earlier burst end."""

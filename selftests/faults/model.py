@@ -30,6 +30,9 @@ Where all write
     its agent was away meanwhile.)
   - With the strategy manual such a conflict waits on each node until it is decided, or an hour is over (somebody
     may set the clock): by no rule before that. What was decided is there then, on all.
+  - Leases of one address to several clients: at most one of them is there. A client may lose its lease
+    if another one was given one of the addresses that it had since the last agreement, or had then; if the two
+    leases certainly did not know of each other, as above, one of them is there, and the other one is listed.
   - When a node loses its power, or the module is reloaded under all, a write since the last
     agreement may not have got into the ledger: then what that node had written before, or what was
     agreed on, may be there as well.
@@ -53,6 +56,11 @@ import sys
 from history import ABSENT
 
 UNTOLD_BY_RELOAD = ("lease", "dns", "config", "learning")
+
+
+def are_apart(a, cuts_a, b, cuts_b):
+    """One of the nodes was cut off from before the one of two writes until after the other."""
+    return a != b and any(n in cuts_a and cuts_a[n] == cuts_b.get(n) for n in (a, b))
 
 
 class Key:
@@ -98,13 +106,49 @@ class Key:
         if len(heads) != 2 or self.doubts():
             return None
         (a, (va, cuts_a)), (b, (vb, cuts_b)) = heads.items()
-        apart = any(n in cuts_a and cuts_a[n] == cuts_b.get(n) for n in (a, b))
+        apart = are_apart(a, cuts_a, b, cuts_b)
         # An agent that looks only afterwards sees no write where all is as it was.
         is_seen = not {va, vb} & self.agreed
         return [(a, va), (b, vb)] if apart and is_seen and va != vb else None
 
     def agree(self, value):
         self.agreed, self.writes, self.doubtful = {value}, [], set()
+
+
+class Lease(Key):
+    """The lease of a client. addresses: {value: address}, of all there are; others: all clients"""
+
+    def __init__(self, addresses, others):
+        super().__init__()
+        self.addresses, self.others = addresses, others
+        others.append(self)
+
+    def claims(self):
+        """The addresses that it had since the last agreement, and then."""
+        values = self.agreed | {v for _, v, _ in self.writes}
+        return {self.addresses[v] for v in values - {ABSENT}}
+
+    def rivals(self):
+        """Who may have taken its address, or lost it to this one."""
+        return [k for k in self.others if k is not self and k.claims() & self.claims()]
+
+    def candidates(self):
+        return super().candidates() | ({ABSENT} if self.rivals() else set())
+
+    def sole(self):
+        """(node, value, cuts) if there is one writer only, who has an address by its last write."""
+        heads = list(self.heads().items())
+        if len(heads) != 1 or self.doubts() or heads[0][1][0] is ABSENT:
+            return None
+        return heads[0][0], *heads[0][1]
+
+    def address_conflict(self):
+        """The one rival, if these two certainly got one address without knowing of each other."""
+        rivals, own = self.rivals(), self.sole()
+        other = rivals[0].sole() if len(rivals) == 1 and len(rivals[0].rivals()) == 1 else None
+        if not own or not other or self.addresses[own[1]] != self.addresses[other[1]]:
+            return None
+        return rivals[0] if are_apart(own[0], own[2], other[0], other[2]) else None
 
 
 class Element(Key):
@@ -291,12 +335,15 @@ class Model:
         self.keys = {}              # (table, key)
         self.map = Map(history)     # where all write
         self.decisions = {}         # (table, key): values, of which one is there
+        self.addresses = {}         # of leases, by value
+        self.leases = []
 
     def key(self, table, key):
         if (table, key) not in self.keys:
             new = OneWriter if not self.history.is_shared else \
                 SharedFlow if table == "conntrack" else \
                 self.map.add if table == "nft_set" else \
+                (lambda: Lease(self.addresses, self.leases)) if table == "lease" else \
                 Counter if table == "learning" else Key
             self.keys[table, key] = new()
         return self.keys[table, key]
@@ -329,6 +376,11 @@ class Model:
             k.update(node, value)
         else:
             k.write(node, value)
+
+    def leased(self, value, address):
+        """A write of this value tells of a lease of this address; None: of no lease."""
+        if address:
+            self.addresses[value] = address
 
     def cut(self, node):
         self.n_cuts += 1
@@ -373,10 +425,13 @@ class Model:
 
     def decide(self, conflict):
         """Somebody has decided a conflict, which is as the API tells it."""
-        sides = conflict["sides"]
-        for s in [sides[conflict["winner"]]] if "winner" in conflict else sides:
-            where = conflict["table"], key_of(conflict["table"], s)
-            self.decisions.setdefault(where, set()).add(value_of(conflict["table"], s))
+        table, winner = conflict["table"], conflict.get("winner")
+        for i, s in enumerate(conflict["sides"]):
+            decided = self.decisions.setdefault((table, key_of(table, s)), set())
+            if winner in (None, i):
+                decided.add(value_of(table, s))
+            elif conflict["kind"] == "address":
+                decided.add(ABSENT)
 
     # --- what is there
 
@@ -384,17 +439,54 @@ class Model:
         """What is wrong with the {key: value} of a table, in lines; it is the same on all nodes."""
         for key in sorted(set(values) - {k for t, k in self.keys if t == table}, key=str):
             yield f"{table} {key} is {values[key]}, which nobody has written"
-        for (t, key), k in sorted(self.keys.items(), key=str):
+        if table == "lease":
+            yield from self.twice(values)
+        for t, key in sorted(self.keys, key=str):
             value = values.get(key, ABSENT)
-            may_be = k.candidates() & self.decisions.get((t, key), k.candidates())
-            if t == table and value not in may_be:
+            if t != table:
+                continue
+            may_be = self.may_be(t, key)
+            if value not in may_be:
                 may = ", ".join(sorted("absent" if v is ABSENT else str(v) for v in may_be))
                 yield f"{table} {key} is {'absent' if value is ABSENT else value}, may be: {may}"
+
+    def may_be(self, table, key):
+        """Values; of two leases that people wanted to hold, one address may be."""
+        k = self.keys[table, key]
+        values, decided = k.candidates(), self.decisions.get((table, key))
+        if decided is None:
+            return values
+        return values & (decided | ({ABSENT} if isinstance(k, Lease) else set()))
+
+    def twice(self, leases):
+        """Addresses that two clients have, in lines. @leases: {client: value}"""
+        holders = {}
+        for client, value in leases.items():
+            holders.setdefault(self.addresses.get(value), []).append(client)
+        for address, clients in holders.items():
+            if len(clients) > 1:
+                yield f"lease of {address} to {', '.join(clients)}"
+
+    def lost_leases(self, leases, conflicts):
+        """Of those that lost their address for certain, in lines: those that are not told of."""
+        clients = {k: key for (t, key), k in self.keys.items() if t == "lease"}
+        for k, client in clients.items():
+            rival = k.address_conflict()
+            if not rival or clients[rival] < client:
+                continue
+            lost = [x for x in (k, rival) if clients[x] not in leases]
+            if len(lost) != 1:
+                yield f"leases of one address to {client} and {clients[rival]}: {2 - len(lost)} are there"
+            for x in lost:
+                node, value, _ = x.sole()
+                if not any(is_listed(c, "lease", clients[x], node, value) for c in conflicts):
+                    yield f"no node lists that {node}'s {value} lost its address to {clients[rival if x is k else k]}"
 
     def ill_listed(self, values, conflicts):
         """Of conflicts, as they are listed, in lines. @values: {table: {key: value}} that are there."""
         if self.history.strategy == "manual":
             yield from self.by_rule(conflicts)
+        yield from self.lost_leases(values["lease"], conflicts)
         for (table, key), k in sorted(self.keys.items(), key=str):
             sides = k.conflict() if isinstance(k, Key) else None
             for node, value in sides or []:
