@@ -267,14 +267,14 @@ class Drawing:
         self.add("free", n)
 
     def reboot(self, n):
-        """Power failure: its kernel has nothing when it is back, its disk has all."""
+        """Power failure: its kernel has nothing when it is back, its disk has all, or nothing either."""
         self.n_reboots += 1
         self.bursts = [b for b in self.bursts if b[0] != n]
         for s in (self.cut, self.slow, self.stopped):
             s.discard(n)
         self.dead.discard(n)
         self.shaken.add(n)
-        self.add("reboot", n)
+        self.add("reboot", n, *["diskless"] * (self.rng.random() < 0.3))
 
     def flush(self, n):
         """Somebody empties the map with one command; that deletes no element."""

@@ -298,6 +298,14 @@ class Node:
                     if e.errno != errno.ENOSPC:
                         raise
 
+    def lose_disk(self):
+        """Nothing is left in its state directory."""
+        for entry in os.scandir(self.dir):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+
     def free(self):
         if os.path.exists(f"{self.dir}/{FULL}"):
             os.unlink(f"{self.dir}/{FULL}")

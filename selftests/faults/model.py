@@ -42,8 +42,11 @@ Where all write
     it has lost all and is filled again, so what a node deleted while its agent was away, or did not
     hint, may be there again: but not if there is an element that was agreed on and not deleted by
     anybody since, as then the map was not empty, unless it was flushed or the node lost its power.
-    Where not the later write wins, a node that lost what it had may write without having seen it again,
-    and lose to it.
+  - A node that lost what it had (power, module, map) may write before it has it again. Such a write has seen
+    nothing, and where not the later one wins it may lose to what was agreed on.
+  - A node that lost its disk with its power comes back with what its peers have. What it had written since
+    the last agreement is lost if no peer had heard of it; all else is not. What it writes before it has heard
+    them may lose to what was agreed on, with any strategy, as its clock knows nothing of theirs.
   - Learning: as the others, but each key is written by one node only, as counters of several
     are added up. So the last write counts; if the kernel had lost the counter before it, a counter
     that began anew, what was counted before may be added to it.
@@ -69,21 +72,33 @@ class Key:
     agreed: values of which one is there, by the last agreement
     writes: since then: (node, value, cuts), in order; cuts: {node: which cut} of nodes cut off
     doubtful: nodes that may have lost some of their writes since
+    blind: nodes that may have written without having seen what was agreed on
     """
 
     def __init__(self):
         self.agreed = {ABSENT}
         self.writes = []
         self.doubtful = set()
+        self.blind = set()
 
     def write(self, node, value, cuts):
         self.writes.append((node, value, cuts))
         self.doubtful.discard(node)
 
-    def lose(self, node):
-        """What @node wrote may be lost."""
+    def lose(self, node, is_blind=True):
+        """What @node wrote may be lost; and, if @is_blind, it writes without having seen the rest."""
+        if is_blind:
+            self.blind.add(node)
         if any(n == node for n, _, _ in self.writes):
             self.doubtful.add(node)
+
+    def lose_disk(self, node):
+        """@node begins a new life; what it wrote in the former one counts if a peer had heard of it."""
+        former = f"{node}, former"
+        self.writes = [(former if n == node else n, v, cuts) for n, v, cuts in self.writes]
+        self.doubtful.discard(node)
+        self.lose(former, False)
+        self.blind.add(node)
 
     def doubts(self):
         """Nodes some of whose writes may be lost."""
@@ -98,12 +113,12 @@ class Key:
         heads, doubts = self.heads(), self.doubts()
         values = {v for v, _ in heads.values()}
         values |= {v for n, v, _ in self.writes if n in doubts}
-        return values if heads else values | self.agreed
+        return values | self.agreed if set(heads) <= self.blind else values
 
     def conflict(self):
         """[(node, value), (node, value)] if these two certainly did not know of each other."""
         heads = self.heads()
-        if len(heads) != 2 or self.doubts():
+        if len(heads) != 2 or self.doubts() or self.blind:
             return None
         (a, (va, cuts_a)), (b, (vb, cuts_b)) = heads.items()
         apart = are_apart(a, cuts_a, b, cuts_b)
@@ -112,7 +127,8 @@ class Key:
         return [(a, va), (b, vb)] if apart and is_seen and va != vb else None
 
     def agree(self, value):
-        self.agreed, self.writes, self.doubtful = {value}, [], set()
+        self.agreed, self.writes = {value}, []
+        self.doubtful, self.blind = set(), set()
 
 
 class Lease(Key):
@@ -138,7 +154,7 @@ class Lease(Key):
     def sole(self):
         """(node, value, cuts) if there is one writer only, who has an address by its last write."""
         heads = list(self.heads().items())
-        if len(heads) != 1 or self.doubts() or heads[0][1][0] is ABSENT:
+        if len(heads) != 1 or self.doubts() or self.blind or heads[0][1][0] is ABSENT:
             return None
         return heads[0][0], *heads[0][1]
 
@@ -167,14 +183,6 @@ class Element(Key):
         return self.doubtful | {n for n, v in last.items()
                                 if v is ABSENT and self.of.may_be_refilled(n)}
 
-    def candidates(self):
-        heads = self.heads()
-        is_blind = not self.of.is_by_time and set(heads) <= self.of.emptied
-        return super().candidates() | (self.agreed if is_blind else set())
-
-    def conflict(self):
-        return None if self.of.emptied else super().conflict()
-
 
 class Map:
     """What is known of a map as a whole, since the last agreement.
@@ -184,7 +192,6 @@ class Map:
     """
 
     def __init__(self, history):
-        self.is_by_time = history.strategy == "timestamp"
         self.elements = []
         self.away, self.emptied = set(history.nodes), set()
 
@@ -197,12 +204,6 @@ class Map:
         """@node may have found it empty, and made up for what its agent did not see deleted."""
         return node in self.away and (node in self.emptied or
                                       not any(e.is_certain() for e in self.elements))
-
-    def empty(self, node):
-        """There is nothing of it on @node, and nobody deleted it."""
-        self.emptied.add(node)
-        for e in self.elements:
-            e.lose(node)
 
     def agree(self):
         self.away, self.emptied = set(), set()
@@ -223,10 +224,10 @@ class Counter(Key):
         self.owner = node
         super().write(node, value, cuts)
 
-    def lose(self, node):
+    def lose(self, node, is_blind=True):
         if node == self.owner:
             self.on_top |= self.candidates() - {ABSENT}
-        super().lose(node)
+        super().lose(node, is_blind)
 
     def candidates(self):
         values = super().candidates()
@@ -329,6 +330,7 @@ class Model:
 
     def __init__(self, history):
         self.history = history
+        self.is_by_time = history.strategy == "timestamp"
         self.writer = history.nodes[0]
         self.cuts = {}              # node: number of its cut
         self.n_cuts = 0
@@ -394,15 +396,19 @@ class Model:
         self.map.away.add(node)
 
     def flushed(self, node):
-        self.map.empty(node)
+        self.map.emptied.add(node)
+        for k in self.of("nft_set"):
+            k.lose(node, not self.is_by_time)
 
-    def rebooted(self, node):
+    def rebooted(self, node, has_disk):
         self.mended(node)
         self.away(node)
-        self.map.empty(node)
+        self.map.emptied.add(node)
         for k in self.keys.values():
             if isinstance(k, Key):
-                k.lose(node)
+                k.lose(node, not self.is_by_time)
+                if not has_disk:
+                    k.lose_disk(node)
             elif isinstance(k, SharedFlow):
                 k.reboot(node, self.history.nodes)
 
@@ -413,7 +419,7 @@ class Model:
                 k.values = k.values | {ABSENT}
                 k.since.add(ABSENT)
             for n in self.history.nodes if isinstance(k, Key) else []:
-                k.lose(n)
+                k.lose(n, not self.is_by_time)
         for k in self.of("conntrack") if self.history.is_shared else []:
             k.reload(self.history.nodes)
 
