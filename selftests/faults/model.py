@@ -46,7 +46,9 @@ Where all write
     nothing, and where not the later one wins it may lose to what was agreed on.
   - A node that lost its disk with its power comes back with what its peers have. What it had written since
     the last agreement is lost if no peer had heard of it; all else is not. What it writes before it has heard
-    them may lose to what was agreed on, with any strategy, as its clock knows nothing of theirs.
+    them may lose to what was agreed on, with any strategy, as its clock knows nothing of theirs. Where not the later
+    write wins, what was agreed on may win over what anybody has written since, as a peer with another priority
+    tells of it now.
   - Learning: as the others, but each key is written by one node only, as counters of several
     are added up. So the last write counts; if the kernel had lost the counter before it, a counter
     that began anew, what was counted before may be added to it.
@@ -80,6 +82,7 @@ class Key:
         self.writes = []
         self.doubtful = set()
         self.blind = set()
+        self.is_adopted = False     # what was agreed on may have become a write of another node
 
     def write(self, node, value, cuts):
         self.writes.append((node, value, cuts))
@@ -92,13 +95,14 @@ class Key:
         if any(n == node for n, _, _ in self.writes):
             self.doubtful.add(node)
 
-    def lose_disk(self, node):
+    def lose_disk(self, node, is_by_time):
         """@node begins a new life; what it wrote in the former one counts if a peer had heard of it."""
         former = f"{node}, former"
         self.writes = [(former if n == node else n, v, cuts) for n, v, cuts in self.writes]
         self.doubtful.discard(node)
         self.lose(former, False)
         self.blind.add(node)
+        self.is_adopted |= not is_by_time
 
     def doubts(self):
         """Nodes some of whose writes may be lost."""
@@ -113,7 +117,8 @@ class Key:
         heads, doubts = self.heads(), self.doubts()
         values = {v for v, _ in heads.values()}
         values |= {v for n, v, _ in self.writes if n in doubts}
-        return values | self.agreed if set(heads) <= self.blind else values
+        may_return = self.is_adopted or set(heads) <= self.blind
+        return values | self.agreed if may_return else values
 
     def conflict(self):
         """[(node, value), (node, value)] if these two certainly did not know of each other."""
@@ -128,7 +133,7 @@ class Key:
 
     def agree(self, value):
         self.agreed, self.writes = {value}, []
-        self.doubtful, self.blind = set(), set()
+        self.doubtful, self.blind, self.is_adopted = set(), set(), False
 
 
 class Lease(Key):
@@ -408,7 +413,7 @@ class Model:
             if isinstance(k, Key):
                 k.lose(node, not self.is_by_time)
                 if not has_disk:
-                    k.lose_disk(node)
+                    k.lose_disk(node, self.is_by_time)
             elif isinstance(k, SharedFlow):
                 k.reboot(node, self.history.nodes)
 
