@@ -85,6 +85,7 @@ class Drawing:
         self.elements, self.items = set(), set()
         self.states = {}
         self.shaken = set()         # whose agent was not there all the time since all agreed
+        self.flushed = set()        # whose map was flushed since
         self.have_met = False       # before that no standby knows an epoch to go beyond
         self.bursts = []            # (node, first port) of those that are there
         self.n_bursts = 0
@@ -197,21 +198,23 @@ class Drawing:
                 out.append((6, self.start, n))
             elif n in self.stopped:
                 out.append((6, self.go_on, n))
-            if up:
+            # While no agent looks, a map that is flushed and written again holds all that it is to.
+            if up and n not in self.flushed:
                 out.append((3, self.kill, n))
                 out.append((2, self.stop, n))
-            if h.has_small_disk:
+            if h.has_small_disk and n not in self.flushed:
                 out.append((4, self.free if n in self.full else self.fill, n))
             if (h.is_shared or n != self.writer) and not self.n_reboots:
                 out.append((0.7, self.reboot, n))
-            if h.is_shared and self.have_met and n not in self.shaken:
+            if h.is_shared and self.have_met and up and n not in self.shaken:
                 out.append((1, self.flush, n))
             if not h.is_shared and n != self.writer:
                 out.append((1, self.stray, n))
                 if len(h.nodes) == 2 and up and n not in self.full and self.have_met:
                     out.append((3, self.take_over, n))
         out.append((3, self.jump, ""))
-        out.append((1, self.reload, ""))
+        if not self.flushed:
+            out.append((1, self.reload, ""))
         out.append((0.8, self.agree, ""))
         return out
 
@@ -278,6 +281,7 @@ class Drawing:
 
     def flush(self, n):
         """Somebody empties the map with one command; that deletes no element."""
+        self.flushed.add(n)
         self.add("flush", n)
 
     def stray(self, n):
@@ -317,7 +321,8 @@ class Drawing:
 
     def agree(self, _):
         """All is mended, and all nodes come to the same; what waits is decided, as drawn now."""
-        for s in (self.cut, self.slow, self.dead, self.stopped, self.full, self.shaken):
+        for s in (self.cut, self.slow, self.dead, self.stopped, self.full, self.shaken,
+                  self.flushed):
             s.clear()
         self.have_met = True
         self.add("agree", "", *[self.rng.getrandbits(32)] * (self.history.strategy == "manual"))
