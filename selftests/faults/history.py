@@ -270,7 +270,7 @@ class Drawing:
         self.add("free", n)
 
     def reboot(self, n):
-        """Power failure: its kernel has nothing when it is back, its disk has all, or nothing either."""
+        """Power failure: when it is back its kernel has nothing, and its disk all or nothing."""
         self.n_reboots += 1
         self.bursts = [b for b in self.bursts if b[0] != n]
         for s in (self.cut, self.slow, self.stopped):

@@ -17,41 +17,44 @@ Where one node writes (mode primary)
     may not.
 
 Where all write
-  - Flows: there if any node has it of its own, which is who created it and did not delete it since,
-    and not there if none has. When the module is reloaded all that a node holds becomes its own, and
-    when a node comes back without what it had its peers make all they hold for it theirs: until it is
-    deleted there too, a flow can be there then. A flow that only a node had that lost its power may be
-    lost if it was created since the last agreement; none else.
+  - Flows: there if any node has it of its own, which is who created it and did not delete it
+    since, and not there if none has. When the module is reloaded all that a node holds becomes
+    its own, and when a node comes back without what it had its peers make all they hold for it
+    theirs: until it is deleted there too, a flow can be there then. A flow that only a node had
+    that lost its power may be lost if it was created since the last agreement; none else.
   - Leases, DNS, configuration, elements of maps: of each node that wrote the key since the last
-    agreement, its last write; one of these. If none did, what was agreed on. So of two nodes of which neither had heard
-    the other, one wins. If they certainly had not (one was cut off from before the first write
-    until after the second, and nobody else wrote the key), what lost must be listed by `flyrep
-    conflicts` on some node. (Not so of a node that put back what was agreed on: that is no write, if
-    its agent was away meanwhile.)
-  - With the strategy manual such a conflict waits on each node until it is decided, or an hour is over (somebody
-    may set the clock): by no rule before that. What was decided is there then, on all.
-  - Leases of one address to several clients: at most one of them is there. A client may lose its lease
-    if another one was given one of the addresses that it had since the last agreement, or had then; if the two
-    leases certainly did not know of each other, as above, one of them is there, and the other one is listed.
+    agreement, its last write; one of these. If none did, what was agreed on. So of two nodes of
+    which neither had heard the other, one wins. If they certainly had not (one was cut off from
+    before the first write until after the second, and nobody else wrote the key), what lost
+    must be listed by `flyrep conflicts` on some node. (Not so of a node that put back what was
+    agreed on: that is no write, if its agent was away meanwhile.)
+  - With the strategy manual such a conflict waits on each node until it is decided, or an hour
+    is over (somebody may set the clock): by no rule before that. What was decided is there
+    then, on all.
+  - Leases of one address to several clients: at most one of them is there. A client may lose
+    its lease if another one was given one of the addresses that it had since the last
+    agreement, or had then; if the two leases certainly did not know of each other, as above,
+    one of them is there, and the other one is listed.
   - When a node loses its power, or the module is reloaded under all, a write since the last
-    agreement may not have got into the ledger: then what that node had written before, or what was
-    agreed on, may be there as well.
-  - Elements are the kernel's, so a reload of the module costs none of them. When a node's map is
-    flushed, that deletes nothing; but as after a loss of power, of what the node had written since
-    the last agreement some may not have got into the ledger. A map that is empty when the agent looks at all of
-    it has lost all and is filled again, so what a node deleted while its agent was away, or did not
-    hint, may be there again: but not if there is an element that was agreed on and not deleted by
-    anybody since, as then the map was not empty, unless it was flushed or the node lost its power.
-  - A node that lost what it had (power, module, map) may write before it has it again. Such a write has seen
-    nothing, and where not the later one wins it may lose to what was agreed on.
-  - A node that lost its disk with its power comes back with what its peers have. What it had written since
-    the last agreement is lost if no peer had heard of it; all else is not. What it writes before it has heard
-    them may lose to what was agreed on, with any strategy, as its clock knows nothing of theirs. Where not the later
-    write wins, what was agreed on may win over what anybody has written since, as a peer with another priority
-    tells of it now.
+    agreement may not have got into the ledger: then what that node had written before, or what
+    was agreed on, may be there as well.
+  - Elements are the kernel's, so a reload of the module costs none of them. When a node's map
+    is flushed, that deletes nothing; but as after a loss of power, of what the node had written
+    since the last agreement some may not have got into the ledger. A map that is empty when the
+    agent looks at all of it has lost all and is filled again, so what a node deleted while its
+    agent was away, or did not hint, may be there again: but not if there is an element that was
+    agreed on and not deleted by anybody since, as then the map was not empty, unless it was
+    flushed or the node lost its power.
+  - A node that lost what it had (power, module, map) may write before it has it again. Such a
+    write has seen nothing, and where not the later one wins it may lose to what was agreed on.
+  - A node that lost its disk with its power comes back with what its peers have. What it had
+    written since the last agreement is lost if no peer had heard of it; all else is not. What
+    it writes before it has heard them may lose to what was agreed on, with any strategy, as its
+    clock knows nothing of theirs. Where not the later write wins, what was agreed on may win
+    over what anybody has written since, as a peer with another priority tells of it now.
   - Learning: as the others, but each key is written by one node only, as counters of several
-    are added up. So the last write counts; if the kernel had lost the counter before it, a counter
-    that began anew, what was counted before may be added to it.
+    are added up. So the last write counts; if the kernel had lost the counter before it, a
+    counter that began anew, what was counted before may be added to it.
 
 Nothing else may be lost, and nothing may be there that was not written.
 """
@@ -487,14 +490,14 @@ class Model:
                 continue
             lost = [x for x in (k, rival) if clients[x] not in leases]
             if len(lost) != 1:
-                yield f"leases of one address to {client} and {clients[rival]}: {2 - len(lost)} are there"
+                yield f"{2 - len(lost)} of {client} and {clients[rival]} have their address"
             for x in lost:
                 node, value, _ = x.sole()
                 if not any(is_listed(c, "lease", clients[x], node, value) for c in conflicts):
-                    yield f"no node lists that {node}'s {value} lost its address to {clients[rival if x is k else k]}"
+                    yield f"no node lists that {node}'s {value} lost its address"
 
     def ill_listed(self, values, conflicts):
-        """Of conflicts, as they are listed, in lines. @values: {table: {key: value}} that are there."""
+        """What is wrong with conflicts as they are listed. @values: {table: {key: value}}."""
         if self.history.strategy == "manual":
             yield from self.by_rule(conflicts)
         yield from self.lost_leases(values["lease"], conflicts)
