@@ -116,7 +116,7 @@ class Drawing:
         if self.rng.random() < 0.08:
             self.burst()
             return
-        table = self.rng.choices(list(KEYS), [40, 15, 20, 8, 8, 15])[0]
+        table = self.rng.choices(list(KEYS), [36, 22, 18, 8, 8, 15])[0]
         if table == "nft_set":
             self.write_elements()
             return
