@@ -529,20 +529,25 @@ FIELDS = {"lease": ("client", "hostname"), "dns": ("name", "ttl"), "config": ("p
           "learning": ("src_mac", "count"), "nft_set": ("key", "data")}
 
 
+def bytes_of(text):
+    """Of the form that fields of bytes have: 00:1b:21."""
+    return bytes.fromhex(text.replace(":", ""))
+
+
 def value_of(table, item):
     """The value that a write gave an item, or one side of a conflict."""
     text = item.get(FIELDS[table][1])
     if text is None:
         return ABSENT
     if table == "nft_set":
-        return int.from_bytes(bytes.fromhex(text), sys.byteorder)
+        return int.from_bytes(bytes_of(text), sys.byteorder)
     return int(str(text).lstrip("w"))
 
 
 def key_of(table, item):
     """What the history calls it."""
     text = item.get(FIELDS[table][0])
-    return str(ipaddress.ip_address(bytes.fromhex(text))) if table == "nft_set" else text
+    return str(ipaddress.ip_address(bytes_of(text))) if table == "nft_set" else text
 
 
 def is_listed(conflict, table, key, node, value):
