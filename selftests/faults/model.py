@@ -540,7 +540,8 @@ def value_of(table, item):
     if text is None:
         return ABSENT
     if table == "nft_set":
-        return int.from_bytes(bytes_of(text), sys.byteorder)
+        # A netlink attribute: its head, then the mark.
+        return int.from_bytes(bytes_of(text)[-4:], sys.byteorder)
     return int(str(text).lstrip("w"))
 
 
