@@ -19,14 +19,14 @@
  */
 struct curl {
 	CURL *handle;
-	__typeof__(&curl_easy_init) init;
-	__typeof__(&curl_easy_setopt) setopt;
-	__typeof__(&curl_easy_perform) perform;
-	__typeof__(&curl_easy_getinfo) getinfo;
-	__typeof__(&curl_easy_strerror) strerror;
-	__typeof__(&curl_easy_cleanup) cleanup;
-	__typeof__(&curl_slist_append) append;
-	__typeof__(&curl_slist_free_all) free_all;
+	__typeof__(curl_easy_init) *init;
+	__typeof__(curl_easy_setopt) *setopt;
+	__typeof__(curl_easy_perform) *perform;
+	__typeof__(curl_easy_getinfo) *getinfo;
+	__typeof__(curl_easy_strerror) *strerror;
+	__typeof__(curl_easy_cleanup) *cleanup;
+	__typeof__(curl_slist_append) *append;
+	__typeof__(curl_slist_free_all) *free_all;
 };
 
 struct answer {
@@ -70,7 +70,8 @@ static int curl_open(const struct cli *cli, struct curl *curl)
 		{ "curl_slist_append", &curl->append },
 		{ "curl_slist_free_all", &curl->free_all },
 	};
-	void *library = dlopen(LIBCURL, RTLD_NOW), *function; /* stays as long as the process */
+	void *library = dlopen(LIBCURL, RTLD_NOW),
+	     *function; /* stays as long as the process */
 	size_t i;
 
 	if (!library)
@@ -83,7 +84,8 @@ static int curl_open(const struct cli *cli, struct curl *curl)
 		memcpy(functions[i].at, &function, sizeof(function));
 	}
 	curl->handle = curl->init();
-	return curl->handle ? CLI_OK : cli_error(cli, CLI_FAILED, "out of memory");
+	return curl->handle ? CLI_OK :
+			      cli_error(cli, CLI_FAILED, "out of memory");
 }
 
 static int unreachable(const struct cli *cli)
@@ -195,7 +197,8 @@ static int perform(const struct cli *cli, const struct curl *curl,
 	curl->setopt(curl->handle, CURLOPT_WRITEDATA, answer);
 	if (strcmp(request->method, "GET")) {
 		curl->setopt(curl->handle, CURLOPT_HTTPHEADER, headers);
-		curl->setopt(curl->handle, CURLOPT_POSTFIELDS, body ? body : "");
+		curl->setopt(curl->handle, CURLOPT_POSTFIELDS,
+			     body ? body : "");
 	}
 	code = curl->perform(curl->handle);
 	if (code == CURLE_OK) {
