@@ -60,7 +60,8 @@ DIR_normal := $(BUILD)
 DIR_asan := $(BUILD)/asan
 DIR_fuzz := $(BUILD)/fuzz
 DIR_previous := $(BUILD)/previous
-LIBS := $(PKG_LIBS) -pthread
+# cli/http.c loads libcurl when it needs it.
+LIBS := $(filter-out -lcurl,$(PKG_LIBS)) -pthread
 
 lib_src := $(wildcard lib/*.c)
 agent_src := $(filter-out agent/main.c,$(wildcard agent/*.c agent/hooks/*.c))
