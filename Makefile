@@ -135,7 +135,7 @@ $(BUILD)/man/%: docs/man/%.scd
 $(BUILD)/unit/%: $(BUILD)/asan/obj/selftests/unit/%.o $(BUILD)/asan/agent.a $(BUILD)/asan/lib.a
 	$(say) LD $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(LIBS)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -lcurl $(LIBS)
 
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/selftests/fuzz/fuzz_%.o $(BUILD)/fuzz/agent.a $(BUILD)/fuzz/lib.a
 	$(say) LD $@
