@@ -11,7 +11,7 @@
 #include "monotonic.h"
 
 #define DELETES_LEN	(64u << 10)	/* bytes of DELETE records, for one go of the kernel */
-#define SWEEP_LOOKS	2000		/* at entries and buckets in one go, then others get the loop */
+#define SWEEP_LOOKS	2000		/* at entries and buckets, before others get the loop */
 
 struct receive {
 	sd_event_source *ack;		/* one for all that came in one go */
@@ -444,8 +444,8 @@ static int sweep_bucket(struct receive *r, unsigned int bucket, const char **why
 }
 
 /*
- * Until @n entries and buckets were looked at. What is to go goes before anybody else has the loop, and
- * the stream may bring it anew.
+ * Until @n entries and buckets were looked at. What is to go goes before anybody else has the loop,
+ * and the stream may bring it anew.
  */
 static int sweep(struct receive *r, unsigned int n, const char **why)
 {

@@ -16,7 +16,7 @@
 #include "pernet.h"
 #include "walk.h"
 
-/* Chains in one RCU section, and in one message however little is found: its reader has more to do */
+/* Chains in one message, and RCU section, however little is found in them */
 #define SNAPSHOT_STEP	1024
 
 /**
