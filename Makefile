@@ -60,7 +60,8 @@ DIR_normal := $(BUILD)
 DIR_asan := $(BUILD)/asan
 DIR_fuzz := $(BUILD)/fuzz
 DIR_previous := $(BUILD)/previous
-LIBS := $(PKG_LIBS) -pthread
+# cli/http.c loads libcurl when it needs it.
+LIBS := $(filter-out -lcurl,$(PKG_LIBS)) -pthread
 
 lib_src := $(wildcard lib/*.c)
 agent_src := $(filter-out agent/main.c,$(wildcard agent/*.c agent/hooks/*.c))
@@ -134,7 +135,7 @@ $(BUILD)/man/%: docs/man/%.scd
 $(BUILD)/unit/%: $(BUILD)/asan/obj/selftests/unit/%.o $(BUILD)/asan/agent.a $(BUILD)/asan/lib.a
 	$(say) LD $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(LIBS)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -lcurl $(LIBS)
 
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/selftests/fuzz/fuzz_%.o $(BUILD)/fuzz/agent.a $(BUILD)/fuzz/lib.a
 	$(say) LD $@

@@ -14,7 +14,6 @@
 
 #define RETRY_US	500000		/* between two looks for the module */
 #define PUMP_MAX	16		/* datagrams taken in one go, before others get the loop */
-#define SNAP_PUMP_MAX	4
 
 struct drain {
 	sd_event *event;
@@ -245,19 +244,14 @@ static int reopen_snap(struct drain *d);
 static int on_snap(sd_event_source *s, int fd, uint32_t revents, void *cookie)
 {
 	struct drain *d = cookie;
-	int i, rc = 1;
+	int rc;
 
 	(void)s;
 	(void)fd;
 	(void)revents;
-	for (i = 0; i < SNAP_PUMP_MAX && d->snap && !d->is_held; i++) {
-		rc = fr_genl_pump(d->snap, &snap_sink, d);
-		if (rc == -EAGAIN)
-			return 0;
-		if (rc <= 0)
-			break;
-	}
-	if (rc > 0 || !d->snap)
+	/* One datagram: what happens live must not wait for more. */
+	rc = fr_genl_pump(d->snap, &snap_sink, d);
+	if (rc > 0 || rc == -EAGAIN || !d->snap)
 		return 0;
 	if (rc == 0 && !d->has_end)
 		rc = -EPROTO;

@@ -166,6 +166,7 @@ static void flush_table(struct flow_table *t)
 	b.len = len;
 	b.n_changes = batch_count(t->batch);
 	b.buckets = batch_buckets(t->batch);
+	f->flushed_ns = b.encoded_ns;
 	if (b.n_changes && (len < 0 || !backlog_push(f->backlog, &b))) {
 		fr_err("batch: %u changes of %s could not be kept, their buckets will be repaired",
 		       b.n_changes, t->row->name);
@@ -1446,7 +1447,8 @@ static void relate_one(struct flow *f, struct flow_link *l)
 		receive_stop(l->receive);
 	else if (!receive_is_started(l->receive) && has_our_hash_key(f, &theirs))
 		receive_start(l->receive, peer_conn(l->peer), tables,
-			      relation == ROLE_READ ? f->role.epoch : 0);
+			      relation == ROLE_READ ? f->role.epoch : 0,
+			      theirs.capabilities & FR_CAPABILITY_END);
 	/* A standby with another hash key takes over ours and comes back. */
 	if (!flow_link_writes(l) || !f->is_known || !theirs.ct_max || !tables ||
 	    !has_our_hash_key(f, &theirs))
@@ -1644,7 +1646,9 @@ static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 	h->distance = p ? relay_distance(f, link_of(p)) : FR_DISTANCE_NONE;
 	if (p)
 		link_of(p)->told_distance = h->distance;
-	h->capabilities = f->config->recovery.auto_resync ? 0 : FR_CAPABILITY_ASK;
+	h->capabilities = FR_CAPABILITY_END;
+	if (!f->config->recovery.auto_resync)
+		h->capabilities |= FR_CAPABILITY_ASK;
 	if (f->config->backup_before_resync)
 		h->capabilities |= FR_CAPABILITY_BACKUP;
 	h->seq = backlog_next_seq(f->backlog) - 1;
@@ -2170,6 +2174,8 @@ static int open_all(struct flow *f)
 		rc = add_timer(f, &f->listen, 0, on_listen_due);
 	if (rc >= 0)
 		rc = sd_event_source_set_enabled(f->listen, SD_EVENT_OFF);
+	if (rc >= 0)
+		rc = job_open(f);
 	return rc;
 }
 
@@ -2240,6 +2246,7 @@ void flow_free(struct flow *f)
 	sd_event_source_disable_unref(f->self_check);
 	sd_event_source_disable_unref(f->snapshot);
 	sd_event_source_disable_unref(f->listen);
+	sd_event_source_disable_unref(f->sweep);
 	archive_free(f->archive);
 	schedule_free(f->schedule);
 	resync_free(f->resync);

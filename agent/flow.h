@@ -150,9 +150,13 @@ struct flow {
 	bool is_known;			/* all tables are, or are missing */
 	uint64_t order;			/* of what a standby learns */
 	enum flow_job job;
+	bool is_sweeping;		/* it was read, and what it did not name is looked for */
 	struct flow_table *job_table;
 	struct flow_link *job_link;
 	uint64_t job_order;		/* standby: when it began */
+	size_t n_swept;			/* truths */
+	size_t repair_max;		/* records in one batch of a repair */
+	struct truth_counts job_counts;
 	uint64_t held_order;		/* shared: likewise, of what is held for peers */
 	/*
 	 * Shared: the kernel may hold what an earlier agent took of a peer that has ended it since.
@@ -164,10 +168,12 @@ struct flow {
 	struct flow_check check;
 	struct fr_log_limit log_limit;
 
+	uint64_t flushed_ns;		/* CLOCK_MONOTONIC of the last batch of the stream */
 	sd_event_source *pace;		/* longest wait of a change for its batch */
 	sd_event_source *audit;
 	sd_event_source *self_check;
 	sd_event_source *listen;	/* looks at the mute ones again */
+	sd_event_source *sweep;		/* goes on when nothing else is to be done */
 
 	sd_event_source *snapshot;	/* in mode full */
 	uint64_t n_withheld;		/* in mode full: changes since the last snapshot began */

@@ -80,8 +80,7 @@ int history_compare_dots(const struct history_order *o, const struct history_dot
 	return order ? order : version;
 }
 
-/* The highest version of a node in a history; 0: none */
-static uint64_t reach(const struct history_slot *s, uint8_t node)
+uint64_t history_reach(const struct history_slot *s, uint8_t node)
 {
 	uint64_t version = s->dot.node == node ? s->dot.version : 0;
 	size_t i;
@@ -99,10 +98,10 @@ static struct history_dot surplus(const struct history_order *o, const struct hi
 	struct history_dot best = { 0 };
 	size_t i;
 
-	if (reach(b, a->dot.node) < a->dot.version)
+	if (history_reach(b, a->dot.node) < a->dot.version)
 		best = a->dot;
 	for (i = 0; i < a->n_saw; i++)
-		if (reach(b, a->saw[i].node) < a->saw[i].version &&
+		if (history_reach(b, a->saw[i].node) < a->saw[i].version &&
 		    (!best.version || history_compare_dots(o, &a->saw[i], &best) > 0))
 			best = a->saw[i];
 	return best;
@@ -123,10 +122,10 @@ int history_compare(const struct history_order *o, const struct history_slot *a,
 bool history_covers(const struct history_order *o, const struct history_slot *a,
 		    const struct history_slot *b)
 {
-	if (reach(a, b->dot.node) < b->dot.version)
+	if (history_reach(a, b->dot.node) < b->dot.version)
 		return false;
 	/* Two that absorbed each other on nodes that were apart: the higher one has. */
-	return reach(b, a->dot.node) < a->dot.version || history_compare(o, a, b) > 0;
+	return history_reach(b, a->dot.node) < a->dot.version || history_compare(o, a, b) > 0;
 }
 
 bool history_dominates(const struct history_order *o, const struct history_slot *a,

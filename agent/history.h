@@ -129,6 +129,9 @@ int history_node(struct history_order *o, const char *node, size_t node_len);
 /* Neither a tombstone nor over. */
 bool history_is_alive(const struct history_slot *s, uint64_t now_ms);
 
+/* The highest version of a node in the history of a slot; 0: none */
+uint64_t history_reach(const struct history_slot *s, uint8_t node);
+
 /* Below, at, above 0: @a is lower, the same, higher. */
 int history_compare_dots(const struct history_order *o, const struct history_dot *a,
 			 const struct history_dot *b);

@@ -12,6 +12,8 @@
 
 #define MUTE_MS		20000	/* between two looks at objects that raise no events */
 #define RECALL_QUEUED	(1u << 20)	/* bytes on their way to a writer that has lost them */
+#define LIVE_NS		200000000ull	/* so long after a change there may be another one */
+#define REPAIR_LIVE	64		/* records that a change may have to wait for */
 
 void job_hold(struct flow *f, bool hold)
 {
@@ -24,7 +26,7 @@ void job_hold(struct flow *f, bool hold)
 
 static bool is_running(const struct flow *f)
 {
-	return drain_is_snapping(f->drain) ||
+	return f->is_sweeping || drain_is_snapping(f->drain) ||
 	       (f->elements && elements_is_snapping(f->elements)) ||
 	       (f->versions && versions_is_snapping(f->versions));
 }
@@ -69,24 +71,6 @@ static void name_shared(struct flow_table *t, const void *rec)
 	}
 	if (!is_known)
 		flow_turn_out(t, rec);
-}
-
-/* @counts: what was found is added */
-static void end_held(struct flow_table *t, enum flow_job job, struct truth_counts *counts)
-{
-	struct flow *f = t->flow;
-	struct truth_counts held;
-	size_t i;
-
-	for (i = 0; i < f->n_links && names_held(f, job); i++) {
-		struct truth *truth = f->links[i].truths[t->row->id];
-
-		truth_end(truth, NULL, NULL, &held);
-		counts->named += held.named;
-		counts->added += held.added;
-		counts->changed += held.changed;
-		counts->missing += held.missing;
-	}
 }
 
 /* Nothing follows from a snapshot that is not complete. */
@@ -214,7 +198,7 @@ static void flush_repair(struct flow_table *t)
 static void add_repair(struct flow_table *t, const void *rec, unsigned int bucket)
 {
 	batch_add(t->repair, rec, FLYREP_OP_INSERT, bucket, 0);
-	if (batch_is_full(t->repair))
+	if (batch_is_full(t->repair) || batch_count(t->repair) >= t->flow->repair_max)
 		flush_repair(t);
 }
 
@@ -313,16 +297,6 @@ static void on_gone(void *cookie, const void *rec, unsigned int bucket)
 	versions_local(t, rec);
 }
 
-static void end_versions(struct flow_table *t, enum flow_job job, struct truth_counts *counts)
-{
-	if (job == FLOW_JOB_REPAIR)
-		return;
-	if (t->kernel)
-		truth_end(t->kernel, on_gone, t, counts);
-	if (!t->kernel || job == FLOW_JOB_LEARN)
-		versions_learn_end(t, counts);
-}
-
 /* Of a pair: what the role of this node does not look at. A backup takes it all the same. */
 static bool is_others(const struct flow *f, const struct flyrep_rec *rec)
 {
@@ -340,6 +314,7 @@ void job_snap_records(void *cookie, uint8_t table, const void *recs, size_t n)
 		return;
 	if (f->job == FLOW_JOB_ARCHIVE)
 		archive_records(f->archive, recs, n);
+	f->repair_max = monotonic_ns() - f->flushed_ns < LIVE_NS ? REPAIR_LIVE : SIZE_MAX;
 	for (; n; n--, rec = fr_record_next(t->row, rec)) {
 		if (is_others(f, rec))
 			continue;
@@ -394,23 +369,58 @@ static void end_recall(struct flow_table *t, struct flow_link *l, int err)
 	conn_send_message(c, FR_FRAME_RECALLED, t->row->id, NULL, 0, NULL);
 }
 
-void job_snap_end(void *cookie, int err)
+/* --- what a snapshot did not name is gone --- */
+
+/*
+ * The truths that the running snapshot was compared with, one after the other: that of the table,
+ * what is held for each of the peers, or what the own kernel holds of what has versions.
+ * Return: NULL: there is no other
+ */
+static struct truth *nth_compared(const struct flow *f, size_t n)
 {
-	struct flow *f = cookie;
+	const struct flow_table *t = f->job_table;
+
+	if (flow_has_versions(t))
+		return n || f->job == FLOW_JOB_REPAIR ? NULL : t->kernel;
+	if (!n)
+		return t->truth;
+	return n <= f->n_links && names_held(f, f->job) ?
+		       f->links[n - 1].truths[t->row->id] : NULL;
+}
+
+/* One piece. Return: there is more */
+static bool sweep(struct flow *f)
+{
+	void (*fn)(void *cookie, const void *rec, unsigned int bucket) = NULL;
+	struct truth *truth = nth_compared(f, f->n_swept);
+	struct truth_counts counts;
+
+	if (!truth)
+		return false;
+	if (flow_has_versions(f->job_table))
+		fn = on_gone;
+	else if (!f->n_swept)
+		fn = flow_is_writer(f) ? on_missing : on_held_missing;
+	if (truth_sweep(truth, fn, f->job_table))
+		return true;
+	truth_end(truth, &counts);
+	f->job_counts.named += counts.named;
+	f->job_counts.added += counts.added;
+	f->job_counts.changed += counts.changed;
+	f->job_counts.missing += counts.missing;
+	return nth_compared(f, ++f->n_swept);
+}
+
+/* Nothing more comes of it. */
+static void end_job(struct flow *f, int err)
+{
 	struct flow_link *link = f->job_link;
 	struct flow_table *t = f->job_table;
 	enum flow_job job = f->job;
-	struct truth_counts counts;
 
-	if (link)
-		flush_repair(t);
 	f->job = FLOW_JOB_NONE;
 	f->job_table = NULL;
 	f->job_link = NULL;
-	if (job == FLOW_JOB_NONE) {
-		job_schedule(f);
-		return;
-	}
 	if (err) {
 		abort_table(t);
 		/* The module's socket was opened anew; nf_tables may need a while. */
@@ -418,11 +428,9 @@ void job_snap_end(void *cookie, int err)
 			    f->job_scope.buckets);
 		look_again_later(f);
 		t->wants_check |= job == FLOW_JOB_CHECK;
-	} else if (!flow_has_versions(t)) {
-		truth_end(t->truth, flow_is_writer(f) ? on_missing : on_held_missing, t, &counts);
-		end_held(t, job, &counts);
-	} else {
-		end_versions(t, job, &counts);
+	} else if (flow_has_versions(t) && job != FLOW_JOB_REPAIR &&
+		   (!t->kernel || job == FLOW_JOB_LEARN)) {
+		versions_learn_end(t, &f->job_counts);
 	}
 	if (job == FLOW_JOB_REPAIR)
 		ship_repair_end(link->ship, err);
@@ -433,13 +441,60 @@ void job_snap_end(void *cookie, int err)
 		flow_learnt(f);
 	}
 	if (!err && job == FLOW_JOB_CHECK)
-		end_check(t, &counts);
+		end_check(t, &f->job_counts);
 	if (job == FLOW_JOB_ARCHIVE)
 		archive_table_end(f->archive, err);
 	flow_recall(f);
 	flow_pace(f);
 	flow_kick(f);
 	job_schedule(f);
+}
+
+static int on_sweep(sd_event_source *s, void *cookie)
+{
+	struct flow *f = cookie;
+
+	/* It may have been cancelled. */
+	if (f->job != FLOW_JOB_NONE && sweep(f)) {
+		flow_pace(f);
+		return 0;
+	}
+	sd_event_source_set_enabled(s, SD_EVENT_OFF);
+	f->is_sweeping = false;
+	if (f->job == FLOW_JOB_NONE)
+		job_schedule(f);
+	else
+		end_job(f, 0);
+	return 0;
+}
+
+int job_open(struct flow *f)
+{
+	int rc = sd_event_add_defer(f->event, &f->sweep, on_sweep, f);
+
+	if (rc >= 0)
+		rc = sd_event_source_set_priority(f->sweep, SD_EVENT_PRIORITY_NORMAL + 10);
+	return rc < 0 ? rc : sd_event_source_set_enabled(f->sweep, SD_EVENT_OFF);
+}
+
+void job_snap_end(void *cookie, int err)
+{
+	struct flow *f = cookie;
+
+	if (f->job == FLOW_JOB_NONE) {
+		job_schedule(f);
+		return;
+	}
+	if (f->job_link)
+		flush_repair(f->job_table);
+	if (err) {
+		end_job(f, err);
+		return;
+	}
+	f->n_swept = 0;
+	memset(&f->job_counts, 0, sizeof(f->job_counts));
+	f->is_sweeping = true;
+	sd_event_source_set_enabled(f->sweep, SD_EVENT_ON);
 }
 
 /* What the module keeps it finds; nf_tables is asked for what the index holds, or for all. */

@@ -15,6 +15,9 @@
 struct flow;
 struct flow_table;
 
+/* Before all others. -errno */
+int job_open(struct flow *f);
+
 /* Start the next one, if one is due and none runs. */
 void job_schedule(struct flow *f);
 /* What the running one was for no longer holds; its pieces are ignored from here on. */

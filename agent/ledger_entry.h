@@ -348,6 +348,12 @@ void settle(struct ledger *l, struct entry *e);
 bool settle_item(const struct ledger *l, const struct entry *e, void *item);
 /* A new own slot. @item: struct flyrep_item; NULL: a tombstone. -ENOMEM, -EMSGSIZE */
 int settle_write(struct ledger *l, struct entry *e, const void *item);
+/*
+ * The same, of what another node has written with this version: it is no younger than that, so
+ * it takes nothing back that was written since by who has not heard of this slot; and younger than
+ * any own one.
+ */
+int settle_adopt(struct ledger *l, struct entry *e, const void *item, uint64_t version);
 /* What was in effect has reached the own kernel, or it has told us: local writes have seen it. */
 void settle_seen(struct ledger *l, struct entry *e);
 

@@ -250,7 +250,7 @@ static int adopt_winner(struct ledger *l, struct entry *e)
 		return 0;
 	for (i = 0; i < e->n_slots; i++)
 		e->slots[i]->is_seen = true;
-	return settle_write(l, e, l->item);
+	return settle_adopt(l, e, l->item, e->chosen->dot.version);
 }
 
 static void adopt(struct ledger *l, struct entry *e, void *cookie)

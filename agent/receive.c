@@ -3,6 +3,7 @@
 #include "receive.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,9 +11,11 @@
 #include "monotonic.h"
 
 #define DELETES_LEN	(64u << 10)	/* bytes of DELETE records, for one go of the kernel */
+#define SWEEP_LOOKS	2000		/* at entries and buckets, before others get the loop */
 
 struct receive {
 	sd_event_source *ack;		/* one for all that came in one go */
+	sd_event_source *sweep;		/* goes on when nothing else is to be done */
 	struct truth *const *truths;	/* by table id */
 	const struct receive_ops *ops;
 	void *cookie;
@@ -33,6 +36,12 @@ struct receive {
 	uint64_t audited;		/* bitmap: tables compared in it */
 
 	/* of the running repair */
+	bool counts_end;		/* the writer waits for its end */
+	bool is_sweeping;		/* END has come */
+	unsigned int n_swept;		/* buckets */
+	unsigned int n_looked;		/* entries and buckets, in this go */
+	int sweep_rc;			/* what became of the last one */
+	const char *sweep_why;
 	struct truth *repair_truth;
 	uint64_t repair_begin;		/* order */
 	uint32_t repaired;		/* number of its last batch */
@@ -85,6 +94,8 @@ static void ack_soon(struct receive *r)
 	sd_event_source_set_enabled(r->ack, SD_EVENT_ONESHOT);
 }
 
+static int on_sweep(sd_event_source *s, void *cookie);
+
 struct receive *receive_new(sd_event *event, struct truth *const *truths,
 			    const struct receive_ops *ops, void *cookie)
 {
@@ -96,11 +107,14 @@ struct receive *receive_new(sd_event *event, struct truth *const *truths,
 	r->ops = ops;
 	r->cookie = cookie;
 	r->recs = malloc(FR_BATCH_MAX_LEN); /* touched as far as batches need it */
-	if (!r->recs || sd_event_add_defer(event, &r->ack, on_ack_due, r) < 0) {
+	if (!r->recs || sd_event_add_defer(event, &r->ack, on_ack_due, r) < 0 ||
+	    sd_event_add_defer(event, &r->sweep, on_sweep, r) < 0 ||
+	    sd_event_source_set_priority(r->sweep, SD_EVENT_PRIORITY_NORMAL + 10) < 0) {
 		receive_free(r);
 		return NULL;
 	}
 	sd_event_source_set_enabled(r->ack, SD_EVENT_OFF);
+	sd_event_source_set_enabled(r->sweep, SD_EVENT_OFF);
 	return r;
 }
 
@@ -109,11 +123,13 @@ void receive_free(struct receive *r)
 	if (!r)
 		return;
 	sd_event_source_disable_unref(r->ack);
+	sd_event_source_disable_unref(r->sweep);
 	free(r->recs);
 	free(r);
 }
 
-void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64_t min_epoch)
+void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64_t min_epoch,
+		   bool counts_end)
 {
 	size_t id;
 
@@ -121,6 +137,7 @@ void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64
 	r->conn = conn;
 	r->tables = tables;
 	r->min_epoch = min_epoch;
+	r->counts_end = counts_end;
 	r->refused = 0;
 	r->repaired = 0;
 	r->audited = 0;
@@ -132,8 +149,11 @@ void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64
 void receive_stop(struct receive *r)
 {
 	sd_event_source_set_enabled(r->ack, SD_EVENT_OFF);
+	sd_event_source_set_enabled(r->sweep, SD_EVENT_OFF);
 	r->conn = NULL;
 	r->is_started = false;
+	r->is_sweeping = false;
+	r->sweep_rc = 0;
 	r->figures.is_repairing = false;
 }
 
@@ -332,7 +352,7 @@ static int on_batch(struct receive *r, struct truth *truth, const struct fr_fram
 	size_t n;
 	int rc;
 
-	if (is_repair ? !r->figures.is_repairing || truth != r->repair_truth :
+	if (is_repair ? !r->figures.is_repairing || r->is_sweeping || truth != r->repair_truth :
 			head->seq != r->seq + 1) {
 		*why = is_repair ? "a repair without REPAIR_BEGIN" : "a gap in the stream";
 		return -EBADMSG;
@@ -373,6 +393,7 @@ static int on_repair_begin(struct receive *r, struct truth *truth, const uint8_t
 	r->repair_begin = r->ops->order(r->cookie);
 	r->repaired = m.n_before;
 	r->is_left_out = !r->ops->may_repair(r->cookie, truth_table(truth)->id, r->repair);
+	r->is_sweeping = false;
 	r->figures.is_repairing = true;
 	return 0;
 }
@@ -383,6 +404,7 @@ static bool is_unnamed(void *cookie, const struct index_entry *e)
 	const struct fr_table *t = truth_table(r->repair_truth);
 	struct flyrep_rec *rec = (struct flyrep_rec *)(void *)(r->deletes + r->deletes_len);
 
+	r->n_looked++;
 	if (e->stamp >= r->repair_begin)
 		return false;
 	r->is_full = sizeof(r->deletes) - r->deletes_len < FR_RECORD_KEY_ROOM;
@@ -406,28 +428,82 @@ static int flush_deletes(struct receive *r, const char **why)
 	return rc;
 }
 
+/* What the repair did not name of one bucket. */
+static int sweep_bucket(struct receive *r, unsigned int bucket, const char **why)
+{
+	int rc = 0;
+
+	do {
+		if (r->deletes_len > DELETES_LEN / 2)
+			rc = flush_deletes(r, why);
+		r->is_full = false;
+		if (rc >= 0)
+			index_walk(truth_index(r->repair_truth), bucket, is_unnamed, r);
+	} while (r->is_full && rc >= 0);
+	return rc;
+}
+
+/*
+ * Until @n entries and buckets were looked at. What is to go goes before anybody else has the loop,
+ * and the stream may bring it anew.
+ */
+static int sweep(struct receive *r, unsigned int n, const char **why)
+{
+	int rc = 0;
+
+	r->n_looked = 0;
+	while (rc >= 0 && r->n_swept < FLYREP_BUCKETS && r->n_looked < n) {
+		unsigned int b = r->n_swept++;
+
+		if (!(r->repair[b / 8] & (1u << (b % 8))))
+			continue;
+		r->n_looked++;
+		rc = sweep_bucket(r, b, why);
+	}
+	if (rc >= 0)
+		rc = flush_deletes(r, why);
+	if (rc < 0 || r->n_swept < FLYREP_BUCKETS)
+		return rc;
+	r->is_sweeping = false;
+	r->figures.is_repairing = false;
+	if (r->counts_end) {
+		r->repaired++;
+		ack_soon(r);
+	}
+	return 0;
+}
+
+static int on_sweep(sd_event_source *s, void *cookie)
+{
+	struct receive *r = cookie;
+
+	if (r->is_sweeping && r->sweep_rc >= 0)
+		r->sweep_rc = sweep(r, SWEEP_LOOKS, &r->sweep_why);
+	if (!r->is_sweeping || r->sweep_rc < 0)
+		sd_event_source_set_enabled(s, SD_EVENT_OFF);
+	return 0;
+}
+
+/* What comes next builds on it. */
+static int finish_sweep(struct receive *r, const char **why)
+{
+	if (r->sweep_rc < 0) {
+		*why = r->sweep_why;
+		return r->sweep_rc;
+	}
+	return r->is_sweeping ? sweep(r, UINT_MAX, why) : 0;
+}
+
 static int on_repair_end(struct receive *r, struct truth *truth, const char **why)
 {
-	unsigned int b;
-	int rc;
-
-	if (!r->figures.is_repairing || truth != r->repair_truth) {
+	if (!r->figures.is_repairing || r->is_sweeping || truth != r->repair_truth) {
 		*why = "without REPAIR_BEGIN";
 		return -EBADMSG;
 	}
-	r->figures.is_repairing = false;
-	for (b = 0; b < FLYREP_BUCKETS && !r->is_left_out; b++) {
-		if (!(r->repair[b / 8] & (1u << (b % 8))))
-			continue;
-		do {
-			rc = r->deletes_len > DELETES_LEN / 2 ? flush_deletes(r, why) : 0;
-			if (rc < 0)
-				return rc;
-			r->is_full = false;
-			index_walk(truth_index(truth), b, is_unnamed, r);
-		} while (r->is_full);
-	}
-	return flush_deletes(r, why);
+	r->is_sweeping = true;
+	r->n_swept = r->is_left_out ? FLYREP_BUCKETS : 0;
+	sd_event_source_set_enabled(r->sweep, SD_EVENT_ON);
+	return 0;
 }
 
 /* --- audit --- */
@@ -541,6 +617,7 @@ int receive_frame(struct receive *r, const struct fr_frame_head *head, const uin
 		  size_t len, const char **why)
 {
 	struct truth *truth = truth_of(r, head->table);
+	int rc;
 
 	if (r->is_paused && head->type != FR_FRAME_CHECK)
 		return 0;
@@ -554,6 +631,9 @@ int receive_frame(struct receive *r, const struct fr_frame_head *head, const uin
 		*why = "a table that was not agreed on";
 		return -EBADMSG;
 	}
+	rc = head->type == FR_FRAME_BATCH && r->sweep_rc >= 0 ? 0 : finish_sweep(r, why);
+	if (rc < 0)
+		return rc;
 	switch (head->type) {
 	case FR_FRAME_BATCH:
 		return on_batch(r, truth, head, payload, len, why);

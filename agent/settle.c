@@ -94,7 +94,7 @@ static int write_merged(const struct ledger *l, const struct entry *e, struct hi
 	return set_value(s, out.bytes, out.len);
 }
 
-int settle_write(struct ledger *l, struct entry *e, const void *item)
+static int write_slot(struct ledger *l, struct entry *e, const void *item, uint64_t version)
 {
 	const struct flyrep_item *it = item;
 	bool is_merged = it && merge_has_rules(e->table);
@@ -104,7 +104,7 @@ int settle_write(struct ledger *l, struct entry *e, const void *item)
 
 	if (!s)
 		return -ENOMEM;
-	s->dot.version = hlc_tick(&l->clock, l->now_ms);
+	s->dot.version = version;
 	s->dot.node = LEDGER_SELF;
 	s->is_seen = true;
 	s->is_tombstone = !it;
@@ -123,6 +123,26 @@ int settle_write(struct ledger *l, struct entry *e, const void *item)
 	}
 	e->written = l->n_steps;
 	return 0;
+}
+
+int settle_write(struct ledger *l, struct entry *e, const void *item)
+{
+	return write_slot(l, e, item, hlc_tick(&l->clock, l->now_ms));
+}
+
+int settle_adopt(struct ledger *l, struct entry *e, const void *item, uint64_t version)
+{
+	uint64_t now = hlc_tick(&l->clock, l->now_ms), own = 0, reach;
+	size_t i;
+
+	for (i = 0; i < e->n_slots; i++) {
+		reach = history_reach(e->slots[i], LEDGER_SELF);
+		if (reach > own)
+			own = reach;
+	}
+	if (version <= own)
+		version = own + 1;
+	return write_slot(l, e, item, version < now ? version : now);
 }
 
 /* --- histories ---------------------------------------------------------- */

@@ -45,6 +45,7 @@ struct ship {
 	bool is_kicking;
 	bool is_paused;			/* by the peer */
 	bool is_asking;			/* it is repaired only when somebody asks */
+	bool counts_end;		/* its ACK tells when a repair is over there */
 
 	bool is_repairing;
 	/*
@@ -114,6 +115,12 @@ static bool is_paused(const struct ship *s)
 static bool at_head(const struct ship *s)
 {
 	return s->cursor == backlog_next_seq(s->stream->backlog);
+}
+
+/* The peer has all of a repair, but is not through with what it did not name. */
+static bool is_ending(const struct ship *s)
+{
+	return s->counts_end && !s->is_repairing && s->repair_acked != s->repair_sent;
 }
 
 static int send_start(struct ship *s)
@@ -236,6 +243,7 @@ int ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs)
 	s->conn = conn;
 	s->figures.n_sessions++;
 	s->is_asking = theirs->capabilities & FR_CAPABILITY_ASK;
+	s->counts_end = theirs->capabilities & FR_CAPABILITY_END;
 	s->cursor = resume_at(s, theirs);
 	s->acked = s->cursor - 1;
 	s->wants_audit = true;
@@ -262,6 +270,7 @@ void ship_stop(struct ship *s)
 	s->conn = NULL;
 	s->flight_bytes = 0;
 	s->is_repairing = false;
+	s->repair_acked = s->repair_sent;
 	s->wants_audit = s->is_auditing = false;
 	s->figures.n_audits_begun = s->figures.n_audits;
 	s->n_confirms = 0;
@@ -344,8 +353,8 @@ void ship_kick(struct ship *s)
 		return;
 	s->is_kicking = true;
 	send_stream(s);
-	if (s->wants_audit && !s->is_auditing && !s->is_repairing && !s->figures.n_dirty &&
-	    at_head(s)) {
+	if (s->wants_audit && !s->is_auditing && !s->is_repairing && !is_ending(s) &&
+	    !s->figures.n_dirty && at_head(s)) {
 		/* The index is ahead of the stream by what waits for its batch. */
 		s->ops->flush(s->cookie);
 		send_stream(s);
@@ -601,14 +610,14 @@ static uint8_t next_dirty(const struct ship *s)
 
 bool ship_wants_repair(const struct ship *s)
 {
-	return s->conn && s->figures.n_dirty && !s->is_repairing && !s->is_auditing &&
-	       !is_paused(s) && at_head(s) && !s->needs_start && next_dirty(s);
+	return s->conn && s->figures.n_dirty && !s->is_repairing && !is_ending(s) &&
+	       !s->is_auditing && !is_paused(s) && at_head(s) && !s->needs_start && next_dirty(s);
 }
 
 bool ship_is_settled(const struct ship *s)
 {
-	return !s->conn || (!s->figures.n_dirty && !s->is_repairing && !s->is_auditing &&
-			    !s->wants_audit);
+	return !s->conn || (!s->figures.n_dirty && !s->is_repairing && !is_ending(s) &&
+			    !s->is_auditing && !s->wants_audit);
 }
 
 int ship_repair_begin(struct ship *s, uint8_t buckets[FLYREP_BUCKETS_LEN])
@@ -692,6 +701,7 @@ void ship_repair_end(struct ship *s, int err)
 	}
 	if (conn_send_message(s->conn, FR_FRAME_REPAIR_END, s->repair_table, NULL, 0, NULL) < 0)
 		return;
+	s->repair_sent += s->counts_end;
 	/* The audit waits until no table has anything left to repair. */
 	if (!s->figures.n_dirty && s->n_confirms++ < CONFIRM_MAX)
 		s->wants_audit = true;

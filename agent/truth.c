@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Entries and buckets looked at in one go; each costs some 60 instructions. */
+#define SWEEP_LOOKS	2000
+
 struct truth {
 	const struct fr_table *table;
 	struct index *index;
@@ -19,6 +22,7 @@ struct truth {
 	struct fr_siphash_key hash_key;
 	struct truth_counts counts;
 	struct truth_scope scope;
+	unsigned int n_swept;	/* buckets */
 };
 
 struct truth *truth_new(const struct fr_table *table, const struct fr_siphash_key *hash_key)
@@ -193,6 +197,7 @@ int truth_begin(struct truth *t, const struct truth_scope *scope, uint64_t order
 	t->is_running = true;
 	t->begin = order;
 	memset(&t->counts, 0, sizeof(t->counts));
+	t->n_swept = 0;
 	t->scope = *scope;
 	return 0;
 }
@@ -232,6 +237,7 @@ int truth_name(struct truth *t, const void *rec, uint64_t order, unsigned int *b
 
 struct missing {
 	struct truth *truth;
+	unsigned int n_looked;	/* entries and buckets */
 	unsigned int bucket;
 	void (*fn)(void *cookie, const void *rec, unsigned int bucket);
 	void *cookie;
@@ -242,6 +248,7 @@ static bool on_entry(void *cookie, const struct index_entry *e)
 	struct missing *m = cookie;
 	uint8_t room[FR_RECORD_KEY_ROOM] __attribute__((aligned(8)));
 
+	m->n_looked++;
 	if (!truth_lacks(m->truth, e) ||
 	    (m->truth->is_excused &&
 	     m->truth->is_excused(m->truth->excuse_cookie, e->key, e->key_len)))
@@ -257,19 +264,26 @@ static bool on_entry(void *cookie, const struct index_entry *e)
 	return true;
 }
 
-void truth_end(struct truth *t,
-	       void (*on_missing)(void *cookie, const void *rec, unsigned int bucket), void *cookie,
-	       struct truth_counts *counts)
+bool truth_sweep(struct truth *t,
+		 void (*on_missing)(void *cookie, const void *rec, unsigned int bucket),
+		 void *cookie)
 {
 	struct missing m = { .truth = t, .fn = on_missing, .cookie = cookie };
-	unsigned int b;
 
-	for (b = 0; b < FLYREP_BUCKETS; b++) {
-		if (!(t->scope.buckets[b / 8] & (1u << (b % 8))))
+	if (!index_entries(t->index))
+		t->n_swept = FLYREP_BUCKETS;
+	while (t->n_swept < FLYREP_BUCKETS && m.n_looked < SWEEP_LOOKS) {
+		m.bucket = t->n_swept++;
+		if (!(t->scope.buckets[m.bucket / 8] & (1u << (m.bucket % 8))))
 			continue;
-		m.bucket = b;
-		index_walk(t->index, b, on_entry, &m);
+		m.n_looked++;
+		index_walk(t->index, m.bucket, on_entry, &m);
 	}
+	return t->n_swept < FLYREP_BUCKETS;
+}
+
+void truth_end(struct truth *t, struct truth_counts *counts)
+{
 	if (counts)
 		*counts = t->counts;
 	truth_abort(t);

@@ -98,13 +98,21 @@ int truth_name(struct truth *t, const void *rec, uint64_t order, unsigned int *b
 	       bool *is_current);
 
 /**
- * truth_end - the snapshot is complete: what it did not name is gone
+ * truth_sweep - the snapshot is complete: what it did not name is gone
  * @on_missing: called with a DELETE record for each; may be NULL
- * @counts: may be NULL
+ *
+ * A piece at a time: others have the loop in between, and may put what is newer.
+ * Return: there is more; call it again. false: all is done, truth_end() is next.
  */
-void truth_end(struct truth *t,
-	       void (*on_missing)(void *cookie, const void *rec, unsigned int bucket), void *cookie,
-	       struct truth_counts *counts);
+bool truth_sweep(struct truth *t,
+		 void (*on_missing)(void *cookie, const void *rec, unsigned int bucket),
+		 void *cookie);
+
+/**
+ * truth_end - the snapshot is over
+ * @counts: what it found; may be NULL
+ */
+void truth_end(struct truth *t, struct truth_counts *counts);
 
 /* Give a running snapshot up: nothing follows from what it did not name. */
 void truth_abort(struct truth *t);

@@ -2,6 +2,7 @@
 #include "http.h"
 
 #include <curl/curl.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,24 @@
 #include <unistd.h>
 
 #define ANSWER_MAX (16u << 20)
+#define LIBCURL "libcurl.so.4"
+
+/*
+ * Loaded when the agent is asked, and not before: it brings three dozen libraries, and what speaks
+ * to the kernel alone, as a hook of a DHCP server does for each lease, would spend most of its time
+ * on them.
+ */
+struct curl {
+	CURL *handle;
+	__typeof__(curl_easy_init) *init;
+	__typeof__(curl_easy_setopt) *setopt;
+	__typeof__(curl_easy_perform) *perform;
+	__typeof__(curl_easy_getinfo) *getinfo;
+	__typeof__(curl_easy_strerror) *strerror;
+	__typeof__(curl_easy_cleanup) *cleanup;
+	__typeof__(curl_slist_append) *append;
+	__typeof__(curl_slist_free_all) *free_all;
+};
 
 struct answer {
 	char *bytes;
@@ -36,6 +55,39 @@ static size_t on_bytes(char *bytes, size_t size, size_t n, void *userdata)
 	return n;
 }
 
+static int curl_open(const struct cli *cli, struct curl *curl)
+{
+	const struct {
+		const char *name;
+		void *at;
+	} functions[] = {
+		{ "curl_easy_init", &curl->init },
+		{ "curl_easy_setopt", &curl->setopt },
+		{ "curl_easy_perform", &curl->perform },
+		{ "curl_easy_getinfo", &curl->getinfo },
+		{ "curl_easy_strerror", &curl->strerror },
+		{ "curl_easy_cleanup", &curl->cleanup },
+		{ "curl_slist_append", &curl->append },
+		{ "curl_slist_free_all", &curl->free_all },
+	};
+	void *library = dlopen(LIBCURL, RTLD_NOW),
+	     *function; /* stays as long as the process */
+	size_t i;
+
+	if (!library)
+		return cli_error(cli, CLI_FAILED, "%s", dlerror());
+	for (i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
+		function = dlsym(library, functions[i].name);
+		if (!function)
+			return cli_error(cli, CLI_FAILED, "%s: no %s", LIBCURL,
+					 functions[i].name);
+		memcpy(functions[i].at, &function, sizeof(function));
+	}
+	curl->handle = curl->init();
+	return curl->handle ? CLI_OK :
+			      cli_error(cli, CLI_FAILED, "out of memory");
+}
+
 static int unreachable(const struct cli *cli)
 {
 	if (access(cli->socket, F_OK) && errno == EACCES)
@@ -56,7 +108,7 @@ static int unreachable(const struct cli *cli)
 			 cli->socket);
 }
 
-static int failed(const struct cli *cli, CURLcode code,
+static int failed(const struct cli *cli, const struct curl *curl, CURLcode code,
 		  const struct http_request *request,
 		  const struct answer *answer)
 {
@@ -75,7 +127,7 @@ static int failed(const struct cli *cli, CURLcode code,
 	default:
 		return cli_error(cli, CLI_UNREACHABLE,
 				 "talking to the agent: %s",
-				 curl_easy_strerror(code));
+				 curl->strerror(code));
 	}
 }
 
@@ -120,7 +172,7 @@ static int judge(const struct cli *cli, long status,
 			 "the agent's answer makes no sense: %s", error.text);
 }
 
-static int perform(const struct cli *cli, CURL *curl,
+static int perform(const struct cli *cli, const struct curl *curl,
 		   const struct http_request *request, struct answer *answer,
 		   json_t **json)
 {
@@ -133,28 +185,29 @@ static int perform(const struct cli *cli, CURL *curl,
 	snprintf(url, sizeof(url), "http://localhost%s", request->path);
 	if (request->body)
 		body = json_dumps(request->body, JSON_COMPACT);
-	headers = curl_slist_append(headers, "Content-Type: application/json");
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, cli->socket);
-	curl_easy_setopt(curl, CURLOPT_PROXY, "");
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, request->timeout_s);
-	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
-	curl_easy_setopt(curl, CURLOPT_USERAGENT, "flyrep/" FLYREP_VERSION);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+	headers = curl->append(headers, "Content-Type: application/json");
+	curl->setopt(curl->handle, CURLOPT_URL, url);
+	curl->setopt(curl->handle, CURLOPT_UNIX_SOCKET_PATH, cli->socket);
+	curl->setopt(curl->handle, CURLOPT_PROXY, "");
+	curl->setopt(curl->handle, CURLOPT_NOSIGNAL, 1L);
+	curl->setopt(curl->handle, CURLOPT_TIMEOUT, request->timeout_s);
+	curl->setopt(curl->handle, CURLOPT_CUSTOMREQUEST, request->method);
+	curl->setopt(curl->handle, CURLOPT_USERAGENT, "flyrep/" FLYREP_VERSION);
+	curl->setopt(curl->handle, CURLOPT_WRITEFUNCTION, on_bytes);
+	curl->setopt(curl->handle, CURLOPT_WRITEDATA, answer);
 	if (strcmp(request->method, "GET")) {
-		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body ? body : "");
+		curl->setopt(curl->handle, CURLOPT_HTTPHEADER, headers);
+		curl->setopt(curl->handle, CURLOPT_POSTFIELDS,
+			     body ? body : "");
 	}
-	code = curl_easy_perform(curl);
+	code = curl->perform(curl->handle);
 	if (code == CURLE_OK) {
-		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+		curl->getinfo(curl->handle, CURLINFO_RESPONSE_CODE, &status);
 		rc = judge(cli, status, answer, json);
 	} else {
-		rc = failed(cli, code, request, answer);
+		rc = failed(cli, curl, code, request, answer);
 	}
-	curl_slist_free_all(headers);
+	curl->free_all(headers);
 	free(body);
 	return rc;
 }
@@ -164,17 +217,17 @@ int http_call(const struct cli *cli, const struct http_request *request,
 {
 	size_t path_max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 	struct answer bytes = { 0 };
-	CURL *curl;
+	struct curl curl;
 	int rc;
 
 	if (strlen(cli->socket) > path_max)
 		return cli_error(cli, CLI_USAGE,
 				 "--socket: longer than %zu bytes", path_max);
-	curl = curl_easy_init();
-	if (!curl)
-		return cli_error(cli, CLI_FAILED, "out of memory");
-	rc = perform(cli, curl, request, &bytes, answer);
-	curl_easy_cleanup(curl);
+	rc = curl_open(cli, &curl);
+	if (rc != CLI_OK)
+		return rc;
+	rc = perform(cli, &curl, request, &bytes, answer);
+	curl.cleanup(curl.handle);
 	free(bytes.bytes);
 	return rc;
 }

@@ -10,7 +10,6 @@
 #include "units.h"
 #include "verbs.h"
 
-#include <curl/curl.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -157,7 +157,7 @@ static int drain_records(struct flyrep_net *fn, struct flyrep_reader *reader,
 	if (err)
 		return err;
 	drain_fill(fn, reader, cb, &recs);
-	flyrep_netlink_records_end(&recs, skb);
+	flyrep_netlink_records_end(&recs, skb, false);
 	trace_flyrep_drain(fn, recs.n, max_t(long, cb->args[DRAIN_BUDGET], 0));
 	flyrep_pernet_count(fn, FLYREP_C_DRAIN_RECORDS, recs.n);
 	return 0;
@@ -175,7 +175,7 @@ static int drain_expects(struct flyrep_net *fn, struct sk_buff *skb, struct netl
 	if (err)
 		return err;
 	flyrep_expect_drain(fn, &recs, &cb->args[DRAIN_BUDGET]);
-	flyrep_netlink_records_end(&recs, skb);
+	flyrep_netlink_records_end(&recs, skb, false);
 	trace_flyrep_drain(fn, recs.n, max_t(long, cb->args[DRAIN_BUDGET], 0));
 	flyrep_pernet_count(fn, FLYREP_C_DRAIN_RECORDS, recs.n);
 	return 0;
@@ -198,7 +198,7 @@ static int drain_items(struct flyrep_net *fn, struct sk_buff *skb, struct netlin
 	if (err)
 		return err;
 	flyrep_item_drain(fn, &recs, table, &cb->args[DRAIN_BUDGET]);
-	flyrep_netlink_records_end(&recs, skb);
+	flyrep_netlink_records_end(&recs, skb, false);
 	trace_flyrep_drain(fn, recs.n, max_t(long, cb->args[DRAIN_BUDGET], 0));
 	flyrep_pernet_count(fn, FLYREP_C_DRAIN_RECORDS, recs.n);
 	return 0;

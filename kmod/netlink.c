@@ -479,9 +479,10 @@ fail:
 	return -EMSGSIZE;
 }
 
-void flyrep_netlink_records_end(const struct flyrep_netlink_records *recs, struct sk_buff *skb)
+void flyrep_netlink_records_end(const struct flyrep_netlink_records *recs, struct sk_buff *skb,
+				bool keeps_empty)
 {
-	if (!recs->n) {
+	if (!recs->n && !keeps_empty) {
 		genlmsg_cancel(skb, recs->hdr);
 		return;
 	}

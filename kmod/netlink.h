@@ -78,10 +78,12 @@ int flyrep_netlink_records_begin(struct flyrep_netlink_records *recs, struct sk_
 				 unsigned int max_len, u8 phase);
 
 /**
- * flyrep_netlink_records_end - finish it; with no record, there is no message
+ * flyrep_netlink_records_end - finish it
  * @recs: filled
  * @skb: as before
+ * @keeps_empty: there is a message even without a record: a dump with none is over
  */
-void flyrep_netlink_records_end(const struct flyrep_netlink_records *recs, struct sk_buff *skb);
+void flyrep_netlink_records_end(const struct flyrep_netlink_records *recs, struct sk_buff *skb,
+				bool keeps_empty);
 
 #endif

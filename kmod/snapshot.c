@@ -16,8 +16,8 @@
 #include "pernet.h"
 #include "walk.h"
 
-/* Chains in one RCU section, and sections in one message if nothing is found */
-#define SNAPSHOT_STEP	4096
+/* Chains in one message, and RCU section, however little is found in them */
+#define SNAPSHOT_STEP	1024
 
 /**
  * struct snapshot - one dump, in cb->args[0]
@@ -189,13 +189,10 @@ static int snapshot_flows(struct flyrep_net *fn, struct snapshot *snap, struct s
 					   FLYREP_CONNTRACK_MAX_LEN, FLYREP_PHASE_DATA);
 	if (err)
 		return err;
-	do {
-		rcu_read_lock();
-		err = snapshot_step(snap, &fill);
-		rcu_read_unlock();
-		cond_resched();
-	} while (!err);
-	flyrep_netlink_records_end(&fill.recs, skb);
+	rcu_read_lock();
+	err = snapshot_step(snap, &fill);
+	rcu_read_unlock();
+	flyrep_netlink_records_end(&fill.recs, skb, !err);
 	flyrep_pernet_count(fn, FLYREP_C_SNAPSHOT_RECORDS, fill.recs.n);
 	if (err == -EMSGSIZE && fill.recs.n)
 		return 0;
@@ -216,12 +213,9 @@ static int snapshot_items(struct flyrep_net *fn, struct snapshot *snap, struct s
 					   FLYREP_PHASE_DATA);
 	if (err)
 		return err;
-	do {
-		err = flyrep_item_snapshot(fn, &recs, snap->table, &snap->cursor, snap->origin,
-					   snap->is_all ? NULL : snap->buckets);
-		cond_resched();
-	} while (!err && recs.room - recs.len >= FLYREP_ITEM_MAX_LEN);
-	flyrep_netlink_records_end(&recs, skb);
+	err = flyrep_item_snapshot(fn, &recs, snap->table, &snap->cursor, snap->origin,
+				   snap->is_all ? NULL : snap->buckets);
+	flyrep_netlink_records_end(&recs, skb, !err);
 	flyrep_pernet_count(fn, FLYREP_C_SNAPSHOT_RECORDS, recs.n);
 	return err;
 }
@@ -240,7 +234,7 @@ static int snapshot_expects(struct flyrep_net *fn, struct snapshot *snap, struct
 		return err;
 	err = flyrep_expect_snapshot(fn, &recs, &snap->chain, snap->origin,
 				     snap->is_all ? NULL : snap->buckets);
-	flyrep_netlink_records_end(&recs, skb);
+	flyrep_netlink_records_end(&recs, skb, false);
 	flyrep_pernet_count(fn, FLYREP_C_SNAPSHOT_RECORDS, recs.n);
 	if (err < 0)
 		NL_SET_ERR_MSG(cb->extack, "a chain of the expectations does not fit a message");

@@ -105,6 +105,7 @@ int fr_squeeze_unpack(struct fr_squeeze *s, const uint8_t *src, size_t len, uint
 /* Capabilities in HELLO. */
 #define FR_CAPABILITY_ASK	0x01	/* repair this node only when somebody asks for it */
 #define FR_CAPABILITY_BACKUP	0x02	/* ask it before a resync: it takes a backup, see RESYNC */
+#define FR_CAPABILITY_END	0x04	/* if both have it: ACK counts REPAIR_END as a batch */
 
 /* Roles of a node, in HELLO and ROLE. */
 /* PEER: writes, and so do the others: active-active, multi-master. The rest: of a pair. */

@@ -100,7 +100,7 @@
  *	reader starts with all of them dirty
  * @FLYREP_CMD_SNAPSHOT: dump. TABLE; BUCKETS, or none for all; ORIGIN. Messages of
  *	TABLE, PHASE: BEGIN with STAMP and, if not all, BUCKETS; DATA with REC_LEN,
- *	RECORDS; END with STAMP
+ *	RECORDS, which has none where a bounded walk found none; END with STAMP
  * @FLYREP_CMD_APPLY: do. TABLE, REC_LEN, RECORDS, APPLY_FLAGS. Reply: APPLIED, ERRORS
  * @FLYREP_CMD_PROMOTE: do. Every held object becomes local, with the timeout its
  *	protocol gives it. Clears STANDBY and marks all buckets dirty. Reply: APPLIED

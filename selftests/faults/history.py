@@ -19,6 +19,8 @@ KEYS = {
     "learning": [f"02:00:00:00:01:{i:02x}" for i in range(1, 4)],
     "nft_set": [f"198.51.100.{i}" for i in range(1, 9)],
 }
+# Leased to any of the clients, besides the one that each has for itself.
+ADDRESSES = ["192.0.2.101", "192.0.2.102"]
 # A connection goes this way, and only this way.
 STATES = ["ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT"]
 BURST = 24                  # flows that come, and go, at once: more than a small ring holds
@@ -60,10 +62,6 @@ class History:
     def is_shared(self):
         return self.mode != "primary"
 
-    def tables(self):
-        """Those that travel in this mode; where all write sets do not."""
-        return [t for t in KEYS if not (self.is_shared and t == "nft_set")]
-
     def title(self):
         """In one line, for people."""
         rules = f", {self.strategy}" if self.strategy else ""
@@ -78,13 +76,16 @@ class Drawing:
         mode, n = self.rng.choices(
             [("primary", 2), ("primary", 3), ("active-active", 2), ("multi-master", 3),
              ("multi-master", 5)], [28, 14, 22, 32, 4])[0]
-        strategy = None if mode == "primary" else self.rng.choice(["timestamp", "priority"])
+        strategy = None if mode == "primary" else self.rng.choices(
+            ["timestamp", "priority", "manual"], [42, 42, 16])[0]
         self.history = History(seed, mode, list("abcde"[:n]), strategy,
                                self.rng.random() < 0.3, self.rng.choice([0, SMALL_RING]))
         self.writer = self.history.nodes[0]
         self.cut, self.slow, self.dead, self.stopped, self.full = (set() for _ in range(5))
         self.elements, self.items = set(), set()
         self.states = {}
+        self.shaken = set()         # whose agent was not there all the time since all agreed
+        self.flushed = set()        # whose map was flushed since
         self.have_met = False       # before that no standby knows an epoch to go beyond
         self.bursts = []            # (node, first port) of those that are there
         self.n_bursts = 0
@@ -115,7 +116,7 @@ class Drawing:
         if self.rng.random() < 0.08:
             self.burst()
             return
-        table = self.rng.choices(h.tables(), [40, 15, 20, 8, 8, 15][:len(h.tables())])[0]
+        table = self.rng.choices(list(KEYS), [36, 22, 18, 8, 8, 15])[0]
         if table == "nft_set":
             self.write_elements()
             return
@@ -128,7 +129,14 @@ class Drawing:
             self.add("delete", node, table, key)
         else:
             self.items.add((table, key))
-            self.add("write", node, table, key, self.value())
+            self.add("write", node, table, key, self.value(),
+                     *[self.address(key)] * (table == "lease"))
+
+    def address(self, client):
+        """Where one node writes it refuses what is leased; so there each client has its own."""
+        if self.history.is_shared and self.rng.random() < 0.5:
+            return self.rng.choice(ADDRESSES)
+        return f"192.0.2.{client[-1]}"
 
     def burst(self):
         """Many flows of one node begin, or those of an earlier burst end."""
@@ -168,12 +176,14 @@ class Drawing:
             del self.states[key]
 
     def write_elements(self):
-        """Some elements of a set in one transaction: all of it or nothing."""
-        some = self.rng.sample(KEYS["nft_set"], self.rng.randint(1, 4))
-        added = tuple(e for e in some if e not in self.elements)
-        gone = tuple(e for e in some if e in self.elements)
-        self.elements ^= set(some)
-        self.add("elements", self.writer, added, gone)
+        """Some elements of a map in one transaction: all of it or nothing."""
+        changes = {}
+        for e in self.rng.sample(KEYS["nft_set"], self.rng.randint(1, 4)):
+            is_gone = e in self.elements and self.rng.random() < 0.5
+            changes[e] = ABSENT if is_gone else self.value()
+            (self.elements.discard if is_gone else self.elements.add)(e)
+        node = self.rng.choice(self.history.nodes) if self.history.is_shared else self.writer
+        self.add("elements", node, *changes.items())
 
     # --- faults
 
@@ -188,19 +198,23 @@ class Drawing:
                 out.append((6, self.start, n))
             elif n in self.stopped:
                 out.append((6, self.go_on, n))
-            if up:
+            # While no agent looks, a map that is flushed and written again holds all that it is to.
+            if up and n not in self.flushed:
                 out.append((3, self.kill, n))
                 out.append((2, self.stop, n))
-            if h.has_small_disk:
+            if h.has_small_disk and n not in self.flushed:
                 out.append((4, self.free if n in self.full else self.fill, n))
             if (h.is_shared or n != self.writer) and not self.n_reboots:
                 out.append((0.7, self.reboot, n))
+            if h.is_shared and self.have_met and up and n not in self.shaken:
+                out.append((1, self.flush, n))
             if not h.is_shared and n != self.writer:
                 out.append((1, self.stray, n))
                 if len(h.nodes) == 2 and up and n not in self.full and self.have_met:
                     out.append((3, self.take_over, n))
         out.append((3, self.jump, ""))
-        out.append((1, self.reload, ""))
+        if not self.flushed:
+            out.append((1, self.reload, ""))
         out.append((0.8, self.agree, ""))
         return out
 
@@ -231,6 +245,7 @@ class Drawing:
 
     def kill(self, n):
         self.dead.add(n)
+        self.shaken.add(n)
         self.add("kill", n)
 
     def start(self, n):
@@ -247,6 +262,7 @@ class Drawing:
 
     def fill(self, n):
         self.full.add(n)
+        self.shaken.add(n)
         self.add("fill", n)
 
     def free(self, n):
@@ -254,13 +270,19 @@ class Drawing:
         self.add("free", n)
 
     def reboot(self, n):
-        """Power failure: its kernel has nothing when it is back, its disk has all."""
+        """Power failure: when it is back its kernel has nothing, and its disk all or nothing."""
         self.n_reboots += 1
         self.bursts = [b for b in self.bursts if b[0] != n]
         for s in (self.cut, self.slow, self.stopped):
             s.discard(n)
         self.dead.discard(n)
-        self.add("reboot", n)
+        self.shaken.add(n)
+        self.add("reboot", n, *["diskless"] * (self.rng.random() < 0.3))
+
+    def flush(self, n):
+        """Somebody empties the map with one command; that deletes no element."""
+        self.flushed.add(n)
+        self.add("flush", n)
 
     def stray(self, n):
         """Somebody deletes a flow on a standby; it is not his to delete."""
@@ -294,14 +316,16 @@ class Drawing:
         self.add("clock", "", self.rng.choice(CLOCK_JUMPS))
 
     def reload(self, _):
+        self.shaken.update(self.history.nodes)
         self.add("reload")
 
     def agree(self, _):
-        """All is mended, and all nodes come to the same."""
-        for s in (self.cut, self.slow, self.dead, self.stopped, self.full):
+        """All is mended, and all nodes come to the same; what waits is decided, as drawn now."""
+        for s in (self.cut, self.slow, self.dead, self.stopped, self.full, self.shaken,
+                  self.flushed):
             s.clear()
         self.have_met = True
-        self.add("agree")
+        self.add("agree", "", *[self.rng.getrandbits(32)] * (self.history.strategy == "manual"))
 
 
 def draw(seed):

@@ -18,7 +18,10 @@ import tempfile
 import time
 from contextlib import contextmanager
 
+from history import ABSENT, KEYS
+
 CLONE_NEWNET = 0x40000000
+NFT_OUTPUT_JSON = 1 << 4
 POLL_S = 0.1
 SMALL_DISK = "size=4m"
 FULL = "full"                       # the file that fills a state directory
@@ -27,7 +30,7 @@ MODULES = ["nf_conntrack", "nf_conntrack_netlink", "nf_nat", "bridge", "veth", "
 OF_THE_KERNEL = ("op", "origin", "id", "stamp", "age_us")
 RULES = """
     table inet fw {
-        set bad { type ipv4_addr; flags dynamic; }
+        map bad { type ipv4_addr : mark; flags dynamic; }
         chain judge {
             type filter hook prerouting priority filter;
             ct state invalid drop
@@ -36,6 +39,10 @@ RULES = """
 """
 
 libc = ctypes.CDLL(None, use_errno=True)
+libnftables = ctypes.CDLL("libnftables.so.1")
+libnftables.nft_ctx_new.restype = ctypes.c_void_p
+libnftables.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
+libnftables.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
 
 
 def check(rc, what):
@@ -59,6 +66,19 @@ def command(*args, text=None):
     p = subprocess.run(args, input=text, stdin=None if text else subprocess.DEVNULL,
                        capture_output=True, text=True, timeout=60, check=False)
     return p.returncode, p.stdout, p.stderr
+
+
+def nft(text, is_json=False):
+    """As `nft -f -` in the network this process is in, without another one; as command()."""
+    ctx = ctypes.c_void_p(libnftables.nft_ctx_new(0))
+    libnftables.nft_ctx_buffer_output(ctx)
+    libnftables.nft_ctx_buffer_error(ctx)
+    libnftables.nft_ctx_output_set_flags(ctx, NFT_OUTPUT_JSON if is_json else 0)
+    rc = libnftables.nft_run_cmd_from_buffer(ctx, text.encode())
+    said = (libnftables.nft_ctx_get_output_buffer(ctx).decode(),
+            libnftables.nft_ctx_get_error_buffer(ctx).decode())
+    libnftables.nft_ctx_free(ctx)
+    return rc, *said
 
 
 def must(*args, text=None):
@@ -121,7 +141,9 @@ class Node:
         """)
         # Nothing is tracked unless a rule asks for it.
         with self.inside():
-            must("nft", "-f", "-", text=RULES)
+            rc, _, err = nft(RULES)
+        if rc:
+            raise RuntimeError(f"the rules of {self.name}: {err}")
 
     def delete(self):
         """As when its power fails: the agent is gone, and all its kernel had."""
@@ -162,9 +184,8 @@ class Node:
             lines += ['mode = "primary"', self.listen(), self.peers("replica")]
         else:
             lines += ['mode = "replica"', f'primary_addr = "{self.lab.first().host}:9001"']
-        sets = "" if h.is_shared else ', nft_sets = ["inet/fw/bad"]'
-        lines.append("data = { dhcp_leases = true, dns_records = true, learning_state = true, "
-                     f"configuration = true{sets} }}")
+        lines.append('data = { dhcp_leases = true, dns_records = true, learning_state = true, '
+                     'configuration = true, nft_sets = ["inet/fw/bad"] }')
         os.makedirs(self.dir, exist_ok=True)
         with open(f"{self.dir}.hcl", "w", encoding="utf-8") as f:
             os.fchmod(f.fileno(), 0o600)
@@ -227,13 +248,20 @@ class Node:
         except FileNotFoundError:
             return []
 
-    def api(self, path):
-        """What `flyrep --json` asks for, without its process; None: it does not answer."""
+    def api(self, path, body=None):
+        """
+        What `flyrep --json` asks for, without its process; with a body it is posted. None: it does
+        not answer.
+        """
+        text = "" if body is None else json.dumps(body)
+        head = f"{'POST' if text else 'GET'} /api/replication/{path} HTTP/1.0\r\n"
+        if text:
+            head += f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n"
         try:
             with socket.socket(socket.AF_UNIX) as s:
                 s.settimeout(5)
                 s.connect(self.socket)
-                s.sendall(f"GET /api/replication/{path} HTTP/1.0\r\n\r\n".encode())
+                s.sendall(f"{head}\r\n{text}".encode())
                 answer = b"".join(iter(lambda: s.recv(1 << 16), b""))
             return json.loads(answer.split(b"\r\n\r\n", 1)[1])
         except (OSError, ValueError, IndexError):
@@ -270,6 +298,14 @@ class Node:
                     if e.errno != errno.ENOSPC:
                         raise
 
+    def lose_disk(self):
+        """Nothing is left in its state directory."""
+        for entry in os.scandir(self.dir):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+
     def free(self):
         if os.path.exists(f"{self.dir}/{FULL}"):
             os.unlink(f"{self.dir}/{FULL}")
@@ -291,10 +327,19 @@ class Node:
         sub = ["lease", verb] if table == "lease" else ["record", verb, table]
         return self.run(f"{self.lab.build}/flyrep", *sub, *fields)
 
-    def elements(self, added, gone):
-        lines = [f"add element inet fw bad {{ {', '.join(added)} }}"] if added else []
-        lines += [f"delete element inet fw bad {{ {', '.join(gone)} }}"] if gone else []
-        return self.run("nft", "-f", "-", text="\n".join(lines) + "\n")
+    def elements(self, changes, there):
+        """Write {element: value}, ABSENT deletes, in one transaction; @there: what it is to find."""
+        lines = [f"delete element inet fw bad {{ {e} }}" for e in changes if e in there]
+        lines += [f"create element inet fw bad {{ {e} : {value} }}"
+                  for e, value in changes.items() if value is not ABSENT]
+        if not lines:
+            return 1, "", "nothing to delete"
+        with self.inside():
+            return nft("\n".join(lines))
+
+    def flush(self):
+        with self.inside():
+            return nft("flush map inet fw bad")
 
     def flows(self):
         """{source port: (state, all else that must be the same)} of all flows to port 80."""
@@ -316,13 +361,14 @@ class Node:
                  for item in json.loads(out)]
         return sorted(found, key=str)
 
-    def set(self):
-        """The elements of the set, sorted."""
-        rc, out, err = self.run("nft", "-j", "list", "set", "inet", "fw", "bad")
+    def map(self):
+        """{element: value}"""
+        with self.inside():
+            rc, out, err = nft("list map inet fw bad", is_json=True)
         if rc:
             raise RuntimeError(f"nft list on {self.name}: {err}")
-        found = [x["set"].get("elem", []) for x in json.loads(out)["nftables"] if "set" in x]
-        return sorted(e["elem"]["val"] if isinstance(e, dict) else e for e in found[0])
+        found = [x["map"].get("elem", []) for x in json.loads(out)["nftables"] if "map" in x]
+        return {e: int(value) for e, value in found[0]}
 
 
 class AgentDied(Exception):
@@ -399,32 +445,36 @@ class Lab:
     def listings(self):
         """{table: {node: what its kernel lists}}"""
         found = {}
-        for t in self.history.tables():
-            read = {"conntrack": Node.flows, "nft_set": Node.set}.get(
+        for t in KEYS:
+            read = {"conntrack": Node.flows, "nft_set": Node.map}.get(
                 t, lambda n, t=t: n.items(t))
             found[t] = {name: read(n) for name, n in self.nodes.items()}
         return found
 
     # --- what the agents say
 
-    def out_of_step(self):
-        """What an agent says that is not yet well, in a line; None: all are in step."""
-        answers = {}
-        for name, n in self.nodes.items():
+    def statuses(self):
+        """{node: what its agent says of itself, None: nothing}"""
+        for n in self.nodes.values():
             n.keep_running()
-            status = n.api("status")
-            if not status:
+        return {name: (n.api("status") or {}).get("status") for name, n in self.nodes.items()}
+
+    @staticmethod
+    def out_of_step(answers):
+        """What statuses() say that is not yet well, in a line; None: all have heard all."""
+        for name, s in answers.items():
+            if not s:
                 return f"{name} does not answer"
-            answers[name] = status["status"]
         for name, s in answers.items():
             if s["sync_state"] != "in_sync":
                 return f"{name} is {s['sync_state']}"
             for p in s["peers"]:
                 if p["backlog_changes"]:
                     return f"{name} has {p['backlog_changes']} changes for {p['id']}"
-        return self.differing_digest(answers)
+        return None
 
     def differing_digest(self, answers):
+        """Likewise; None: all have the same."""
         digests = {n: {t["table"]: t["digest"] for t in s["tables"]} for n, s in answers.items()}
         first = digests[self.history.nodes[0]]
         for name, s in answers.items():

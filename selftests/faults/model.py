@@ -13,33 +13,62 @@ Where one node writes (mode primary)
     agreed on; and not there, of a flow that somebody had deleted on the standby. Then what the new
     writer writes counts, and what the old one has is turned out.
   - Leases and records are in the module's memory and nowhere else: when it is reloaded, under all
-    nodes of a guest at once, they may be gone. Flows and elements of sets are the kernel's: they
+    nodes of a guest at once, they may be gone. Flows and elements of maps are the kernel's: they
     may not.
 
 Where all write
-  - Flows: there if any node has it of its own, which is who created it and did not delete it since,
-    and not there if none has. When the module is reloaded all that a node holds becomes its own, and
-    when a node comes back without what it had its peers make all they hold for it theirs: until it is
-    deleted there too, a flow can be there then. A flow that only a node had that lost its power may be
-    lost if it was created since the last agreement; none else.
-  - Leases, DNS, configuration: of each node that wrote the key since the last agreement, its last
-    write; one of these. If none did, what was agreed on. So of two nodes of which neither had heard
-    the other, one wins. If they certainly had not (one was cut off from before the first write
-    until after the second, and nobody else wrote the key), what lost must be listed by `flyrep
-    conflicts` on some node. (Not so of a node that put back what was agreed on: that is no write, if
-    its agent was away meanwhile.)
+  - Flows: there if any node has it of its own, which is who created it and did not delete it
+    since, and not there if none has. When the module is reloaded all that a node holds becomes
+    its own, and when a node comes back without what it had its peers make all they hold for it
+    theirs: until it is deleted there too, a flow can be there then. A flow that only a node had
+    that lost its power may be lost if it was created since the last agreement; none else.
+  - Leases, DNS, configuration, elements of maps: of each node that wrote the key since the last
+    agreement, its last write; one of these. If none did, what was agreed on. So of two nodes of
+    which neither had heard the other, one wins. If they certainly had not (one was cut off from
+    before the first write until after the second, and nobody else wrote the key), what lost
+    must be listed by `flyrep conflicts` on some node. (Not so of a node that put back what was
+    agreed on: that is no write, if its agent was away meanwhile.)
+  - With the strategy manual such a conflict waits on each node until it is decided, or an hour
+    is over (somebody may set the clock): by no rule before that. What was decided is there
+    then, on all.
+  - Leases of one address to several clients: at most one of them is there. A client may lose
+    its lease if another one was given one of the addresses that it had since the last
+    agreement, or had then; if the two leases certainly did not know of each other, as above,
+    one of them is there, and the other one is listed.
   - When a node loses its power, or the module is reloaded under all, a write since the last
-    agreement may not have got into the ledger: then what that node had written before, or what was
-    agreed on, may be there as well.
+    agreement may not have got into the ledger: then what that node had written before, or what
+    was agreed on, may be there as well.
+  - Elements are the kernel's, so a reload of the module costs none of them. When a node's map
+    is flushed, that deletes nothing; but as after a loss of power, of what the node had written
+    since the last agreement some may not have got into the ledger. A map that is empty when the
+    agent looks at all of it has lost all and is filled again, so what a node deleted while its
+    agent was away, or did not hint, may be there again: but not if there is an element that was
+    agreed on and not deleted by anybody since, as then the map was not empty, unless it was
+    flushed or the node lost its power.
+  - A node that lost what it had (power, module, map) may write before it has it again. Such a
+    write has seen nothing, and where not the later one wins it may lose to what was agreed on.
+  - A node that lost its disk with its power comes back with what its peers have. What it had
+    written since the last agreement is lost if no peer had heard of it; all else is not. What
+    it writes before it has heard them may lose to what was agreed on, with any strategy, as its
+    clock knows nothing of theirs. Where not the later write wins, what was agreed on may win
+    over what anybody has written since, as a peer with another priority tells of it now.
   - Learning: as the others, but each key is written by one node only, as counters of several
-    are added up. So the last write counts; if the kernel had lost the counter before it, a counter
-    that began anew, what was counted before may be added to it.
+    are added up. So the last write counts; if the kernel had lost the counter before it, a
+    counter that began anew, what was counted before may be added to it.
 
 Nothing else may be lost, and nothing may be there that was not written.
 """
+import ipaddress
+import sys
+
 from history import ABSENT
 
 UNTOLD_BY_RELOAD = ("lease", "dns", "config", "learning")
+
+
+def are_apart(a, cuts_a, b, cuts_b):
+    """One of the nodes was cut off from before the one of two writes until after the other."""
+    return a != b and any(n in cuts_a and cuts_a[n] == cuts_b.get(n) for n in (a, b))
 
 
 class Key:
@@ -48,45 +77,144 @@ class Key:
     agreed: values of which one is there, by the last agreement
     writes: since then: (node, value, cuts), in order; cuts: {node: which cut} of nodes cut off
     doubtful: nodes that may have lost some of their writes since
+    blind: nodes that may have written without having seen what was agreed on
     """
 
     def __init__(self):
         self.agreed = {ABSENT}
         self.writes = []
         self.doubtful = set()
+        self.blind = set()
+        self.is_adopted = False     # what was agreed on may have become a write of another node
 
     def write(self, node, value, cuts):
         self.writes.append((node, value, cuts))
         self.doubtful.discard(node)
 
-    def lose(self, node):
-        """What @node wrote may be lost."""
+    def lose(self, node, is_blind=True):
+        """What @node wrote may be lost; and, if @is_blind, it writes without having seen the rest."""
+        if is_blind:
+            self.blind.add(node)
         if any(n == node for n, _, _ in self.writes):
             self.doubtful.add(node)
 
+    def lose_disk(self, node, is_by_time):
+        """@node begins a new life; what it wrote in the former one counts if a peer had heard of it."""
+        former = f"{node}, former"
+        self.writes = [(former if n == node else n, v, cuts) for n, v, cuts in self.writes]
+        self.doubtful.discard(node)
+        self.lose(former, False)
+        self.blind.add(node)
+        self.is_adopted |= not is_by_time
+
+    def doubts(self):
+        """Nodes some of whose writes may be lost."""
+        return self.doubtful
+
     def heads(self):
         """{node: its last write}, of the nodes whose writes are not in doubt."""
-        return {n: (v, cuts) for n, v, cuts in self.writes if n not in self.doubtful}
+        doubts = self.doubts()
+        return {n: (v, cuts) for n, v, cuts in self.writes if n not in doubts}
 
     def candidates(self):
-        heads = self.heads()
+        heads, doubts = self.heads(), self.doubts()
         values = {v for v, _ in heads.values()}
-        values |= {v for n, v, _ in self.writes if n in self.doubtful}
-        return values if heads else values | self.agreed
+        values |= {v for n, v, _ in self.writes if n in doubts}
+        may_return = self.is_adopted or set(heads) <= self.blind
+        return values | self.agreed if may_return else values
 
     def conflict(self):
         """[(node, value), (node, value)] if these two certainly did not know of each other."""
         heads = self.heads()
-        if len(heads) != 2 or self.doubtful:
+        if len(heads) != 2 or self.doubts() or self.blind:
             return None
         (a, (va, cuts_a)), (b, (vb, cuts_b)) = heads.items()
-        apart = any(n in cuts_a and cuts_a[n] == cuts_b.get(n) for n in (a, b))
+        apart = are_apart(a, cuts_a, b, cuts_b)
         # An agent that looks only afterwards sees no write where all is as it was.
         is_seen = not {va, vb} & self.agreed
         return [(a, va), (b, vb)] if apart and is_seen and va != vb else None
 
     def agree(self, value):
-        self.agreed, self.writes, self.doubtful = {value}, [], set()
+        self.agreed, self.writes = {value}, []
+        self.doubtful, self.blind, self.is_adopted = set(), set(), False
+
+
+class Lease(Key):
+    """The lease of a client. addresses: {value: address}, of all there are; others: all clients"""
+
+    def __init__(self, addresses, others):
+        super().__init__()
+        self.addresses, self.others = addresses, others
+        others.append(self)
+
+    def claims(self):
+        """The addresses that it had since the last agreement, and then."""
+        values = self.agreed | {v for _, v, _ in self.writes}
+        return {self.addresses[v] for v in values - {ABSENT}}
+
+    def rivals(self):
+        """Who may have taken its address, or lost it to this one."""
+        return [k for k in self.others if k is not self and k.claims() & self.claims()]
+
+    def candidates(self):
+        return super().candidates() | ({ABSENT} if self.rivals() else set())
+
+    def sole(self):
+        """(node, value, cuts) if there is one writer only, who has an address by its last write."""
+        heads = list(self.heads().items())
+        if len(heads) != 1 or self.doubts() or self.blind or heads[0][1][0] is ABSENT:
+            return None
+        return heads[0][0], *heads[0][1]
+
+    def address_conflict(self):
+        """The one rival, if these two certainly got one address without knowing of each other."""
+        rivals, own = self.rivals(), self.sole()
+        other = rivals[0].sole() if len(rivals) == 1 and len(rivals[0].rivals()) == 1 else None
+        if not own or not other or self.addresses[own[1]] != self.addresses[other[1]]:
+            return None
+        return rivals[0] if are_apart(own[0], own[2], other[0], other[2]) else None
+
+
+class Element(Key):
+    """A key of a map, which is that of a kernel."""
+
+    def __init__(self, of):
+        super().__init__()
+        self.of = of
+
+    def is_certain(self):
+        """It was there at the last agreement, and nobody has deleted it since."""
+        return ABSENT not in self.agreed | {v for _, v, _ in self.writes}
+
+    def doubts(self):
+        last = {n: v for n, v, _ in self.writes}
+        return self.doubtful | {n for n, v in last.items()
+                                if v is ABSENT and self.of.may_be_refilled(n)}
+
+
+class Map:
+    """What is known of a map as a whole, since the last agreement.
+
+    away: nodes whose agent may not have been told of all that was deleted
+    emptied: nodes where it was emptied without being meant to
+    """
+
+    def __init__(self, history):
+        self.elements = []
+        self.away, self.emptied = set(history.nodes), set()
+
+    def add(self):
+        """A new element."""
+        self.elements.append(Element(self))
+        return self.elements[-1]
+
+    def may_be_refilled(self, node):
+        """@node may have found it empty, and made up for what its agent did not see deleted."""
+        return node in self.away and (node in self.emptied or
+                                      not any(e.is_certain() for e in self.elements))
+
+    def agree(self):
+        self.away, self.emptied = set(), set()
 
 
 class Counter(Key):
@@ -104,10 +232,10 @@ class Counter(Key):
         self.owner = node
         super().write(node, value, cuts)
 
-    def lose(self, node):
+    def lose(self, node, is_blind=True):
         if node == self.owner:
             self.on_top |= self.candidates() - {ABSENT}
-        super().lose(node)
+        super().lose(node, is_blind)
 
     def candidates(self):
         values = super().candidates()
@@ -210,15 +338,22 @@ class Model:
 
     def __init__(self, history):
         self.history = history
+        self.is_by_time = history.strategy == "timestamp"
         self.writer = history.nodes[0]
         self.cuts = {}              # node: number of its cut
         self.n_cuts = 0
         self.keys = {}              # (table, key)
+        self.map = Map(history)     # where all write
+        self.decisions = {}         # (table, key): values, of which one is there
+        self.addresses = {}         # of leases, by value
+        self.leases = []
 
     def key(self, table, key):
         if (table, key) not in self.keys:
             new = OneWriter if not self.history.is_shared else \
                 SharedFlow if table == "conntrack" else \
+                self.map.add if table == "nft_set" else \
+                (lambda: Lease(self.addresses, self.leases)) if table == "lease" else \
                 Counter if table == "learning" else Key
             self.keys[table, key] = new()
         return self.keys[table, key]
@@ -252,6 +387,11 @@ class Model:
         else:
             k.write(node, value)
 
+    def leased(self, value, address):
+        """A write of this value tells of a lease of this address; None: of no lease."""
+        if address:
+            self.addresses[value] = address
+
     def cut(self, node):
         self.n_cuts += 1
         self.cuts[node] = self.n_cuts
@@ -259,21 +399,35 @@ class Model:
     def mended(self, node):
         self.cuts.pop(node, None)
 
-    def rebooted(self, node):
+    def away(self, node):
+        """Its agent is not there for a while."""
+        self.map.away.add(node)
+
+    def flushed(self, node):
+        self.map.emptied.add(node)
+        for k in self.of("nft_set"):
+            k.lose(node, not self.is_by_time)
+
+    def rebooted(self, node, has_disk):
         self.mended(node)
+        self.away(node)
+        self.map.emptied.add(node)
         for k in self.keys.values():
             if isinstance(k, Key):
-                k.lose(node)
+                k.lose(node, not self.is_by_time)
+                if not has_disk:
+                    k.lose_disk(node, self.is_by_time)
             elif isinstance(k, SharedFlow):
                 k.reboot(node, self.history.nodes)
 
     def reloaded(self):
+        self.map.away.update(self.history.nodes)
         for k in self.of(*UNTOLD_BY_RELOAD):
             if isinstance(k, OneWriter):
                 k.values = k.values | {ABSENT}
                 k.since.add(ABSENT)
             for n in self.history.nodes if isinstance(k, Key) else []:
-                k.lose(n)
+                k.lose(n, not self.is_by_time)
         for k in self.of("conntrack") if self.history.is_shared else []:
             k.reload(self.history.nodes)
 
@@ -283,21 +437,70 @@ class Model:
         for k in self.keys.values():
             k.take_over()
 
+    def decide(self, conflict):
+        """Somebody has decided a conflict, which is as the API tells it."""
+        table, winner = conflict["table"], conflict.get("winner")
+        for i, s in enumerate(conflict["sides"]):
+            decided = self.decisions.setdefault((table, key_of(table, s)), set())
+            if winner in (None, i):
+                decided.add(value_of(table, s))
+            elif conflict["kind"] == "address":
+                decided.add(ABSENT)
+
     # --- what is there
 
     def wrongs(self, table, values):
         """What is wrong with the {key: value} of a table, in lines; it is the same on all nodes."""
         for key in sorted(set(values) - {k for t, k in self.keys if t == table}, key=str):
             yield f"{table} {key} is {values[key]}, which nobody has written"
-        for (t, key), k in sorted(self.keys.items(), key=str):
+        if table == "lease":
+            yield from self.twice(values)
+        for t, key in sorted(self.keys, key=str):
             value = values.get(key, ABSENT)
-            if t == table and value not in k.candidates():
-                may = ", ".join(sorted("absent" if v is ABSENT else str(v)
-                                       for v in k.candidates()))
+            if t != table:
+                continue
+            may_be = self.may_be(t, key)
+            if value not in may_be:
+                may = ", ".join(sorted("absent" if v is ABSENT else str(v) for v in may_be))
                 yield f"{table} {key} is {'absent' if value is ABSENT else value}, may be: {may}"
 
-    def unlisted(self, values, conflicts):
-        """Conflicts that no node lists, in lines. @values: {table: {key: value}} that are there."""
+    def may_be(self, table, key):
+        """Values; of two leases that people wanted to hold, one address may be."""
+        k = self.keys[table, key]
+        values, decided = k.candidates(), self.decisions.get((table, key))
+        if decided is None:
+            return values
+        return values & (decided | ({ABSENT} if isinstance(k, Lease) else set()))
+
+    def twice(self, leases):
+        """Addresses that two clients have, in lines. @leases: {client: value}"""
+        holders = {}
+        for client, value in leases.items():
+            holders.setdefault(self.addresses.get(value), []).append(client)
+        for address, clients in holders.items():
+            if len(clients) > 1:
+                yield f"lease of {address} to {', '.join(clients)}"
+
+    def lost_leases(self, leases, conflicts):
+        """Of those that lost their address for certain, in lines: those that are not told of."""
+        clients = {k: key for (t, key), k in self.keys.items() if t == "lease"}
+        for k, client in clients.items():
+            rival = k.address_conflict()
+            if not rival or clients[rival] < client:
+                continue
+            lost = [x for x in (k, rival) if clients[x] not in leases]
+            if len(lost) != 1:
+                yield f"{2 - len(lost)} of {client} and {clients[rival]} have their address"
+            for x in lost:
+                node, value, _ = x.sole()
+                if not any(is_listed(c, "lease", clients[x], node, value) for c in conflicts):
+                    yield f"no node lists that {node}'s {value} lost its address"
+
+    def ill_listed(self, values, conflicts):
+        """What is wrong with conflicts as they are listed. @values: {table: {key: value}}."""
+        if self.history.strategy == "manual":
+            yield from self.by_rule(conflicts)
+        yield from self.lost_leases(values["lease"], conflicts)
         for (table, key), k in sorted(self.keys.items(), key=str):
             sides = k.conflict() if isinstance(k, Key) else None
             for node, value in sides or []:
@@ -305,25 +508,51 @@ class Model:
                 if lost and not any(is_listed(c, table, key, node, value) for c in conflicts):
                     yield f"no node lists that {node}'s {value} lost in {table} {key}"
 
+    def by_rule(self, conflicts):
+        """Conflicts that nobody decided, nor the time, though they should have waited."""
+        names = [(c, {(c["table"], key_of(c["table"], s)) for s in c["sides"]}) for c in conflicts]
+        expired = set().union(*(k for c, k in names if c["state"] == "expired"))
+        for c, keys in names:
+            if c["state"] == "resolved" and c["resolution"] == "rule" and not keys & expired:
+                yield f"nobody was asked to decide {c}"
+
     def agree(self, values):
         """These are there, on all nodes: {table: {key: value}}."""
+        self.decisions.clear()
         for (table, key), k in self.keys.items():
             k.agree(values[table].get(key, ABSENT))
+        self.map.agree()
 
 
 # How an item says its key, and what was written.
 FIELDS = {"lease": ("client", "hostname"), "dns": ("name", "ttl"), "config": ("path", "bytes"),
-          "learning": ("src_mac", "count")}
+          "learning": ("src_mac", "count"), "nft_set": ("key", "data")}
+
+
+def bytes_of(text):
+    """Of the form that fields of bytes have: 00:1b:21."""
+    return bytes.fromhex(text.replace(":", ""))
 
 
 def value_of(table, item):
     """The value that a write gave an item, or one side of a conflict."""
     text = item.get(FIELDS[table][1])
-    return ABSENT if text is None else int(str(text).lstrip("w"))
+    if text is None:
+        return ABSENT
+    if table == "nft_set":
+        # A netlink attribute: its head, then the mark.
+        return int.from_bytes(bytes_of(text)[-4:], sys.byteorder)
+    return int(str(text).lstrip("w"))
+
+
+def key_of(table, item):
+    """What the history calls it."""
+    text = item.get(FIELDS[table][0])
+    return str(ipaddress.ip_address(bytes_of(text))) if table == "nft_set" else text
 
 
 def is_listed(conflict, table, key, node, value):
     """A conflict has this side."""
     return conflict["table"] == table and any(
-        s.get(FIELDS[table][0]) == key and s["node_id"] == node and value_of(table, s) == value
+        key_of(table, s) == key and s["node_id"] == node and value_of(table, s) == value
         for s in conflict["sides"])

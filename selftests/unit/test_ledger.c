@@ -930,13 +930,37 @@ static void test_a_reboot_deletes_nothing(void **state)
 	cluster_free(&c);
 }
 
+/* Its kernel and its disk have nothing any more. */
+static void lose_all(struct node *n)
+{
+	char path[128];
+
+	node_close(n);
+	snprintf(path, sizeof(path), "%s/" LEDGER_FILE, n->dir);
+	assert_int_equal(unlink(path), 0);
+	while (n->n_items)
+		free(n->items[--n->n_items].item);
+	node_open(n, true);
+}
+
+/* A session begins; whether this node finds that the peer has lost its ledger. */
+static bool meet(struct cluster *c, int node, int peer)
+{
+	uint8_t id[LEDGER_ID_LEN];
+	bool is_lost;
+
+	ledger_id(c->nodes[peer].ledger, id);
+	is_lost = ledger_meet(c->nodes[node].ledger, node_names[peer], id);
+	flush(&c->nodes[node]);
+	return is_lost;
+}
+
 /* A peer whose ledger is another one than before has lost it: what it wrote is kept for it. */
 static void test_a_peer_that_lost_its_ledger_takes_nothing_away(void **state)
 {
 	START(2, HISTORY_TIMESTAMP);
 	uint8_t id[LEDGER_ID_LEN], untold[LEDGER_ID_LEN] = { 0 };
 	struct flyrep_item *keys[2] = { dns("a", NULL, 0), dns("b", NULL, 0) };
-	char path[128];
 	int i;
 	struct node *n = &c.nodes[0];
 
@@ -953,22 +977,57 @@ static void test_a_peer_that_lost_its_ledger_takes_nothing_away(void **state)
 	node_open(n, false);
 	assert_false(ledger_meet(n->ledger, "n2", id));
 
-	node_close(&c.nodes[1]);
-	snprintf(path, sizeof(path), "%s/" LEDGER_FILE, c.nodes[1].dir);
-	assert_int_equal(unlink(path), 0);
-	while (c.nodes[1].n_items)
-		free(c.nodes[1].items[--c.nodes[1].n_items].item);
-	node_open(&c.nodes[1], true);
-	ledger_id(c.nodes[1].ledger, id);
-	assert_true(ledger_meet(n->ledger, "n2", id));
+	lose_all(&c.nodes[1]);
+	assert_true(meet(&c, 0, 1));
 	assert_int_equal(figures(n)->n_own, 2);
-	flush(n);
 	for (i = 0; i < 4; i++)
 		repair_key(&c, i / 2, !(i / 2), DNS, keys[i % 2]);
 	talk(&c);
 	assert_string_equal(TTL(0, "a"), "1");
 	assert_string_equal(TTL(1, "a"), "1");
 	assert_string_equal(TTL(1, "b"), "2");
+	for (i = 0; i < 2; i++)
+		free(keys[i]);
+	cluster_free(&c);
+}
+
+/* What is adopted is as old as it was: it takes nothing back that was written meanwhile. */
+static void test_what_is_adopted_is_no_younger(void **state)
+{
+	START(3, HISTORY_TIMESTAMP);
+	struct flyrep_item *keys[2] = { dns("a", NULL, 0), dns("b", NULL, 0) };
+	int i, k, key;
+
+	put(&c.nodes[2], DNS, dns("a", "1", 0));
+	put(&c.nodes[2], DNS, dns("b", "1", 0));
+	talk(&c);
+	meet(&c, 0, 2);
+	for (i = 0; i < 3; i += 2) {
+		cut(&c, 1, i);
+		cut(&c, i, 1);
+	}
+	c.now_ms += 1000;
+	put(&c.nodes[1], DNS, dns("a", "2", 0)); /* it has seen "1" */
+	lose_all(&c.nodes[2]);
+	put(&c.nodes[2], DNS, dns("b", "3", 0)); /* it knows of nothing */
+	c.now_ms += 1000;
+	assert_true(meet(&c, 0, 2));
+	for (i = 0; i < 3; i++)
+		for (k = 0; k < 3; k++)
+			c.links[i][k].is_cut = false;
+	for (i = 0; i < 3; i++)
+		for (k = 0; k < 3; k++)
+			for (key = 0; key < 2 && i != k; key++)
+				repair_key(&c, i, k, DNS, keys[key]);
+	talk(&c);
+	for (i = 0; i < 3; i++) {
+		assert_string_equal(TTL(i, "a"), "2");
+		assert_string_equal(TTL(i, "b"), "3");
+	}
+	/* Who adopted it writes later than that. */
+	put(&c.nodes[0], DNS, dns("a", "4", 0));
+	talk(&c);
+	assert_string_equal(TTL(1, "a"), "4");
 	for (i = 0; i < 2; i++)
 		free(keys[i]);
 	cluster_free(&c);
@@ -1332,6 +1391,7 @@ int main(void)
 		cmocka_unit_test(test_a_dry_run_leaves_nothing),
 		cmocka_unit_test(test_a_reboot_deletes_nothing),
 		cmocka_unit_test(test_a_peer_that_lost_its_ledger_takes_nothing_away),
+		cmocka_unit_test(test_what_is_adopted_is_no_younger),
 		cmocka_unit_test(test_another_hash_key),
 		cmocka_unit_test(test_what_was_written_without_an_agent_is_a_write),
 		cmocka_unit_test(test_killed_before_the_kernel_had_it),

@@ -281,6 +281,7 @@ static struct pair *pair_new(uint64_t writer, uint64_t reader, size_t backlog_le
 		if (reader >> id & 1)
 			p->held[id] = truth_new(row_of(id), &hash_key);
 	}
+	p->capabilities = FR_CAPABILITY_END;
 	p->encoder = encoder_new(true);
 	p->stream = (struct ship_stream){
 		.backlog = backlog_new(backlog_len, on_drop, p),
@@ -305,7 +306,8 @@ static void meet(struct pair *p, uint64_t writer, uint64_t reader)
 				  .node_id = "b" };
 
 	receive_position(p->receive, hello.have_history, &hello.have_seq);
-	receive_start(p->receive, &p->to_writer, writer & reader, 1);
+	receive_start(p->receive, &p->to_writer, writer & reader, 1,
+		      p->capabilities & FR_CAPABILITY_END);
 	assert_int_equal(ship_start(p->ship, &p->to_reader, &hello), 0);
 }
 
@@ -423,7 +425,8 @@ static void settle(struct pair *p)
 			rc = deliver(p, &p->to_writer, &why);
 		if (rc && rc != -ENOENT)
 			fail_msg("protocol error: %s", why);
-		n_idle = rc == -ENOENT ? n_idle + 1 : 0;
+		n_idle = rc == -ENOENT && !receive_figures(p->receive)->is_repairing ?
+				 n_idle + 1 : 0;
 		if (ship_wants_repair(p->ship))
 			repair(p);
 		if (rc == -ENOENT)
@@ -561,6 +564,83 @@ static void test_first_sync_repairs_each_table(void **state)
 	assert_int_equal(p->n_audited, 2);
 	assert_int_equal(p->to_reader.n_sent[FR_FRAME_REPAIR_BEGIN], 2);
 	assert_true(ship_figures(p->ship)->is_equal);
+	assert_int_equal(p->n_groups, 0);
+	pair_free(p);
+}
+
+/* A standby holds so many that the writer does not have: they go a piece at a time. */
+static struct pair *pair_with_strays(unsigned int n, uint64_t capabilities)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 1 << 20);
+	union note_room room;
+	unsigned int bucket, i;
+	char name[16];
+
+	p->capabilities = capabilities;
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "stray%u", i);
+		truth_put(p->held[NOTES], note_make(&room, FLYREP_OP_INSERT, 1, name, "x"),
+			  ++p->reader_order, &bucket);
+	}
+	write_note(p, 0, NOTES, "a", "one", false);
+	meet(p, BIT(NOTES), BIT(NOTES));
+	return p;
+}
+
+/* Everything but the event loop, in which the end of a repair goes on */
+static void exchange(struct pair *p)
+{
+	const char *why = NULL;
+
+	while (!deliver(p, &p->to_reader, &why) || !deliver(p, &p->to_writer, &why))
+		;
+	assert_null(why);
+}
+
+static void test_the_end_of_a_repair_comes_in_pieces(void **state)
+{
+	enum { N = 10000 };
+	struct pair *p = pair_with_strays(N, FR_CAPABILITY_END);
+	unsigned int n_turns = 0;
+
+	(void)state;
+	while (!ship_wants_repair(p->ship)) {
+		exchange(p);
+		sd_event_run(p->event, 0);
+	}
+	repair(p);
+	exchange(p);
+	assert_true(receive_figures(p->receive)->is_repairing);
+	for (; receive_figures(p->receive)->is_repairing; n_turns++) {
+		/* It asks for nothing that would have to wait for all of it. */
+		assert_int_equal(p->n_audited, 1);
+		assert_false(ship_is_settled(p->ship));
+		if (n_turns == 2) {
+			assert_in_range(p->n_deleted, 100, N - 1000);
+			write_note(p, 1, NOTES, "stray77", "born again", true);
+			push(p, NOTES);
+		}
+		exchange(p);
+		sd_event_run(p->event, 0);
+	}
+	assert_in_range(n_turns, 10, 60);
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_int_equal(index_entries(truth_index(p->held[NOTES])), 2);
+	assert_int_equal(p->n_audited, 2);
+	assert_true(ship_is_settled(p->ship));
+	pair_free(p);
+}
+
+/* A writer that does not wait: its audit finds the repair at its end all the same. */
+static void test_who_does_not_wait_for_the_end_of_a_repair(void **state)
+{
+	struct pair *p = pair_with_strays(10000, 0);
+
+	(void)state;
+	settle(p);
+	assert_true(is_same(p, NOTES));
+	assert_int_equal(p->n_audited, 2);
 	assert_int_equal(p->n_groups, 0);
 	pair_free(p);
 }
@@ -1104,7 +1184,7 @@ static void repairs_on_demand(bool by_reader)
 	char name[16];
 
 	p->stream.auto_resync = by_reader;
-	p->capabilities = by_reader ? FR_CAPABILITY_ASK : 0;
+	p->capabilities |= by_reader ? FR_CAPABILITY_ASK : 0;
 	meet(p, BIT(NOTES), BIT(NOTES));
 	settle(p);
 	assert_true(f->is_equal);
@@ -1194,6 +1274,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tables_share_the_stream),
 		cmocka_unit_test(test_first_sync_repairs_each_table),
+		cmocka_unit_test(test_the_end_of_a_repair_comes_in_pieces),
+		cmocka_unit_test(test_who_does_not_wait_for_the_end_of_a_repair),
 		cmocka_unit_test(test_only_one_table_differs),
 		cmocka_unit_test(test_what_the_kernel_refuses_counts_for_its_table),
 		cmocka_unit_test(test_what_a_node_cannot_take_is_left_at_that),

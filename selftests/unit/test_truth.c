@@ -48,6 +48,16 @@ static const struct truth_scope everything = {
 	.buckets = { [0 ... FLYREP_BUCKETS_LEN - 1] = 0xff },
 };
 
+/* The end of a snapshot, in one go */
+static void sweep(struct truth *t,
+		  void (*fn)(void *cookie, const void *rec, unsigned int bucket), void *cookie,
+		  struct truth_counts *counts)
+{
+	while (truth_sweep(t, fn, cookie))
+		;
+	truth_end(t, counts);
+}
+
 static int put(struct truth *t, union fr_record r, uint64_t order)
 {
 	unsigned int bucket;
@@ -134,10 +144,41 @@ static void test_snapshot_finds_what_is_gone(void **state)
 	assert_false(is_current);
 	/* 4 is born while it runs and is not named. */
 	assert_int_equal(put(t, flow(4, 0, 4, FLYREP_OP_UPDATE), 15), FLYREP_OP_INSERT);
-	truth_end(t, count_missing, &n_missing, &counts);
+	sweep(t, count_missing, &n_missing, &counts);
 	assert_int_equal(n_missing, 1); /* 3 */
 	assert_int_equal(counts.missing, 1);
 	assert_int_equal(index_entries(truth_index(t)), 2);
+	truth_free(t);
+}
+
+/* What is put between two pieces of the end stays, wherever the end has got to. */
+static void test_the_end_of_a_snapshot_comes_in_pieces(void **state)
+{
+	enum { N = 5000 };
+	struct truth *t = new_truth();
+	unsigned int n_missing = 0, n_pieces = 0, i;
+	struct truth_counts counts;
+	union fr_record r;
+
+	(void)state;
+	for (i = 0; i < N; i++)
+		put(t, flow(i, 0, i, FLYREP_OP_UPDATE), 10);
+	assert_int_equal(truth_begin(t, &everything, 20), 0);
+	while (truth_sweep(t, count_missing, &n_missing)) {
+		if (++n_pieces > 1)
+			continue;
+		/* Of each other one there is news, or it is born again. */
+		assert_in_range(n_missing, 100, N - 100);
+		for (i = 0; i < N; i += 2)
+			put(t, flow(i, 1, i, FLYREP_OP_UPDATE), 21);
+	}
+	truth_end(t, &counts);
+	assert_in_range(n_pieces, 10, 50);
+	assert_int_equal(counts.missing, n_missing);
+	for (i = 0; i < N; i++) {
+		r = flow(i, 0, i, FLYREP_OP_UPDATE);
+		assert_int_equal(truth_has(t, &r), i % 2 == 0);
+	}
 	truth_free(t);
 }
 
@@ -198,7 +239,7 @@ static void test_records_with_tails(void **state)
 	assert_true(is_current);
 	assert_int_equal(truth_name(t, note_make(&room, FLYREP_OP_UPDATE, 2, longest('a'), "z"),
 				    12, &bucket, &is_current), FLYREP_OP_UPDATE);
-	truth_end(t, tell_missing, &n_missing, NULL);
+	sweep(t, tell_missing, &n_missing, NULL);
 	assert_int_equal(n_missing, 1);
 	assert_int_equal(index_entries(truth_index(t)), 2);
 	assert_int_equal(truth_put(t, note_make(&room, FLYREP_OP_DELETE, 2, longest('a'), ""), 13,
@@ -285,7 +326,7 @@ static void walk(struct world *w, struct truth *t)
 		name(t, w->pieces[i], w->pieces[i].rec.stamp, &is_current);
 	w->n_pieces = 0;
 	if (w->walked == N_KEYS) {
-		truth_end(t, NULL, NULL, NULL);
+		sweep(t, NULL, NULL, NULL);
 		w->is_walking = false;
 	}
 }
@@ -364,7 +405,7 @@ static void test_scope_of_a_snapshot(void **state)
 	assert_true(index_find(truth_index(t), "set/a", 5, &e) && !truth_lacks(t, &e));
 	assert_true(index_find(truth_index(t), "set/b", 5, &e) && truth_lacks(t, &e));
 	assert_true(index_find(truth_index(t), "set", 3, &e) && !truth_lacks(t, &e));
-	truth_end(t, NULL, NULL, &counts);
+	sweep(t, NULL, NULL, &counts);
 	assert_int_equal(counts.missing, 1); /* b: c is excused, the others are out of scope */
 	assert_false(index_find(truth_index(t), "set/b", 5, &e));
 	assert_int_equal(index_entries(truth_index(t)), 4);
@@ -378,6 +419,7 @@ int main(void)
 		cmocka_unit_test(test_late_delete_of_former_object),
 		cmocka_unit_test(test_stale_read_changes_nothing),
 		cmocka_unit_test(test_snapshot_finds_what_is_gone),
+		cmocka_unit_test(test_the_end_of_a_snapshot_comes_in_pieces),
 		cmocka_unit_test(test_aborted_snapshot_deletes_nothing),
 		cmocka_unit_test(test_records_with_tails),
 		cmocka_unit_test(test_scope_of_a_snapshot),
