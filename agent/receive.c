@@ -393,7 +393,6 @@ static int on_repair_begin(struct receive *r, struct truth *truth, const uint8_t
 	r->repair_begin = r->ops->order(r->cookie);
 	r->repaired = m.n_before;
 	r->is_left_out = !r->ops->may_repair(r->cookie, truth_table(truth)->id, r->repair);
-	r->is_sweeping = false;
 	r->figures.is_repairing = true;
 	return 0;
 }
