@@ -79,10 +79,10 @@ static int measure(struct fr_nft *n)
 	    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &out, &len) < 0)
 		return -errno;
 	n->n_get_max = at_most((size_t)in / ANSWER_LEN + 1, GET_MAX);
-	n->n_apply_max = at_most((size_t)in / (2 * REFUSAL_LEN) + 1, APPLY_MAX);
+	n->n_apply_max = at_most((size_t)in / (FR_NFT_APPLY_MESSAGES * REFUSAL_LEN) + 1, APPLY_MAX);
 	/* The kernel wants some of it for itself. */
 	n->out_len = at_most((size_t)out / 4 * 3, OUT_MAX_LEN);
-	return n->out_len < 3 * FR_NFT_MESSAGE_MAX_LEN ? -ENOBUFS : 0;
+	return n->out_len < (FR_NFT_APPLY_MESSAGES + 1) * FR_NFT_MESSAGE_MAX_LEN ? -ENOBUFS : 0;
 }
 
 int fr_nft_open(struct fr_nft **out)

@@ -14,10 +14,19 @@
 #include "nft_socket.h"
 
 /*
- * An element is mended in so many rounds. After them whatever is refused is left out, so that each
- * round has fewer records than the one before.
+ * An element is mended in so many rounds, each of which takes it to be as the one before has met it.
+ * After them nothing is taken for granted, see STEP_ENSURE; and after that as often again, whatever
+ * is refused is left out, so that each round has fewer records than the one before.
  */
-#define PATIENT_ROUNDS 6
+#define PATIENT_ROUNDS 4
+
+/* The messages of an element, and their numbers; not all of them are sent. */
+enum message {
+	MESSAGE_MAKE,
+	MESSAGE_DELETE,
+	MESSAGE_ADD,
+	N_MESSAGES = FR_NFT_APPLY_MESSAGES,
+};
 
 /* What a message has besides the fields of its record, bytes */
 #define FRAME_LEN 160
@@ -27,6 +36,8 @@
  * @STEP_DONE: nothing any more
  * @STEP_ADD: it was not there
  * @STEP_REPLACE: it was there: out and in again, as an older kernel keeps the time it had
+ * @STEP_ENSURE: in if it is not there, out, and in again: this meets no error, whatever packets and
+ *	clocks do meanwhile. What a packet has written between out and in stays.
  * @STEP_DELETE: out
  * @STEP_CLEAR: likewise, one of several with its key; it is added in the next
  * @STEP_WAIT: nothing: the set is full; it is added in the next, when others have gone
@@ -35,6 +46,7 @@ enum step {
 	STEP_DONE,
 	STEP_ADD,
 	STEP_REPLACE,
+	STEP_ENSURE,
 	STEP_DELETE,
 	STEP_CLEAR,
 	STEP_WAIT,
@@ -45,8 +57,7 @@ enum step {
  * @step: enum step
  * @n_clashes: how often another element was in the way
  * @has_room: others had their chance to go
- * @del_err: what its message in this round met with
- * @add_err: likewise
+ * @err: what each of its messages in this round met with
  */
 struct entry {
 	const struct flyrep_item *rec;
@@ -54,8 +65,7 @@ struct entry {
 	uint8_t step;
 	uint8_t n_clashes;
 	bool has_room;
-	int del_err;
-	int add_err;
+	int err[N_MESSAGES];
 };
 
 /* A power of two, well beyond twice the records of a transaction */
@@ -63,11 +73,12 @@ struct entry {
 
 /**
  * struct apply - a call of fr_nft_apply()
- * @seq: of the first entry's first message; each entry has two numbers
+ * @seq: of the first entry's first message; each entry has N_MESSAGES numbers
  * @last_seq: of the message whose acknowledgement tells that the transaction is over
  * @last_at: where it is in n->out
  * @is_over: it has been acknowledged or refused
  * @n_failed: messages that were refused
+ * @is_patient: elements are still taken to be as they were met
  * @slot: number of an entry and 1, by the hash of its key; 0: free
  */
 struct apply {
@@ -83,6 +94,7 @@ struct apply {
 	size_t last_at;
 	bool is_over;
 	size_t n_failed;
+	bool is_patient;
 	ssize_t n_applied;
 	char text[sizeof(((struct fr_nft *)0)->error)];
 	uint16_t slot[SLOTS];
@@ -113,33 +125,54 @@ static size_t put_frame(struct apply *a, size_t at, uint16_t type, uint32_t seq)
 	return MNL_ALIGN(nlh->nlmsg_len);
 }
 
-static size_t put_message(struct apply *a, size_t at, uint16_t type,
-			  uint16_t flags, uint32_t seq, const struct entry *e,
-			  const struct fr_nft_elem *elem)
+static bool is_interval(const struct entry *e)
 {
-	a->last_seq = seq;
-	a->last_at = at;
-	return fr_nft_message_elem(a->n->out + at, type, flags, seq, e->set,
-				   elem);
+	return e->set->flags & NFT_SET_INTERVAL;
 }
 
-/* The messages of an entry, at most two. */
+/* In a map what is there may have other data, and cannot be added once more. */
+static bool is_map(const struct entry *e)
+{
+	return e->set->flags & (NFT_SET_MAP | NFT_SET_OBJECT);
+}
+
+static size_t put_message(struct apply *a, size_t at, enum message message,
+			  uint16_t flags, const struct entry *e,
+			  const struct fr_nft_elem *elem)
+{
+	size_t i = (size_t)(e - a->entries);
+
+	a->last_seq = a->seq + (uint32_t)(N_MESSAGES * i + message);
+	a->last_at = at;
+	return fr_nft_message_elem(a->n->out + at,
+				   message == MESSAGE_DELETE ?
+					   NFT_MSG_DELSETELEM :
+					   NFT_MSG_NEWSETELEM,
+				   flags, a->last_seq, e->set, elem);
+}
+
+/* The messages of an entry */
 static size_t put_entry(struct apply *a, size_t at, struct entry *e,
 			uint64_t now_ms)
 {
-	uint32_t seq = a->seq + 2 * (uint32_t)(e - a->entries);
+	uint16_t how = NLM_F_CREATE | NLM_F_EXCL;
 	struct fr_nft_elem elem;
-	size_t len = 0;
+	size_t begin = at;
 
 	if (fr_nft_elem_read(&elem, e->set, e->rec, false, now_ms) == -ETIME)
 		e->step = STEP_DELETE;
+	if (!a->is_patient && (e->step == STEP_ADD || e->step == STEP_REPLACE) &&
+	    !is_interval(e) && !is_map(e))
+		e->step = STEP_ENSURE;
+	if (e->step == STEP_ENSURE) {
+		how = NLM_F_CREATE;
+		at += put_message(a, at, MESSAGE_MAKE, how, e, &elem);
+	}
 	if (e->step != STEP_ADD)
-		len = put_message(a, at, NFT_MSG_DELSETELEM, 0, seq, e, &elem);
-	if (e->step == STEP_ADD || e->step == STEP_REPLACE)
-		len += put_message(a, at + len, NFT_MSG_NEWSETELEM,
-				   NLM_F_CREATE | NLM_F_EXCL, seq + 1, e,
-				   &elem);
-	return len;
+		at += put_message(a, at, MESSAGE_DELETE, 0, e, &elem);
+	if (e->step != STEP_DELETE && e->step != STEP_CLEAR)
+		at += put_message(a, at, MESSAGE_ADD, how, e, &elem);
+	return at - begin;
 }
 
 /* Bytes of the whole transaction; 0: there is nothing to do in it. */
@@ -150,12 +183,11 @@ static size_t put_all(struct apply *a)
 	size_t begin, at;
 
 	a->seq = a->n->seq + 2;
-	a->n->seq += 2 * (uint32_t)a->n_entries + 2;
+	a->n->seq += N_MESSAGES * (uint32_t)a->n_entries + 2;
 	begin = put_frame(a, 0, NFNL_MSG_BATCH_BEGIN, a->seq - 1);
 	at = begin;
 	for (; e < end; e++) {
-		e->del_err = 0;
-		e->add_err = 0;
+		memset(e->err, 0, sizeof(e->err));
 		if (e->step != STEP_DONE && e->step != STEP_WAIT)
 			at += put_entry(a, at, e, now_ms);
 	}
@@ -171,7 +203,6 @@ static int take_answer(const struct nlmsghdr *nlh, void *cookie)
 	struct apply *a = cookie;
 	uint32_t at = nlh->nlmsg_seq - a->seq;
 	char text[sizeof(a->text)];
-	struct entry *e;
 	int err;
 
 	if (nlh->nlmsg_type != NLMSG_ERROR)
@@ -181,10 +212,9 @@ static int take_answer(const struct nlmsghdr *nlh, void *cookie)
 		memcpy(a->text, text, sizeof(text));
 		return err;
 	}
-	if (at / 2 >= a->n_entries)
+	if (at / N_MESSAGES >= a->n_entries)
 		return 0;
-	e = &a->entries[at / 2];
-	*(at % 2 ? &e->add_err : &e->del_err) = err;
+	a->entries[at / N_MESSAGES].err[at % N_MESSAGES] = err;
 	if (err)
 		a->n_failed++;
 	a->is_over |= nlh->nlmsg_seq == a->last_seq;
@@ -230,11 +260,6 @@ static void settle(struct apply *a, struct entry *e)
 	e->has_room = true;
 }
 
-static bool is_interval(const struct entry *e)
-{
-	return e->set->flags & NFT_SET_INTERVAL;
-}
-
 /* An element is in the way. */
 static void mend_clash(struct apply *a, struct entry *e, bool is_absent)
 {
@@ -254,18 +279,18 @@ static void mend_clash(struct apply *a, struct entry *e, bool is_absent)
 }
 
 /* Nothing of the transaction was done; packets and clocks go on meanwhile. */
-static void mend(struct apply *a, struct entry *e, bool is_patient)
+static void mend(struct apply *a, struct entry *e, bool is_last)
 {
-	bool is_absent = e->del_err == -ENOENT;
-	int err = e->add_err;
+	bool is_absent = e->err[MESSAGE_DELETE] == -ENOENT;
+	int err = e->err[MESSAGE_MAKE] ?: e->err[MESSAGE_ADD];
 
-	if (!e->del_err && !err)
+	if (!e->err[MESSAGE_DELETE] && !err)
 		return;
-	if (e->del_err && !is_absent) {
-		finish(a, e, e->del_err);
+	if (e->err[MESSAGE_DELETE] && !is_absent) {
+		finish(a, e, e->err[MESSAGE_DELETE]);
 	} else if (e->step == STEP_DELETE) {
 		finish(a, e, 0);
-	} else if (!is_patient && err) {
+	} else if (is_last && err) {
 		/* It is there by what packets do, faster than we: as good. */
 		finish(a, e, err == -EEXIST && !is_interval(e) ? 0 : err);
 	} else if (!err) {
@@ -289,8 +314,8 @@ static void learn(struct apply *a)
 
 		if (e->step == STEP_ADD || e->step == STEP_REPLACE) {
 			n++;
-			n_wrong += e->step == STEP_ADD ? e->add_err == -EEXIST :
-							 e->del_err == -ENOENT;
+			n_wrong += e->step == STEP_ADD ? e->err[MESSAGE_ADD] == -EEXIST :
+							 e->err[MESSAGE_DELETE] == -ENOENT;
 		}
 	}
 	if (2 * n_wrong > n)
@@ -312,6 +337,7 @@ static int run(struct apply *a)
 		if (is_idle)
 			return 0;
 		a->n_failed = 0;
+		a->is_patient = round < PATIENT_ROUNDS;
 		len = put_all(a);
 		err = len ? transact(a, len) : 0;
 		if (err)
@@ -320,7 +346,8 @@ static int run(struct apply *a)
 			learn(a);
 		for (i = 0; i < a->n_entries; i++) {
 			if (a->n_failed)
-				mend(a, &a->entries[i], round < PATIENT_ROUNDS);
+				mend(a, &a->entries[i],
+				     round >= 2 * PATIENT_ROUNDS);
 			else
 				settle(a, &a->entries[i]);
 		}
@@ -403,7 +430,7 @@ static size_t take_some(struct apply *a, const struct flyrep_item **rec,
 	memset(a->entries, 0, a->n_entries * sizeof(*a->entries));
 	a->n_entries = 0;
 	for (i = 0; i < at_most(n_recs, a->n->n_apply_max); i++) {
-		need = 2 * ((size_t)(*rec)->rec.tail_len + FRAME_LEN);
+		need = N_MESSAGES * ((size_t)(*rec)->rec.tail_len + FRAME_LEN);
 		/* A single one fits, or is refused before it is put anywhere. */
 		if (i && need > room)
 			break;

@@ -8,6 +8,9 @@
 #include "nft.h"
 #include "nft_message.h"
 
+/* Writing an element takes so many messages at most. */
+#define FR_NFT_APPLY_MESSAGES 3
+
 /**
  * struct fr_nft - a socket and its buffers
  * @seq: of the last message

@@ -915,7 +915,8 @@ TEST_F(nft, races)
 				  "300", now_ms() + 50 + (i * 37 + round * 11) % 250);
 		}
 		ASSERT_EQ(300, node_apply(&self->a, &self->recs, &errors)) {
-			TH_LOG("round %zu: %zu refused: %s", round, errors.n, fr_nft_error(self->a.n));
+			TH_LOG("round %zu: %zu refused: %d, %s", round, errors.n, errors.n ? errors.error[0] : 0,
+			       fr_nft_error(self->a.n));
 		}
 	}
 	__atomic_store_n(&packets.is_over, true, __ATOMIC_RELAXED);
