@@ -275,6 +275,10 @@ equal() {
 	wait_until 20 holds a seen '10\.1\.0\.170 '
 	wait_until 20 lacks a seen '10\.1\.0\.160 '
 	equal b a
+	nft_on b flush set inet st seen
+	wait_until 30 holds b seen '10\.1\.0\.99 '
+	equal b a
+	holds a seen '10\.1\.0\.99 '
 	fr b role backup
 	fr a role primary
 	equal
