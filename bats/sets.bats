@@ -7,6 +7,8 @@
 # becomes of them when a ruleset is flushed or loaded anew on one node.
 
 load pair
+# shellcheck source=../selftests/lib/elements.sh
+. selftests/lib/elements.sh
 
 # The table of both nodes. Packets to UDP port 7 are remembered, those to port 8 for a short time.
 rules='
@@ -38,45 +40,9 @@ teardown_file() {
 	pair_down
 }
 
-# load_rules NODE: the table, empty
-load_rules() {
-	on "$1" nft -f - <<<"$rules"
-}
-
-# nft_on NODE ARGUMENT...: a change by an administrator
-nft_on() {
-	local node=$1
-	shift
-	on "$node" nft "$@"
-}
-
-# holds NODE SET PATTERN: an element of a set of that node looks like that
-holds() {
-	on "$1" nft list set inet st "$2" | tr -d '\n' | grep -qE -- "$3"
-}
-
-lacks() {
-	on "$1" nft list set inet st "$2" >/dev/null && ! holds "$@"
-}
-
 # packet PORT: from the client, by the shell: an interpreter starts as slowly as a guest is
 packet() {
 	on client bash -c "echo -n x >/dev/udp/10.1.0.1/$1"
-}
-
-# elements NODE: all of its table, without how long they have left
-elements() {
-	on "$1" nft list table inet st | sed 's/ expires [0-9a-z]*//g'
-}
-
-same() {
-	diff <(elements a) <(elements b)
-}
-
-# seconds_left NODE SET ADDRESS
-seconds_left() {
-	on "$1" nft -j list set inet st "$2" | jq -e --arg a "$3" '.nftables[] | .set? |
-		select(.) | .elem[] | .elem | select(.val == $a) | .expires'
 }
 
 # in_step and the kernels say so

@@ -7,6 +7,8 @@
 # apart, and with sets that are emptied on one of them.
 
 load pair
+# shellcheck source=../selftests/lib/elements.sh
+. selftests/lib/elements.sh
 
 # The table of both nodes. Packets to UDP port 7 are remembered, those to port 8 for a short time.
 rules='
@@ -52,34 +54,6 @@ teardown() {
 	done
 }
 
-# load_rules NODE: the table, empty
-load_rules() {
-	on "$1" nft -f - <<<"$rules"
-}
-
-# nft_on NODE ARGUMENT...: a change by an administrator
-nft_on() {
-	local node=$1
-	shift
-	on "$node" nft "$@"
-}
-
-# listing NODE SET
-listing() {
-	local kind=set
-	[ "$2" != marks ] || kind=map
-	on "$1" nft list $kind inet st "$2"
-}
-
-# holds NODE SET PATTERN: an element of a set of that node looks like that
-holds() {
-	listing "$1" "$2" | tr -d '\n' | grep -qE -- "$3"
-}
-
-lacks() {
-	listing "$1" "$2" >/dev/null && ! holds "$@"
-}
-
 # both SET PATTERN, neither SET PATTERN
 both() {
 	holds a "$@" && holds b "$@"
@@ -101,16 +75,6 @@ packet() {
 elements() {
 	on "$1" nft list table inet st |
 		sed "s/ expires [0-9a-z]*//g; /^\tset seen {/,/^\t}/s/ timeout 1h\>//"
-}
-
-same() {
-	diff <(elements a) <(elements b)
-}
-
-# seconds_left NODE SET ADDRESS
-seconds_left() {
-	on "$1" nft -j list set inet st "$2" | jq -e --arg a "$3" '.nftables[] | .set? |
-		select(.) | .elem[] | .elem | select(.val == $a) | .expires'
 }
 
 # equal: kernels, ledgers, and what each has of the other
