@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 #include <net/netlink.h>
 
+#include "compat/compat.h"
 #include "hold.h"
 #include "inject.h"
 #include "netlink.h"
@@ -197,7 +198,7 @@ static void item_look(struct flyrep_net *fn)
 	if (!first)
 		return;
 	end = rb_entry(first, struct item, by_end)->expires_ms;
-	mod_delayed_work(system_wq, &fn->items.expire,
+	mod_delayed_work(system_percpu_wq, &fn->items.expire,
 			 end <= now ? 0 : msecs_to_jiffies(min_t(u64, end - now, ITEM_LOOK_MS)));
 }
 

@@ -9,6 +9,7 @@
 #include <linux/net.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netlink.h>
+#include <linux/workqueue.h>
 #include <net/genetlink.h>
 #include <net/netfilter/nf_conntrack_expect.h>
 #include <net/netfilter/nf_conntrack_helper.h>
@@ -175,6 +176,11 @@ static inline bool flyrep_compat_helper_hold(struct nf_conntrack_helper *helper)
 	return true;
 #endif
 }
+
+/* Work of all sorts; a kernel that calls it so warns of the former name. */
+#ifndef FLYREP_HAVE_SYSTEM_PERCPU_WQ
+#define system_percpu_wq system_wq
+#endif
 
 /* Has conntrack a tracker for DCCP? Its part of struct nf_conn comes with it. */
 #ifdef FLYREP_HAVE_CT_DCCP
