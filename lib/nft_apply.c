@@ -14,8 +14,8 @@
 #include "nft_socket.h"
 
 /*
- * An element is mended in so many rounds, each of which takes it to be as the one before has met it.
- * After them nothing is taken for granted, see STEP_ENSURE; and after that as often again, whatever
+ * An element is mended in so many rounds, each of which takes it to be as the one before has met
+ * it. After them nothing is taken for granted, see STEP_ENSURE; and after as many of these whatever
  * is refused is left out, so that each round has fewer records than the one before.
  */
 #define PATIENT_ROUNDS 4
