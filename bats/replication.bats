@@ -37,8 +37,6 @@ listed() {
 		'^tcp .* ESTABLISHED src=10\.1\.0\.2 .* dport=5001 .* dst=10\.2\.0\.1 .* \[ASSURED\] mark=81'
 		'^tcp .* ESTABLISHED src=fd01::2 .* dport=5001 .* dst=fd01::2 .* \[ASSURED\] mark=81'
 	)
-	on client ping -q -c 1 10.2.0.2
-	on client ping -q -c 1 fd02::2
 	traffic_start tcp download 10.2.0.2 65536 8192 "$topo_dir/tcp.progress"
 	traffic_start tcp6 download fd02::2 65536 8192 "$topo_dir/tcp6.progress"
 	traffic_start udp datagrams 10.2.0.2 0.2 "$topo_dir/udp.progress" "$topo_dir/hurry"
@@ -46,6 +44,9 @@ listed() {
 	for name in tcp tcp6 udp udp6; do
 		wait_until 60 traffic_has $name 1
 	done
+	# Last, as such a flow ends after half a minute.
+	on client ping -q -c 1 10.2.0.2
+	on client ping -q -c 1 fd02::2
 	wait_until 20 listed a "${flows[@]}"
 	wait_until 20 listed b "${flows[@]}"
 	traffic_finish
