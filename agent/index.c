@@ -194,6 +194,11 @@ static uint32_t hash_of(const struct index *ix, const void *key, size_t key_len)
 	return fr_siphash(key, key_len, &ix->hash_key) >> 32;
 }
 
+static bool is_key(const struct entry *e, const void *key, size_t key_len)
+{
+	return e->key_len == key_len && !memcmp(e->key, key, key_len);
+}
+
 /* Where the reference of this key is stored, or the 0 at the end of its chain. */
 static uint32_t *locate(const struct index *ix, uint32_t hash, const void *key,
 			size_t key_len)
@@ -203,8 +208,7 @@ static uint32_t *locate(const struct index *ix, uint32_t hash, const void *key,
 	while (*link) {
 		struct entry *e = entry_at(ix, *link);
 
-		if (e->hash == hash && e->key_len == key_len &&
-		    !memcmp(e->key, key, key_len))
+		if (e->hash == hash && is_key(e, key, key_len))
 			break;
 		link = &e->next;
 	}
@@ -309,6 +313,40 @@ bool index_find(const struct index *ix, const void *key, size_t key_len,
 	if (!ref)
 		return false;
 	show(e, entry_at(ix, ref));
+	return true;
+}
+
+bool index_is_alone(const struct index *ix, const void *key, size_t key_len,
+		    uint64_t *hash)
+{
+	uint32_t half, ref;
+
+	*hash = fr_siphash(key, key_len, &ix->hash_key);
+	half = *hash >> 32;
+	for (ref = *slot_of(ix, half); ref; ref = entry_at(ix, ref)->next)
+		if (entry_at(ix, ref)->hash == half &&
+		    !is_key(entry_at(ix, ref), key, key_len))
+			return false;
+	return true;
+}
+
+bool index_resolve(const struct index *ix, uint32_t half, struct index_entry *e,
+		   uint64_t *hash)
+{
+	const struct entry *found = NULL;
+	uint32_t ref;
+
+	for (ref = *slot_of(ix, half); ref; ref = entry_at(ix, ref)->next) {
+		if (entry_at(ix, ref)->hash != half)
+			continue;
+		if (found)
+			return false;
+		found = entry_at(ix, ref);
+	}
+	if (!found)
+		return false;
+	show(e, found);
+	*hash = fr_siphash(found->key, found->key_len, &ix->hash_key);
 	return true;
 }
 

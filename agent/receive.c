@@ -34,6 +34,7 @@ struct receive {
 
 	uint32_t audit_id;		/* of the running audit */
 	uint64_t audited;		/* bitmap: tables compared in it */
+	bool has_asked;			/* for an audit, as references were lost */
 
 	/* of the running repair */
 	bool counts_end;		/* the writer waits for its end */
@@ -141,6 +142,7 @@ void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64
 	r->refused = 0;
 	r->repaired = 0;
 	r->audited = 0;
+	r->has_asked = false;
 	r->figures.refused = 0;
 	for (id = 0; id < FR_TABLES_MAX; id++)
 		r->table_figures[id].refused = 0;
@@ -344,11 +346,57 @@ static int apply(struct receive *r, struct truth *truth, const void *recs, size_
 	return rc < 0 ? rc : apply_admitted(r, truth, run, n_run, why);
 }
 
+static const uint8_t *find_ref(void *cookie, uint32_t ref, size_t *key_len, uint64_t *hash)
+{
+	struct index_entry e;
+
+	if (!index_resolve(cookie, ref, &e, hash))
+		return NULL;
+	*key_len = e.key_len;
+	return e.key;
+}
+
+/*
+ * What was named by reference and cannot be told is lost, and with it all references of its batch: an
+ * audit finds what that was.
+ */
+static void lose_refs(struct receive *r, const struct truth *truth)
+{
+	r->figures.n_lost_refs++;
+	if (r->has_asked)
+		return;
+	r->has_asked = conn_send_message(r->conn, FR_FRAME_CHECK, 0, NULL, 0, NULL) >= 0;
+	fr_notice("replication: %s: not all references could be told, asking for an audit",
+		  truth_table(truth)->name);
+}
+
+static int decode(struct receive *r, struct truth *truth, const struct fr_frame_head *head,
+		  const uint8_t *payload, size_t len, size_t *n)
+{
+	struct fr_refs refs = { .find = find_ref, .cookie = truth_index(truth) };
+	const struct fr_table *t = truth_table(truth);
+	struct fr_reader reader;
+	int rc;
+
+	fr_reader_init(&reader, payload, len);
+	if (!(head->flags & FR_FRAME_F_REFS))
+		return t->decode(&reader, r->recs, FR_BATCH_MAX_LEN, FR_BATCH_MAX, n);
+	if (!t->decode_refs)
+		return -EBADMSG;
+	rc = t->decode_refs(&reader, r->recs, FR_BATCH_MAX_LEN, FR_BATCH_MAX, n, &refs);
+	if (rc < 0)
+		return rc;
+	if (refs.is_lost)
+		lose_refs(r, truth);
+	else
+		r->figures.n_refs += refs.n;
+	return 0;
+}
+
 static int on_batch(struct receive *r, struct truth *truth, const struct fr_frame_head *head,
 		    const uint8_t *payload, size_t len, const char **why)
 {
 	bool is_repair = head->flags & FR_FRAME_F_REPAIR;
-	struct fr_reader reader;
 	size_t n;
 	int rc;
 
@@ -357,8 +405,7 @@ static int on_batch(struct receive *r, struct truth *truth, const struct fr_fram
 		*why = is_repair ? "a repair without REPAIR_BEGIN" : "a gap in the stream";
 		return -EBADMSG;
 	}
-	fr_reader_init(&reader, payload, len);
-	if (truth_table(truth)->decode(&reader, r->recs, FR_BATCH_MAX_LEN, FR_BATCH_MAX, &n) < 0) {
+	if (decode(r, truth, head, payload, len, &n) < 0) {
 		*why = "malformed";
 		return -EBADMSG;
 	}
@@ -545,6 +592,7 @@ static void end_audit(struct receive *r)
 	}
 	r->figures.last_audit_ns = monotonic_ns();
 	r->figures.is_equal = !n_groups;
+	r->has_asked = false;
 	r->ops->audited(r->cookie, n_groups);
 }
 

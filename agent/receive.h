@@ -51,6 +51,8 @@ struct receive_figures {
 	bool is_equal;			/* all tables, at the last audit */
 	uint64_t writer_entries;	/* at the last audit */
 	bool is_repairing;
+	uint64_t n_refs;		/* records that were named by reference */
+	uint64_t n_lost_refs;		/* batches whose references could not be told */
 };
 
 /* Of one table. */
