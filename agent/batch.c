@@ -29,9 +29,10 @@ struct batch {
 	size_t n_referred;	/* records that batch_refer() was called for */
 	size_t n_refs;		/* of these: with a hash */
 	uint64_t *hashes;	/* of each record; 0: by its key. NULL: no references of the table */
-	/* High halves of hashes that are in use no more: open addressing, 0 is an empty place. */
-	uint32_t *halves;
-	size_t n_halves;	/* places, a power of two */
+	unsigned int ref_bits;	/* as many as each of them needs */
+	/* Of what an INSERT or DELETE was about: FR_REF_BITS and 1. Open addressing, 0: empty */
+	uint32_t *marks;
+	size_t n_marks;		/* places, a power of two */
 	uint32_t *used;		/* places in use */
 	size_t n_used;
 };
@@ -59,30 +60,30 @@ void encoder_free(struct encoder *e)
 	free(e);
 }
 
-static int halves_new(struct batch *b)
+static int marks_new(struct batch *b)
 {
-	for (b->n_halves = 1; b->n_halves < 2 * b->n_max; b->n_halves *= 2)
+	for (b->n_marks = 1; b->n_marks < 2 * b->n_max; b->n_marks *= 2)
 		;
 	b->hashes = malloc(b->n_max * sizeof(*b->hashes));
 	b->used = malloc(b->n_max * sizeof(*b->used));
-	b->halves = calloc(b->n_halves, sizeof(*b->halves));
-	return b->hashes && b->used && b->halves ? 0 : -ENOMEM;
+	b->marks = calloc(b->n_marks, sizeof(*b->marks));
+	return b->hashes && b->used && b->marks ? 0 : -ENOMEM;
 }
 
 /* Where it is, or the empty place for it. */
-static size_t half_place(const struct batch *b, uint32_t half)
+static size_t mark_place(const struct batch *b, uint32_t mark)
 {
-	size_t i = half & (b->n_halves - 1);
+	size_t i = mark & (b->n_marks - 1);
 
-	while (b->halves[i] && b->halves[i] != half)
-		i = (i + 1) & (b->n_halves - 1);
+	while (b->marks[i] && b->marks[i] != mark)
+		i = (i + 1) & (b->n_marks - 1);
 	return i;
 }
 
-static void halves_clear(struct batch *b)
+static void marks_clear(struct batch *b)
 {
 	while (b->n_used)
-		b->halves[b->used[--b->n_used]] = 0;
+		b->marks[b->used[--b->n_used]] = 0;
 }
 
 struct batch *batch_new(const struct fr_table *table, size_t n_max)
@@ -100,7 +101,7 @@ struct batch *batch_new(const struct fr_table *table, size_t n_max)
 	b->captured_ns = UINT64_MAX;
 	b->recs = malloc(room);
 	b->buckets = malloc(n_max * sizeof(*b->buckets));
-	if (!b->recs || !b->buckets || (table->encode_refs && halves_new(b) < 0)) {
+	if (!b->recs || !b->buckets || (table->encode_refs && marks_new(b) < 0)) {
 		batch_free(b);
 		return NULL;
 	}
@@ -115,7 +116,7 @@ void batch_free(struct batch *b)
 	free(b->buckets);
 	free(b->hashes);
 	free(b->used);
-	free(b->halves);
+	free(b->marks);
 	free(b);
 }
 
@@ -136,23 +137,24 @@ void batch_add(struct batch *b, const void *rec, uint8_t op, unsigned int bucket
 		b->captured_ns = captured_ns;
 }
 
-void batch_refer(struct batch *b, uint64_t hash, bool is_told)
+void batch_refer(struct batch *b, uint64_t hash, unsigned int bits)
 {
 	uint8_t op = ((const struct flyrep_rec *)(const void *)b->last)->op;
-	uint32_t half = hash >> 32;
+	uint32_t mark = (hash >> (64 - FR_REF_BITS)) + 1;
 	size_t place;
 
-	if (!b->hashes || !half)
+	if (!b->hashes || !hash)
 		return;
-	place = half_place(b, half);
+	place = mark_place(b, mark);
 	b->n_referred++;
-	if (is_told && op != FLYREP_OP_INSERT && !b->halves[place]) {
+	if (bits && op != FLYREP_OP_INSERT && !b->marks[place]) {
 		b->hashes[b->n - 1] = hash;
+		b->ref_bits = bits > b->ref_bits ? bits : b->ref_bits;
 		b->n_refs++;
 	}
-	if (op == FLYREP_OP_UPDATE || b->halves[place])
+	if (op == FLYREP_OP_UPDATE || b->marks[place])
 		return;
-	b->halves[place] = half;
+	b->marks[place] = mark;
 	b->used[b->n_used++] = place;
 }
 
@@ -183,7 +185,8 @@ void batch_reset(struct batch *b)
 	b->captured_ns = UINT64_MAX;
 	b->n_referred = 0;
 	b->n_refs = 0;
-	halves_clear(b);
+	b->ref_bits = 0;
+	marks_clear(b);
 }
 
 /* Take out what the encoder refuses; false: that was nothing. */
@@ -230,7 +233,8 @@ ssize_t batch_encode(struct batch *b, struct encoder *e, uint64_t seq, uint8_t f
 		if (!b->n)
 			return 0;
 		fr_writer_init(&w, e->raw, sizeof(e->raw));
-		rc = has_refs ? b->table->encode_refs(&w, b->recs, b->n, b->hashes) :
+		rc = has_refs ? b->table->encode_refs(&w, b->recs, b->n, b->hashes,
+							b->ref_bits) :
 				b->table->encode(&w, b->recs, b->n);
 	} while (rc == -EINVAL && leave_out_refused(b, on_refused, cookie));
 	if (rc < 0)

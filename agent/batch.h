@@ -40,13 +40,13 @@ void batch_add(struct batch *b, const void *rec, uint8_t op, unsigned int bucket
 /**
  * batch_refer - the record added last may be named by reference
  * @hash: of its key
- * @is_told: everybody who gets the batch can tell the key by the high half of @hash, from what it
- *	had before this batch
+ * @bits: everybody who gets the batch can tell the key by so many bits of @hash, from what it had
+ *	before this batch: FR_REF_BITS, or _MAX. 0: not everybody can
  *
  * Called for each record, or no record of the batch is. What an INSERT or a DELETE of the batch
  * was about is named by its key from then on.
  */
-void batch_refer(struct batch *b, uint64_t hash, bool is_told);
+void batch_refer(struct batch *b, uint64_t hash, unsigned int bits);
 /* No room for any record of the table. */
 bool batch_is_full(const struct batch *b);
 size_t batch_count(const struct batch *b);

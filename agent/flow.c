@@ -16,6 +16,7 @@
 
 #define BATCH_MAX	8192	/* records that fit FR_FRAME_MAX_LEN, whatever they hold */
 #define REPAIR_BATCH	1000
+#define REF_MANY	(1u << 20)	/* objects; of more, short references are often no good */
 
 static void relate_all(struct flow *f);
 
@@ -181,13 +182,16 @@ static bool tells_refs(const struct flow_table *t, unsigned int bucket)
 static void refer(struct flow_table *t, const void *rec, unsigned int bucket)
 {
 	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	struct index *ix = truth_index(t->truth);
+	unsigned int bits;
 	bool is_told;
 	uint64_t hash;
 
 	if (!takes_refs(t))
 		return;
-	is_told = index_is_alone(truth_index(t->truth), key, t->row->key(key, rec), &hash);
-	batch_refer(t->batch, hash, is_told && tells_refs(t, bucket));
+	bits = index_entries(ix) <= REF_MANY ? FR_REF_BITS : FR_REF_BITS_MAX;
+	is_told = index_is_alone(ix, key, t->row->key(key, rec), bits, &hash);
+	batch_refer(t->batch, hash, is_told && tells_refs(t, bucket) ? bits : 0);
 }
 
 /* Put what was collected of a table into the backlog. */
@@ -1493,7 +1497,7 @@ static void relate_one(struct flow *f, struct flow_link *l)
 	else if (!receive_is_started(l->receive) && has_our_hash_key(f, &theirs))
 		receive_start(l->receive, peer_conn(l->peer), tables,
 			      relation == ROLE_READ ? f->role.epoch : 0,
-			      theirs.capabilities & FR_CAPABILITY_END);
+			      theirs.capabilities);
 	/* A standby with another hash key takes over ours and comes back. */
 	if (!flow_link_writes(l) || !f->is_known || !theirs.ct_max || !tables ||
 	    !has_our_hash_key(f, &theirs))
@@ -1693,7 +1697,7 @@ static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 		link_of(p)->told_distance = h->distance;
 	h->capabilities = FR_CAPABILITY_END;
 	if (FR_WIRE_VERSION >= FR_WIRE_VERSION_REFS)
-		h->capabilities |= FR_CAPABILITY_REFS;
+		h->capabilities |= FR_CAPABILITY_REFS | FR_CAPABILITY_ACKS;
 	if (!f->config->recovery.auto_resync)
 		h->capabilities |= FR_CAPABILITY_ASK;
 	if (f->config->backup_before_resync)

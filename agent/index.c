@@ -316,34 +316,55 @@ bool index_find(const struct index *ix, const void *key, size_t key_len,
 	return true;
 }
 
-bool index_is_alone(const struct index *ix, const void *key, size_t key_len,
-		    uint64_t *hash)
+/*
+ * The only entry whose hash begins like this one, but for that of a key. There are more slots than
+ * one only if they are told by more bits than these. *@n: how many; above 1 the first is returned.
+ */
+static const struct entry *find_like(const struct index *ix, uint32_t hash,
+				     unsigned int bits, const void *but,
+				     size_t but_len, unsigned int *n)
 {
-	uint32_t half, ref;
+	uint64_t at = hash >> (32 - bits) << (32 - bits),
+		 end = at + (1ull << (32 - bits));
+	const struct entry *found = NULL;
 
-	*hash = fr_siphash(key, key_len, &ix->hash_key);
-	half = *hash >> 32;
-	for (ref = *slot_of(ix, half); ref; ref = entry_at(ix, ref)->next)
-		if (entry_at(ix, ref)->hash == half &&
-		    !is_key(entry_at(ix, ref), key, key_len))
-			return false;
-	return true;
+	*n = 0;
+	while (at < end) {
+		size_t slot = at >> (32 - ix->slot_bits);
+		uint32_t ref = *slot_of(ix, at);
+
+		for (; ref && *n < 2; ref = entry_at(ix, ref)->next) {
+			const struct entry *e = entry_at(ix, ref);
+
+			if ((e->hash ^ hash) >> (32 - bits) ||
+			    (but && is_key(e, but, but_len)))
+				continue;
+			found = *n ? found : e;
+			++*n;
+		}
+		at += 1ull << (slot < ix->n_moved ? 31 - ix->slot_bits :
+						    32 - ix->slot_bits);
+	}
+	return found;
 }
 
-bool index_resolve(const struct index *ix, uint32_t half, struct index_entry *e,
-		   uint64_t *hash)
+bool index_is_alone(const struct index *ix, const void *key, size_t key_len,
+		    unsigned int bits, uint64_t *hash)
 {
-	const struct entry *found = NULL;
-	uint32_t ref;
+	unsigned int n;
 
-	for (ref = *slot_of(ix, half); ref; ref = entry_at(ix, ref)->next) {
-		if (entry_at(ix, ref)->hash != half)
-			continue;
-		if (found)
-			return false;
-		found = entry_at(ix, ref);
-	}
-	if (!found)
+	*hash = fr_siphash(key, key_len, &ix->hash_key);
+	find_like(ix, *hash >> 32, bits, key, key_len, &n);
+	return !n;
+}
+
+bool index_resolve(const struct index *ix, uint32_t ref, unsigned int bits,
+		   struct index_entry *e, uint64_t *hash)
+{
+	unsigned int n;
+	const struct entry *found = find_like(ix, ref, bits, NULL, 0, &n);
+
+	if (n != 1)
 		return false;
 	show(e, found);
 	*hash = fr_siphash(found->key, found->key_len, &ix->hash_key);

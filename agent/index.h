@@ -52,16 +52,19 @@ unsigned int index_bucket(const struct index *ix, const void *key, size_t key_le
 bool index_find(const struct index *ix, const void *key, size_t key_len, struct index_entry *e);
 
 /**
- * index_is_alone - can a key be told by the high half of its hash?
+ * index_is_alone - can a key be told by the first bits of its hash?
+ * @bits: how many, FLYREP_BUCKET_BITS to 32
  * @hash: set to all of it
- * Return: no other key here has the same half, whether this one is here or not.
+ * Return: no other key here has the same ones, whether this one is here or not.
  */
-bool index_is_alone(const struct index *ix, const void *key, size_t key_len, uint64_t *hash);
+bool index_is_alone(const struct index *ix, const void *key, size_t key_len, unsigned int bits,
+		    uint64_t *hash);
 /*
- * The key that is told so: fills *e, as index_find(), and *hash with all of it. False: there is none,
- * or there are several.
+ * The key that is told so by the first bits of @ref: fills *e, as index_find(), and *hash with all
+ * of it. False: there is none, or there are several.
  */
-bool index_resolve(const struct index *ix, uint32_t half, struct index_entry *e, uint64_t *hash);
+bool index_resolve(const struct index *ix, uint32_t ref, unsigned int bits, struct index_entry *e,
+		   uint64_t *hash);
 
 /**
  * index_set - insert or change an entry

@@ -11,6 +11,7 @@
 #include "monotonic.h"
 
 #define DELETES_LEN	(64u << 10)	/* bytes of DELETE records, for one go of the kernel */
+#define SHORT_ACKS_MAX	64		/* then one tells all again */
 #define SWEEP_LOOKS	2000		/* at entries and buckets, before others get the loop */
 
 struct receive {
@@ -31,6 +32,9 @@ struct receive {
 	uint8_t history[FR_HISTORY_LEN];
 	uint64_t seq;			/* last applied */
 	uint64_t refused;		/* in this session */
+	bool takes_short;		/* the writer: ACKs */
+	struct fr_ack told;		/* the last ACK that was not short */
+	unsigned int n_short;		/* since then */
 
 	uint32_t audit_id;		/* of the running audit */
 	uint64_t audited;		/* bitmap: tables compared in it */
@@ -72,6 +76,13 @@ static uint64_t count_entries(const struct receive *r)
 	return n;
 }
 
+/* All but how far the stream is was told not long ago. */
+static bool is_short(const struct receive *r, const struct fr_ack *m)
+{
+	return r->takes_short && r->n_short < SHORT_ACKS_MAX && m->refused == r->told.refused &&
+	       m->repaired == r->told.repaired;
+}
+
 static int on_ack_due(sd_event_source *s, void *cookie)
 {
 	struct receive *r = cookie;
@@ -85,7 +96,14 @@ static int on_ack_due(sd_event_source *s, void *cookie)
 		return 0;
 	m.seq = r->ops->acked(r->cookie, r->seq);
 	fr_writer_init(&w, buf, sizeof(buf));
-	fr_ack_encode(&w, &m);
+	if (is_short(r, &m)) {
+		fr_ack_encode_short(&w, &m);
+		r->n_short++;
+	} else {
+		fr_ack_encode(&w, &m);
+		r->told = m;
+		r->n_short = 0;
+	}
 	conn_send_message(r->conn, FR_FRAME_ACK, 0, buf, fr_writer_len(&w), NULL);
 	return 0;
 }
@@ -130,7 +148,7 @@ void receive_free(struct receive *r)
 }
 
 void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64_t min_epoch,
-		   bool counts_end)
+		   uint64_t capabilities)
 {
 	size_t id;
 
@@ -138,7 +156,10 @@ void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64
 	r->conn = conn;
 	r->tables = tables;
 	r->min_epoch = min_epoch;
-	r->counts_end = counts_end;
+	r->counts_end = capabilities & FR_CAPABILITY_END;
+	r->takes_short = FR_WIRE_VERSION >= FR_WIRE_VERSION_REFS &&
+			 capabilities & FR_CAPABILITY_ACKS;
+	r->n_short = SHORT_ACKS_MAX; /* the first is not */
 	r->refused = 0;
 	r->repaired = 0;
 	r->audited = 0;
@@ -346,11 +367,12 @@ static int apply(struct receive *r, struct truth *truth, const void *recs, size_
 	return rc < 0 ? rc : apply_admitted(r, truth, run, n_run, why);
 }
 
-static const uint8_t *find_ref(void *cookie, uint32_t ref, size_t *key_len, uint64_t *hash)
+static const uint8_t *find_ref(void *cookie, uint32_t ref, unsigned int bits, size_t *key_len,
+			       uint64_t *hash)
 {
 	struct index_entry e;
 
-	if (!index_resolve(cookie, ref, &e, hash))
+	if (!index_resolve(cookie, ref, bits, &e, hash))
 		return NULL;
 	*key_len = e.key_len;
 	return e.key;

@@ -374,13 +374,24 @@ void ship_kick(struct ship *s)
 		s->ops->wants(s->cookie, s);
 }
 
+static int decode_ack(const struct ship *s, struct fr_ack *m, const uint8_t *payload, size_t len)
+{
+	if (len != FR_ACK_SHORT_LEN)
+		return fr_ack_decode(m, payload, len);
+	m->seq = s->acked;
+	m->entries = s->figures.remote_entries;
+	m->refused = s->figures.refused;
+	m->repaired = s->repair_acked;
+	return fr_ack_decode_short(m, payload, len);
+}
+
 int ship_on_ack(struct ship *s, const uint8_t *payload, size_t len, const char **why)
 {
 	const struct backlog_batch *b;
 	uint64_t now = monotonic_ns();
 	struct fr_ack m;
 
-	if (fr_ack_decode(&m, payload, len) < 0) {
+	if (decode_ack(s, &m, payload, len) < 0) {
 		*why = "malformed";
 		return -EBADMSG;
 	}

@@ -9,7 +9,7 @@
  * with one index for each class, does the rest. Tails come behind all columns, see
  * conntrack_tail.c.
  *
- * A flow that both ends know may be named by reference: by the high half of the hash
+ * A flow that both ends know may be named by reference: by the high bits of the hash
  * of its key, which the reader looks up. Its shape tells so, and its key has no columns.
  */
 #include "conntrack.h"
@@ -42,6 +42,7 @@ static_assert(SHAPE_OP == FLYREP_OP_DELETE && SHAPE_OP + 1 == __FLYREP_OP_MAX,
 enum class {
 	C_PROTO, /* not a DELETE by reference */
 	C_REF, /* by reference */
+	C_REF_LOW, /* the same, if references have four bytes */
 	C_KEY, /* not by reference */
 	C_ZONE, /* SHAPE_ZONE */
 	C_V4, /* IPv4, not by reference */
@@ -63,6 +64,7 @@ enum class {
 enum column {
 	PROTO,
 	REF,
+	REF_LOW,
 	ZONE,
 	ZONE_DIR,
 	SRC4,
@@ -98,7 +100,8 @@ static const struct {
 	uint8_t len;
 } columns[N_COLUMNS] = {
 	[PROTO] = { C_PROTO, 1 },
-	[REF] = { C_REF, 4 },
+	[REF] = { C_REF, 3 },
+	[REF_LOW] = { C_REF_LOW, 1 },
 	[ZONE] = { C_ZONE, 2 },
 	[ZONE_DIR] = { C_ZONE, 1 },
 	[SRC4] = { C_V4, 4 },
@@ -146,6 +149,7 @@ static inline void classes_add(size_t n[N_CLASSES], uint8_t shape,
 
 	n[C_PROTO] += live || !ref;
 	n[C_REF] += ref;
+	n[C_REF_LOW] += ref;
 	n[C_KEY] += !ref;
 	n[C_V4] += !ref && !v6;
 	n[C_V6] += !ref && v6;
@@ -313,17 +317,29 @@ static inline void put_key(uint8_t *base, const struct pass *p, uint8_t shape,
 	put(base, p, DPORT, &ct->orig.dport);
 }
 
+static inline bool is_wide(const struct pass *p)
+{
+	return p->n[C_REF_LOW];
+}
+
+static inline void put_ref(uint8_t *base, const struct pass *p, uint64_t hash)
+{
+	uint32_t ref = htonl((uint32_t)(hash >> 32));
+
+	put(base, p, REF, &ref);
+	if (is_wide(p))
+		put(base, p, REF_LOW, (uint8_t *)&ref + 3);
+}
+
 /* @hash: of the key, if the record is named by it */
 static inline void put_record(uint8_t *base, const struct pass *p,
 			      uint8_t shape, const struct flyrep_ct *ct,
 			      uint64_t hash)
 {
-	uint32_t ref = htonl((uint32_t)(hash >> 32));
-
 	if (shape != SHAPE_DELETE_REF)
 		put(base, p, PROTO, &ct->proto);
 	if (is_ref(shape))
-		put(base, p, REF, &ref);
+		put_ref(base, p, hash);
 	else
 		put_key(base, p, shape, ct);
 	if (is_live(shape))
@@ -343,9 +359,9 @@ static inline bool has_ref(const struct flyrep_ct *ct, const uint64_t *hashes,
 	return hashes && hashes[i] && ct->rec.op != FLYREP_OP_INSERT;
 }
 
-/* @hashes: NULL: no references */
+/* @hashes: NULL: no references; @bits: of these */
 static int encode(struct fr_writer *w, const void *recs, size_t n,
-		  const uint64_t *hashes)
+		  const uint64_t *hashes, unsigned int bits)
 {
 	const struct fr_table *table = &fr_conntrack_table;
 	const struct flyrep_ct *ct = recs;
@@ -359,8 +375,10 @@ static int encode(struct fr_writer *w, const void *recs, size_t n,
 	fr_put_varint(w, n);
 	for (i = 0; hashes && i < n; i++, ct = fr_record_next(table, ct))
 		check += has_ref(ct, hashes, i) ? (uint32_t)hashes[i] : 0;
-	if (hashes)
+	if (hashes) {
+		fr_put_u8(w, bits);
 		fr_put_be32(w, check);
+	}
 	ct = recs;
 	shape = fr_put_room(w, n);
 	if (!shape)
@@ -376,6 +394,8 @@ static int encode(struct fr_writer *w, const void *recs, size_t n,
 		classes_add(p.n, shape[i], ct->proto);
 		has_tails |= ct->rec.tail_len;
 	}
+	if (bits == FR_REF_BITS)
+		p.n[C_REF_LOW] = 0;
 	base = fr_put_room(w, layout(p.offset, p.n));
 	if (!base)
 		return -ENOSPC;
@@ -388,13 +408,13 @@ static int encode(struct fr_writer *w, const void *recs, size_t n,
 
 int fr_conntrack_encode(struct fr_writer *w, const void *recs, size_t n)
 {
-	return encode(w, recs, n, NULL);
+	return encode(w, recs, n, NULL, FR_REF_BITS);
 }
 
 int fr_conntrack_encode_refs(struct fr_writer *w, const void *recs, size_t n,
-			     const uint64_t *hashes)
+			     const uint64_t *hashes, unsigned int bits)
 {
-	return encode(w, recs, n, hashes);
+	return encode(w, recs, n, hashes, bits);
 }
 
 /* What no encoder writes: a DELETE with a value, a reference with a zone, or where none may be. */
@@ -500,13 +520,16 @@ static inline bool find_key(const uint8_t *base, const struct pass *p,
 			    const struct fr_refs *refs, uint32_t *check)
 {
 	const uint8_t *key;
+	uint32_t ref = 0;
 	uint64_t hash;
-	uint32_t ref;
 	uint8_t proto;
 	size_t len;
 
 	get(base, p, REF, &ref);
-	key = refs->find(refs->cookie, ntohl(ref), &len, &hash);
+	if (is_wide(p))
+		get(base, p, REF_LOW, (uint8_t *)&ref + 3);
+	key = refs->find(refs->cookie, ntohl(ref),
+			 is_wide(p) ? FR_REF_BITS_MAX : FR_REF_BITS, &len, &hash);
 	if (!key || fr_conntrack_table.from_key(ct, key, len) < 0)
 		return false;
 	*check += (uint32_t)hash;
@@ -528,7 +551,7 @@ struct batch {
 
 /* Up to what the records say: how many there are of each class, and that all of it is there. */
 static int open_batch(struct batch *b, struct fr_reader *r, size_t room,
-		      size_t n_max, bool has_refs)
+		      size_t n_max, bool has_refs, unsigned int bits)
 {
 	const uint8_t *proto;
 	size_t i, n_proto, len;
@@ -547,6 +570,8 @@ static int open_batch(struct batch *b, struct fr_reader *r, size_t room,
 		classes_add(b->pass.n, b->shape[i],
 			    b->shape[i] != SHAPE_DELETE_REF ? proto[n_proto] : 0);
 	}
+	if (bits == FR_REF_BITS)
+		b->pass.n[C_REF_LOW] = 0;
 	/* n is at most what has come in bytes, so this cannot overflow. */
 	len = layout(b->pass.offset, b->pass.n);
 	b->base = fr_get_ref(r, len);
@@ -603,15 +628,19 @@ static ssize_t get_records(const struct batch *opened, struct flyrep_ct *ct,
 static int decode(struct fr_reader *r, void *recs, size_t room, size_t n_max,
 		  size_t *n, struct fr_refs *refs)
 {
+	unsigned int bits = FR_REF_BITS;
 	uint32_t check = 0, want = 0;
 	struct batch b = { 0 };
 	ssize_t rc;
 
 	*n = 0;
 	b.n = fr_get_varint(r);
-	if (refs)
+	if (refs) {
+		bits = fr_get_u8(r);
 		want = fr_get_be32(r);
-	if (r->bad || open_batch(&b, r, room, n_max, refs))
+	}
+	if (r->bad || (bits != FR_REF_BITS && bits != FR_REF_BITS_MAX) ||
+	    open_batch(&b, r, room, n_max, refs, bits))
 		return -EBADMSG;
 	rc = get_records(&b, recs, refs, &check);
 	if (refs) {

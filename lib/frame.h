@@ -115,6 +115,7 @@ int fr_squeeze_unpack(struct fr_squeeze *s, const uint8_t *src, size_t len, uint
 #define FR_CAPABILITY_BACKUP	0x02	/* ask it before a resync: it takes a backup, see RESYNC */
 #define FR_CAPABILITY_END	0x04	/* if both have it: ACK counts REPAIR_END as a batch */
 #define FR_CAPABILITY_REFS	0x08	/* it takes batches with FR_FRAME_F_REFS */
+#define FR_CAPABILITY_ACKS	0x10	/* it takes short ACKs */
 
 /* Roles of a node, in HELLO and ROLE. */
 /* PEER: writes, and so do the others: active-active, multi-master. The rest: of a pair. */
@@ -165,6 +166,8 @@ struct fr_ack {
 	uint64_t refused;	/* records its kernel refused since the session began */
 	uint32_t repaired;	/* number of the last repair batch applied, see REPAIR_BEGIN */
 };
+
+#define FR_ACK_SHORT_LEN 4	/* an ACK of the low half of @seq alone: all else is as in the last */
 
 /* Groups: FLYREP_BUCKETS buckets in FR_GROUPS groups of FR_GROUP_BUCKETS. */
 #define FR_GROUPS		256
@@ -303,6 +306,9 @@ void fr_start_encode(struct fr_writer *w, const struct fr_start *m);
 int fr_start_decode(struct fr_start *m, const void *buf, size_t len);
 void fr_ack_encode(struct fr_writer *w, const struct fr_ack *m);
 int fr_ack_decode(struct fr_ack *m, const void *buf, size_t len);
+void fr_ack_encode_short(struct fr_writer *w, const struct fr_ack *m);
+/* @m: the last one, in which @seq goes on. -EBADMSG on any other length. */
+int fr_ack_decode_short(struct fr_ack *m, const void *buf, size_t len);
 void fr_audit_encode(struct fr_writer *w, const struct fr_audit *m);
 int fr_audit_decode(struct fr_audit *m, const void *buf, size_t len);
 /* @digests: FLYREP_BUCKETS host-order digests, indexed by bucket */

@@ -22,16 +22,21 @@
 
 #define FR_KEY_MAX_LEN 1024	/* longest canonical key of any table, bytes */
 
+/* Bits of a reference: so many while there are not too many objects, or these. */
+#define FR_REF_BITS		24
+#define FR_REF_BITS_MAX		32
+
 /**
  * struct fr_refs - what the records of a batch are named by in place of their keys
- * @find: the key of the only object whose hash begins with these bits; *hash: all of it. NULL:
- *	there is none, or several. The key is read before the next call
+ * @find: the key of the only object whose hash begins with the first @bits of @ref; *hash: all of
+ *	it. NULL: there is none, or several. The key is read before the next call
  * @cookie: its first argument
  * @n: set to the number of records that were named so
  * @is_lost: set if not all of them could be told: then none of them was decoded
  */
 struct fr_refs {
-	const uint8_t *(*find)(void *cookie, uint32_t ref, size_t *key_len, uint64_t *hash);
+	const uint8_t *(*find)(void *cookie, uint32_t ref, unsigned int bits, size_t *key_len,
+			       uint64_t *hash);
 	void *cookie;
 	size_t n;
 	bool is_lost;
@@ -57,7 +62,8 @@ struct fr_refs {
  *	together; never trusts a count before the bytes are there. Every record
  *	passes @check. Sets *n. -EBADMSG on anything else
  * @encode_refs: like @encode, but a record that is no INSERT is named by reference if its
- *	place in @hashes holds the hash of its key, and not 0. NULL: not of this table
+ *	place in @hashes holds the hash of its key, and not 0; @bits: FR_REF_BITS, or _MAX.
+ *	NULL: not of this table
  * @decode_refs: like @decode, of what @encode_refs wrote. NULL: not of this table
  * @to_json: one record for a person, guide field names; new reference
  */
@@ -74,7 +80,7 @@ struct fr_table {
 	int (*decode)(struct fr_reader *r, void *recs, size_t room, size_t n_max,
 		      size_t *n);
 	int (*encode_refs)(struct fr_writer *w, const void *recs, size_t n,
-			   const uint64_t *hashes);
+			   const uint64_t *hashes, unsigned int bits);
 	int (*decode_refs)(struct fr_reader *r, void *recs, size_t room, size_t n_max,
 			   size_t *n, struct fr_refs *refs);
 	json_t *(*to_json)(const void *rec);

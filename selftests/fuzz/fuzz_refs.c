@@ -36,14 +36,15 @@ static const struct {
 	{ AF_INET, IPPROTO_ESP, 0 },   { AF_INET, IPPROTO_TCP, 9 },
 };
 
-static const uint8_t *find(void *cookie, uint32_t ref, size_t *key_len,
-			   uint64_t *hash)
+static const uint8_t *find(void *cookie, uint32_t ref, unsigned int bits,
+			   size_t *key_len, uint64_t *hash)
 {
 	static uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
 	size_t i = ref % (N_OF(kinds) + 1);
 	struct flyrep_ct ct = { .zone_dir = 3 };
 	uint32_t *check = cookie;
 
+	must(bits == FR_REF_BITS_MAX || (bits == FR_REF_BITS && !(ref & 0xff)));
 	if (i == N_OF(kinds))
 		return NULL;
 	ct.family = kinds[i].family;
@@ -84,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (data[0] & 1) {
 		fr_reader_init(&r, columns, len - 1);
 		fr_get_varint(&r);
+		fr_get_u8(&r);
 		if (fr_reader_left(&r) >= 4)
 			memset(columns + (r.pos - columns), 0, 4);
 	} else {
@@ -101,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 
 	fr_writer_init(&w, buf, sizeof(buf));
-	must(t->encode_refs(&w, recs, n, by_key) == 0);
+	must(t->encode_refs(&w, recs, n, by_key, FR_REF_BITS) == 0);
 	fr_reader_init(&r, buf, fr_writer_len(&w));
 	must(t->decode_refs(&r, again, sizeof(again), N_MAX, &n_again, &refs) == 0);
 	must(n_again == n && !fr_reader_left(&r) && !refs.n);

@@ -30,18 +30,21 @@ struct known {
 		unsigned int len;
 		uint64_t hash;
 	} v[N_MAX];
-	uint32_t hidden; /* half that is not found */
+	unsigned int bits;
+	uint32_t hidden; /* reference that is not found */
 	size_t n_asked;
 };
 
-static const uint8_t *find(void *cookie, uint32_t ref, size_t *key_len, uint64_t *hash)
+static const uint8_t *find(void *cookie, uint32_t ref, unsigned int bits, size_t *key_len,
+			   uint64_t *hash)
 {
 	struct known *k = cookie;
 	size_t i;
 
 	k->n_asked++;
-	for (i = 0; i < k->n && ref != k->hidden; i++) {
-		if (k->v[i].hash >> 32 != ref)
+	assert_int_equal(bits, k->bits);
+	for (i = 0; i < k->n && ref >> (32 - bits) != k->hidden >> (32 - bits); i++) {
+		if (k->v[i].hash >> (64 - bits) != ref >> (32 - bits))
 			continue;
 		*key_len = k->v[i].len;
 		*hash = k->v[i].hash;
@@ -90,12 +93,12 @@ static struct flyrep_ct *add(struct made *m, uint8_t op, uint8_t proto, const ch
 	return ct;
 }
 
-static void encode(struct made *m)
+static void encode(struct made *m, unsigned int bits)
 {
 	struct fr_writer w;
 
 	fr_writer_init(&w, m->columns, sizeof(m->columns));
-	assert_int_equal(table->encode_refs(&w, m->recs, m->n, m->hashes), 0);
+	assert_int_equal(table->encode_refs(&w, m->recs, m->n, m->hashes, bits), 0);
 	m->columns_len = fr_writer_len(&w);
 }
 
@@ -121,7 +124,7 @@ static int decode(const struct made *m, size_t len, struct known *k, struct fr_r
  * One of each kind; those with a hash are known to the reader. A tail is on one by reference, and on
  * one by its key behind it.
  */
-static void make_all(struct made *m, struct known *k)
+static void make_all_of(struct made *m, struct known *k, unsigned int bits)
 {
 	struct flyrep_ct_ext tail = { .has = FLYREP_CT_EXT_LABELS, .labels = { 1, 2 } };
 	struct flyrep_ct *ct;
@@ -165,7 +168,13 @@ static void make_all(struct made *m, struct known *k)
 		learn(k, add(&other, FLYREP_OP_UPDATE, IPPROTO_TCP, "10.9.0.1", "10.9.0.2",
 			     (uint16_t)(1000 + i), 80));
 	}
-	encode(m);
+	encode(m, bits);
+	k->bits = bits;
+}
+
+static void make_all(struct made *m, struct known *k)
+{
+	make_all_of(m, k, FR_REF_BITS_MAX);
 }
 
 /* The records of a batch but for those by reference are what was decoded. */
@@ -186,20 +195,23 @@ static void assert_rest(const struct made *m, const uint8_t *recs, size_t n)
 
 static void references_round_trip(void **state)
 {
+	static const unsigned int bits[] = { FR_REF_BITS, FR_REF_BITS_MAX };
 	static uint8_t recs[RECS_LEN] __attribute__((aligned(8)));
 	struct fr_refs refs;
 	struct known k;
 	struct made m;
-	size_t n;
+	size_t n, i;
 
 	(void)state;
-	make_all(&m, &k);
-	assert_int_equal(decode(&m, m.columns_len, &k, &refs, recs, &n), 0);
-	assert_false(refs.is_lost);
-	assert_int_equal(refs.n, 5);
-	assert_int_equal(k.n_asked, 5);
-	assert_int_equal(n, m.n);
-	assert_memory_equal(recs, m.recs, m.len);
+	for (i = 0; i < N_OF(bits); i++) {
+		make_all_of(&m, &k, bits[i]);
+		assert_int_equal(decode(&m, m.columns_len, &k, &refs, recs, &n), 0);
+		assert_false(refs.is_lost);
+		assert_int_equal(refs.n, 5);
+		assert_int_equal(k.n_asked, 5);
+		assert_int_equal(n, m.n);
+		assert_memory_equal(recs, m.recs, m.len);
+	}
 }
 
 static void an_insert_is_named_by_its_key(void **state)
@@ -213,7 +225,8 @@ static void an_insert_is_named_by_its_key(void **state)
 	(void)state;
 	m.hashes[0] = learn(&k, add(&m, FLYREP_OP_INSERT, IPPROTO_UDP, "10.0.0.6", "198.51.100.8",
 				    5000, 53));
-	encode(&m);
+	encode(&m, FR_REF_BITS);
+	k.bits = FR_REF_BITS;
 	assert_int_equal(decode(&m, m.columns_len, &k, &refs, recs, &n), 0);
 	assert_int_equal(refs.n, 0);
 	assert_int_equal(k.n_asked, 0);
@@ -231,9 +244,10 @@ static void a_reference_takes_less(void **state)
 	(void)state;
 	m.hashes[0] = learn(&k, add(&m, FLYREP_OP_DELETE, IPPROTO_TCP, "10.0.0.5", "198.51.100.7",
 				    40000, 443));
-	encode(&m);
-	/* n, check, shape, reference */
-	assert_int_equal(m.columns_len, 1 + 4 + 1 + 4);
+	encode(&m, FR_REF_BITS);
+	k.bits = FR_REF_BITS;
+	/* n, bits, check, shape, reference */
+	assert_int_equal(m.columns_len, 1 + 1 + 4 + 1 + 3);
 	fr_writer_init(&w, plain, sizeof(plain));
 	assert_int_equal(table->encode(&w, m.recs, 1), 0);
 	assert_int_equal(fr_writer_len(&w), 1 + 1 + 1 + 12);
@@ -269,13 +283,13 @@ static void the_check_is_of_all_of_their_hashes(void **state)
 
 	(void)state;
 	make_all(&m, &k);
-	/* Behind the number of records: */
+	/* Behind the number of records, and the bits of a reference: */
 	for (bit = 0; bit < 32; bit++) {
-		m.columns[1 + bit / 8] ^= 1u << bit % 8;
+		m.columns[2 + bit / 8] ^= 1u << bit % 8;
 		assert_int_equal(decode(&m, m.columns_len, &k, &refs, recs, &n), 0);
 		assert_true(refs.is_lost);
 		assert_rest(&m, recs, n);
-		m.columns[1 + bit / 8] ^= 1u << bit % 8;
+		m.columns[2 + bit / 8] ^= 1u << bit % 8;
 	}
 	/* Another key whose hash begins the same. */
 	for (i = 0; i < 4; i++) {
@@ -309,7 +323,8 @@ static void values_of_another_kind_of_flow_are_lost(void **state)
 		m.hashes[0] = learn(&k, add(&other, FLYREP_OP_UPDATE, others[i].proto,
 					    others[i].src, others[i].dst, 40000, 443));
 		add(&m, FLYREP_OP_UPDATE, IPPROTO_TCP, "10.0.0.5", "198.51.100.7", 40000, 443);
-		encode(&m);
+		encode(&m, FR_REF_BITS);
+	k.bits = FR_REF_BITS;
 		assert_int_equal(decode(&m, m.columns_len, &k, &refs, recs, &n), 0);
 		assert_true(refs.is_lost);
 		assert_int_equal(n, 0);
@@ -330,16 +345,23 @@ static void what_no_encoder_writes_is_refused(void **state)
 	(void)state;
 	m.hashes[0] = learn(&k, add(&m, FLYREP_OP_UPDATE, IPPROTO_UDP, "10.0.0.5", "198.51.100.7",
 				    40000, 443));
-	encode(&m);
-	assert_int_equal(m.columns[5], 0xc8);
+	encode(&m, FR_REF_BITS);
+	k.bits = FR_REF_BITS;
+	assert_int_equal(m.columns[6], 0xc8);
 	for (i = 0; i < N_OF(bad); i++) {
-		m.columns[5] = bad[i];
+		m.columns[6] = bad[i];
 		assert_int_equal(decode(&m, m.columns_len, &k, &refs, recs, &n), -EBADMSG);
 	}
+	m.columns[6] = 0xc8;
+	/* Bits of a reference */
+	for (i = 0; i < 256; i++) {
+		m.columns[1] = i;
+		if (i != FR_REF_BITS && i != FR_REF_BITS_MAX)
+			assert_int_equal(decode(&m, m.columns_len, &k, &refs, recs, &n), -EBADMSG);
+	}
 	/* References in a batch that may have none */
-	m.columns[5] = 0xc8;
-	m.columns[4] = m.columns[0];
-	fr_reader_init(&r, m.columns + 4, m.columns_len - 4);
+	m.columns[5] = m.columns[0];
+	fr_reader_init(&r, m.columns + 5, m.columns_len - 5);
 	assert_int_equal(table->decode(&r, recs, sizeof(recs), N_MAX, &n), -EBADMSG);
 }
 

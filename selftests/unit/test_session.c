@@ -316,7 +316,7 @@ static void meet(struct pair *p, uint64_t writer, uint64_t reader)
 
 	receive_position(p->receive, hello.have_history, &hello.have_seq);
 	receive_start(p->receive, &p->to_writer, writer & reader, 1,
-		      p->capabilities & FR_CAPABILITY_END);
+		      p->capabilities);
 	assert_int_equal(ship_start(p->ship, &p->to_reader, &hello), 0);
 }
 
@@ -551,15 +551,16 @@ static void change_flow(struct pair *p, unsigned int n, uint8_t op, uint32_t mar
 	struct flyrep_ct ct = flow_of(n, op, mark);
 	const struct fr_table *t = row_of(FLOWS);
 	unsigned int bucket;
-	bool is_alone;
+	unsigned int bits = FR_REF_BITS_MAX;
 	uint64_t hash;
 
 	flows[n] = op == FLYREP_OP_DELETE ? 0 : mark + 1;
 	op = truth_put(p->kept[FLOWS], &ct, ++p->order, &bucket);
 	batch_add(p->batch[FLOWS], &ct, op, bucket, 0);
-	is_alone = index_is_alone(truth_index(p->kept[FLOWS]), key, t->key(key, &ct), &hash);
-	batch_refer(p->batch[FLOWS], hash,
-		    is_alone && ship_tells_refs(p->ship, FLOWS, bucket));
+	if (!index_is_alone(truth_index(p->kept[FLOWS]), key, t->key(key, &ct), bits, &hash) ||
+	    !ship_tells_refs(p->ship, FLOWS, bucket))
+		bits = 0;
+	batch_refer(p->batch[FLOWS], hash, bits);
 }
 
 static void write_flow(struct pair *p, unsigned int n)
@@ -1700,6 +1701,54 @@ static void test_what_is_collected_follows_who_is_there(void **state)
 	pair_free(p);
 }
 
+/* What an ACK tells beside the number is told once, and again when it is another. */
+static void test_acknowledgements_are_short(void **state)
+{
+	struct pair *p = pair_of_flows(0, FR_CAPABILITY_ACKS);
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		size_t at = p->to_writer.last;
+		const uint8_t *ack;
+		const char *why = NULL;
+
+		write_flow(p, i);
+		push(p, FLOWS);
+		assert_int_equal(deliver(p, &p->to_reader, &why), 0);
+		while (p->to_writer.last == at)
+			sd_event_run(p->event, 0);
+		ack = p->to_writer.frames[at % QUEUE_MAX];
+		assert_int_equal(ack[4], FR_FRAME_ACK);
+		/* Length: */
+		assert_int_equal(ack[3], FR_ACK_SHORT_LEN);
+		settle(p);
+		assert_int_equal(ship_acked(p->ship), i + 1);
+	}
+	assert_true(is_same(p, FLOWS));
+	pair_free(p);
+}
+
+/* The number goes on across the boundary of its low half. */
+static void test_a_short_acknowledgement_is_the_next_number(void **state)
+{
+	struct fr_ack m = { .seq = 0x1fffffffe, .entries = 5, .refused = 6, .repaired = 7 };
+	struct fr_ack told = { .seq = 0x200000003 };
+	uint8_t buf[FR_ACK_SHORT_LEN];
+	struct fr_writer w;
+
+	(void)state;
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_ack_encode_short(&w, &told);
+	assert_int_equal(fr_writer_len(&w), sizeof(buf));
+	assert_int_equal(fr_ack_decode_short(&m, buf, 3), -EBADMSG);
+	assert_int_equal(fr_ack_decode_short(&m, buf, sizeof(buf)), 0);
+	assert_true(m.seq == told.seq);
+	assert_int_equal(m.entries, 5);
+	assert_int_equal(fr_ack_decode_short(&m, buf, sizeof(buf)), 0);
+	assert_true(m.seq == told.seq);
+}
+
 static void test_references_of_other_tables_are_refused(void **state)
 {
 	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 1 << 20);
@@ -1756,6 +1805,8 @@ int main(void)
 		cmocka_unit_test(test_who_returns_and_cannot_take_references_is_compared),
 		cmocka_unit_test(test_what_is_collected_follows_who_is_there),
 		cmocka_unit_test(test_references_of_other_tables_are_refused),
+		cmocka_unit_test(test_acknowledgements_are_short),
+		cmocka_unit_test(test_a_short_acknowledgement_is_the_next_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

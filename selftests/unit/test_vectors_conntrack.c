@@ -51,6 +51,7 @@ struct flow {
 struct batch {
 	const char *name;
 	const char *about;
+	unsigned int ref_bits; /* 0: no references */
 	struct flow flows[RECS_MAX]; /* ends with a proto of 0 */
 };
 
@@ -59,9 +60,10 @@ struct batch {
 	.tcp_flags = { 0x23, 0x23 }, .tcp_scale = { 7, 9 }
 
 static const struct batch batches[] = {
-	{ "empty", "no record at all", { { 0 } } },
+	{ "empty", "no record at all", 0, { { 0 } } },
 	{ "tcp4",
 	  "an established connection without NAT",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .src = "10.1.0.5",
 	      .dst = "198.51.100.7",
@@ -70,6 +72,7 @@ static const struct batch batches[] = {
 	      ESTABLISHED } } },
 	{ "tcp4-snat",
 	  "source NAT that keeps the port, one that does not",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .src = "10.1.0.5",
 	      .dst = "198.51.100.7",
@@ -87,6 +90,7 @@ static const struct batch batches[] = {
 	      ESTABLISHED } } },
 	{ "tcp4-dnat",
 	  "destination NAT to another port",
+	  0,
 	  { { .op = FLYREP_OP_INSERT,
 	      .src = "192.0.2.9",
 	      .dst = "203.0.113.1",
@@ -97,6 +101,7 @@ static const struct batch batches[] = {
 	      ESTABLISHED } } },
 	{ "udp6",
 	  "IPv6, no reply seen",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_UDP,
 	      .src = "2001:db8:1::5",
@@ -105,6 +110,7 @@ static const struct batch batches[] = {
 	      .dport = 53 } } },
 	{ "icmp",
 	  "echo requests of both families",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_ICMP,
 	      .src = "10.1.0.5",
@@ -121,6 +127,7 @@ static const struct batch batches[] = {
 	      .status = 0x02 } } },
 	{ "zone-mark",
 	  "a zone of one direction, a zone of both, a mark",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_UDP,
 	      .src = "10.1.0.5",
@@ -140,6 +147,7 @@ static const struct batch batches[] = {
 	      .status = 0x06 } } },
 	{ "sctp",
 	  "established, IPv4 with source NAT; no answer to the INIT yet, IPv6",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_SCTP,
 	      .src = "10.1.0.5",
@@ -161,6 +169,7 @@ static const struct batch batches[] = {
 	      .sctp_vtag = { 0, 0x11223344 } } } },
 	{ "dccp",
 	  "open, IPv4 with destination NAT; of a server that began, IPv6",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_DCCP,
 	      .src = "192.0.2.9",
@@ -185,6 +194,7 @@ static const struct batch batches[] = {
 	      .dccp_handshake_seq = 1 } } },
 	{ "udplite",
 	  "both families, one with NAT to another port",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_UDPLITE,
 	      .src = "10.1.0.5",
@@ -202,6 +212,7 @@ static const struct batch batches[] = {
 	      .dport = 5005 } } },
 	{ "gre",
 	  "without keys and NAT of the address, with keys, IPv6",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_GRE,
 	      .src = "10.1.0.5",
@@ -221,6 +232,7 @@ static const struct batch batches[] = {
 	      .dst = "2001:db8:2::7" } } },
 	{ "other",
 	  "addresses alone: ESP with NAT, AH, ESP over IPv6, OSPF, the last number",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_ESP,
 	      .src = "10.1.0.5",
@@ -246,6 +258,7 @@ static const struct batch batches[] = {
 	      .dst = "198.51.100.7" } } },
 	{ "delete",
 	  "two keys",
+	  0,
 	  { { .op = FLYREP_OP_DELETE,
 	      .proto = IPPROTO_TCP,
 	      .src = "10.1.0.5",
@@ -260,6 +273,7 @@ static const struct batch batches[] = {
 	      .dport = 53 } } },
 	{ "mixed",
 	  "all of it beside each other",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .src = "2001:db8:1::5",
 	      .dst = "2001:db8:2::7",
@@ -305,6 +319,7 @@ static const struct batch batches[] = {
 	      ESTABLISHED } } },
 	{ "mixed-protocols",
 	  "values of each kind beside each other",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_DCCP,
 	      .src = "10.1.0.11",
@@ -340,6 +355,7 @@ static const struct batch batches[] = {
 	      .sctp_vtag = { 1, 2 } } } },
 	{ "tail",
 	  "each thing that few flows have, beside a flow that has none",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .src = "10.1.0.5",
 	      .dst = "198.51.100.7",
@@ -401,6 +417,7 @@ static const struct batch batches[] = {
 	      .dport = 53 } } },
 	{ "references",
 	  "an update and ends by reference, a new flow between them, one of a zone",
+	  FR_REF_BITS_MAX,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .by_ref = true,
 	      .src = "10.1.0.5",
@@ -439,6 +456,7 @@ static const struct batch batches[] = {
 	      .dport = 0x8000 } } },
 	{ "references-tail",
 	  "a flow by reference with more than most have, beside one by its key",
+	  FR_REF_BITS,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .by_ref = true,
 	      .src = "10.1.0.5",
@@ -458,12 +476,7 @@ static const struct batch batches[] = {
 
 static bool has_refs(const struct batch *b)
 {
-	size_t i;
-
-	for (i = 0; i < RECS_MAX && b->flows[i].proto; i++)
-		if (b->flows[i].by_ref)
-			return true;
-	return false;
+	return b->ref_bits;
 }
 
 static void address(union flyrep_addr *a, uint8_t family, const char *text)
@@ -593,7 +606,7 @@ static size_t encode(uint8_t *buf, size_t size, const struct batch *b,
 	for (i = 0; i < n; i++, ct = next(ct))
 		hashes[i] = b->flows[i].by_ref ? hash_of(ct) : 0;
 	fr_writer_init(&w, buf, size);
-	if (has_refs(b) ? t->encode_refs(&w, recs, n, hashes) :
+	if (has_refs(b) ? t->encode_refs(&w, recs, n, hashes, b->ref_bits) :
 			  t->encode(&w, recs, n))
 		abort();
 	return fr_writer_len(&w);
@@ -605,8 +618,8 @@ struct known {
 	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
 };
 
-static const uint8_t *find(void *cookie, uint32_t ref, size_t *key_len,
-			   uint64_t *hash)
+static const uint8_t *find(void *cookie, uint32_t ref, unsigned int bits,
+			   size_t *key_len, uint64_t *hash)
 {
 	struct known *k = cookie;
 	struct {
@@ -618,7 +631,7 @@ static const uint8_t *find(void *cookie, uint32_t ref, size_t *key_len,
 	for (i = 0; i < RECS_MAX && k->batch->flows[i].proto; i++) {
 		make_record(&rec.ct, &k->batch->flows[i]);
 		*hash = hash_of(&rec.ct);
-		if (*hash >> 32 != ref)
+		if (*hash >> (64 - bits) != ref >> (32 - bits))
 			continue;
 		*key_len = fr_conntrack_table.key(k->key, &rec.ct);
 		return k->key;
