@@ -31,7 +31,7 @@
 #define FR_WIRE_VERSION_MIN	1
 #define FR_WIRE_VERSION_MANY	2	/* HELLO and ROLE tell what more than a pair needs */
 #define FR_WIRE_VERSION_PAUSE	2	/* there are PAUSE and RESYNC */
-#define FR_WIRE_VERSION_REFS	2	/* a node of it takes references; capability, not version, tells */
+#define FR_WIRE_VERSION_REFS	2	/* it takes references, as its HELLO says */
 #define FR_FRAME_HEAD_LEN	16
 #define FR_FRAME_MAX_LEN	(1u << 20)	/* payload as sent */
 #define FR_PAYLOAD_MAX_LEN	(8u << 20)	/* payload decompressed */
@@ -81,8 +81,9 @@ struct fr_frame_head {
 const char *fr_frame_type_name(unsigned int type);
 void fr_frame_head_encode(uint8_t head[FR_FRAME_HEAD_LEN], const struct fr_frame_head *h);
 /*
- * -EBADMSG on an unknown type or flag, a reserved byte set, a table missing, and a table, seq or
- * FR_FRAME_F_REPAIR or FR_FRAME_F_REFS where they do not belong; -EMSGSIZE on len > FR_FRAME_MAX_LEN.
+ * -EBADMSG on an unknown type or flag, a reserved byte set, a table missing, and a table, seq,
+ * FR_FRAME_F_REPAIR or FR_FRAME_F_REFS where they do not belong; -EMSGSIZE on
+ * len > FR_FRAME_MAX_LEN.
  */
 int fr_frame_head_decode(struct fr_frame_head *h, const uint8_t head[FR_FRAME_HEAD_LEN]);
 
@@ -167,7 +168,7 @@ struct fr_ack {
 	uint32_t repaired;	/* number of the last repair batch applied, see REPAIR_BEGIN */
 };
 
-#define FR_ACK_SHORT_LEN 4	/* an ACK of the low half of @seq alone: all else is as in the last */
+#define FR_ACK_SHORT_LEN 4	/* of the low half of @seq alone: all else is as in the last ACK */
 
 /* Groups: FLYREP_BUCKETS buckets in FR_GROUPS groups of FR_GROUP_BUCKETS. */
 #define FR_GROUPS		256

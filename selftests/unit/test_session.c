@@ -1585,9 +1585,18 @@ static void test_who_is_not_in_step_is_told_keys(void **state)
 	assert_false(ship_tells_refs(p->ship, FLOWS, bucket));
 	assert_true(ship_tells_refs(p->ship, FLOWS, other));
 	repair(p);
-	/* Sent, but not proven. */
+	/* Sent, but not proven; nor when another repair comes before the proof. */
 	assert_false(ship_tells_refs(p->ship, FLOWS, bucket));
+	ship_dirty(p->ship, FLOWS, other);
+	while (!ship_wants_repair(p->ship)) {
+		exchange(p);
+		sd_event_run(p->event, 0);
+	}
+	repair(p);
+	assert_false(ship_tells_refs(p->ship, FLOWS, bucket));
+	assert_false(ship_tells_refs(p->ship, FLOWS, other));
 	settle(p);
+	assert_true(ship_tells_refs(p->ship, FLOWS, other));
 	assert_true(ship_tells_refs(p->ship, FLOWS, bucket));
 	ship_dirty(p->ship, FLOWS, bucket);
 	assert_false(ship_tells_refs(p->ship, FLOWS, bucket));
