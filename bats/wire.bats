@@ -118,7 +118,8 @@ wire() {
 	wait_until 30 has_flow b 1624
 	on a conntrack -D -p udp --orig-port-dst 9 --orig-port-src 1624
 	wait_until 30 lacks_flow b 1624
-	assert_equal "$(status b '.peers[0].references')" 1
+	# Its end, and its answer if that did not come with the flow.
+	[ "$(status b '.peers[0].references')" -ge 1 ]
 }
 
 @test "one of the previous version returns to a backlog with references" {
