@@ -28,7 +28,7 @@ struct batch {
 	uint16_t *buckets;
 	size_t n_referred;	/* records that batch_refer() was called for */
 	size_t n_refs;		/* of these: with a hash */
-	uint64_t *hashes;	/* of each record; 0: by its key. NULL: no references of the table */
+	uint64_t *hashes;	/* of each record; 0: by its key. NULL: the table has none */
 	unsigned int ref_bits;	/* as many as each of them needs */
 	/* Of what an INSERT or DELETE was about: FR_REF_BITS and 1. Open addressing, 0: empty */
 	uint32_t *marks;

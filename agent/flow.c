@@ -150,15 +150,15 @@ static void on_unsendable(void *cookie, unsigned int bucket, const char *why)
 }
 
 /*
- * May what travels of a table name objects by reference? Where all write a node may forget what a peer
- * still tells of: so it may not be.
+ * May what travels of a table name objects by reference? Where all write a node may forget what a
+ * peer still tells of: so it may not be.
  */
 static bool takes_refs(const struct flow_table *t)
 {
 	const struct flow *f = t->flow;
 	size_t i;
 
-	if (FR_WIRE_VERSION < FR_WIRE_VERSION_REFS || !t->row->encode_refs || flow_is_shared(f))
+	if (!(FR_WIRE_VERSION >= FR_WIRE_VERSION_REFS) || !t->row->encode_refs || flow_is_shared(f))
 		return false;
 	for (i = 0; i < f->n_links; i++)
 		if (!ship_takes_refs(f->links[i].ship, t->row->id))

@@ -157,7 +157,7 @@ void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64
 	r->tables = tables;
 	r->min_epoch = min_epoch;
 	r->counts_end = capabilities & FR_CAPABILITY_END;
-	r->takes_short = FR_WIRE_VERSION >= FR_WIRE_VERSION_REFS &&
+	r->takes_short = (FR_WIRE_VERSION >= FR_WIRE_VERSION_REFS) &&
 			 capabilities & FR_CAPABILITY_ACKS;
 	r->n_short = SHORT_ACKS_MAX; /* the first is not */
 	r->refused = 0;
@@ -379,8 +379,8 @@ static const uint8_t *find_ref(void *cookie, uint32_t ref, unsigned int bits, si
 }
 
 /*
- * What was named by reference and cannot be told is lost, and with it all references of its batch: an
- * audit finds what that was.
+ * What was named by reference and cannot be told is lost, and with it all references of its batch:
+ * an audit finds what that was.
  */
 static void lose_refs(struct receive *r, const struct truth *truth)
 {
