@@ -29,6 +29,7 @@ struct backlog {
 	uint64_t first_seq;
 	uint64_t next_seq;
 	size_t n_occupied;
+	uint64_t last_refs; /* the newest with references */
 	uint64_t n_changes; /* ever pushed */
 	uint64_t n_bytes;
 };
@@ -135,6 +136,8 @@ uint64_t backlog_push(struct backlog *bl, const struct backlog_batch *b)
 		forget_first(bl);
 	}
 	it->batch.seq = bl->next_seq++;
+	if (b->has_refs)
+		bl->last_refs = it->batch.seq;
 	it->n_changes_before = bl->n_changes;
 	it->n_bytes_before = bl->n_bytes;
 	bl->n_changes += b->n_changes;
@@ -165,6 +168,11 @@ uint64_t backlog_next_seq(const struct backlog *bl)
 uint64_t backlog_first_seq(const struct backlog *bl)
 {
 	return bl->first_seq;
+}
+
+uint64_t backlog_last_refs(const struct backlog *bl)
+{
+	return bl->last_refs;
 }
 
 size_t backlog_bytes(const struct backlog *bl)

@@ -9,6 +9,7 @@
 #ifndef BACKLOG_H
 #define BACKLOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ struct backlog;
  * @captured_ns: CLOCK_MONOTONIC time of its oldest change
  * @encoded_ns: CLOCK_MONOTONIC time at which it was encoded
  * @table: of its records
+ * @has_refs: some of its records are named by reference
  * @n_changes: records in it
  * @len: bytes of @frame, head included
  * @frame: head and payload
@@ -30,6 +32,7 @@ struct backlog_batch {
 	uint64_t captured_ns;
 	uint64_t encoded_ns;
 	uint8_t table;
+	bool has_refs;
 	uint32_t n_changes;
 	uint32_t len;
 	const uint8_t *frame;
@@ -62,6 +65,8 @@ uint64_t backlog_next_seq(const struct backlog *bl);
 /* Number of the oldest batch kept; equals backlog_next_seq() when empty. */
 uint64_t backlog_first_seq(const struct backlog *bl);
 size_t backlog_bytes(const struct backlog *bl);
+/* Number of the newest batch with references; 0: there was none. */
+uint64_t backlog_last_refs(const struct backlog *bl);
 /* Changes and bytes in batches numbered @seq and later. */
 void backlog_pending(const struct backlog *bl, uint64_t seq, uint64_t *n_changes,
 		     uint64_t *n_bytes);

@@ -37,6 +37,16 @@ void batch_free(struct batch *b);
  */
 void batch_add(struct batch *b, const void *rec, uint8_t op, unsigned int bucket,
 	       uint64_t captured_ns);
+/**
+ * batch_refer - the record added last may be named by reference
+ * @hash: of its key
+ * @bits: everybody who gets the batch can tell the key by so many bits of @hash, from what it had
+ *	before this batch: FR_REF_BITS, or _MAX. 0: not everybody can
+ *
+ * Called for each record, or no record of the batch is. What an INSERT or a DELETE of the batch
+ * was about is named by its key from then on.
+ */
+void batch_refer(struct batch *b, uint64_t hash, unsigned int bits);
 /* No room for any record of the table. */
 bool batch_is_full(const struct batch *b);
 size_t batch_count(const struct batch *b);
@@ -47,7 +57,7 @@ void batch_reset(struct batch *b);
 
 /**
  * batch_encode - make the frame of what was added
- * @flags: FR_FRAME_F_REPAIR or 0
+ * @flags: FR_FRAME_F_REPAIR, or FR_FRAME_F_REFS if references may be made, or 0
  * @frame: set to head and payload, valid until the next call with this @e
  * @on_refused: a record is not well-formed: called with its bucket and why, and the batch is
  *	without it from then on. The others do not suffer

@@ -226,6 +226,8 @@ static json_t *peer_json(const struct flow_link *l)
 	json_object_set_new(o, "repairing_buckets", json_integer(s->n_dirty));
 	json_object_set_new(o, "repaired_buckets", json_integer(s->n_repaired));
 	json_object_set_new(o, "refused", json_integer(reads ? r->refused : s->refused));
+	json_object_set_new(o, "references", json_integer(r->n_refs));
+	json_object_set_new(o, "lost_references", json_integer(r->n_lost_refs));
 	if (l->relation == ROLE_SHARE)
 		json_object_set_new(o, "held", held_json(l));
 	json_object_set_new(o, "clock_offset_ms",

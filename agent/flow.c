@@ -16,6 +16,7 @@
 
 #define BATCH_MAX	8192	/* records that fit FR_FRAME_MAX_LEN, whatever they hold */
 #define REPAIR_BATCH	1000
+#define REF_MANY	(1u << 20)	/* objects; of more, short references are often no good */
 
 static void relate_all(struct flow *f);
 
@@ -148,6 +149,51 @@ static void on_unsendable(void *cookie, unsigned int bucket, const char *why)
 	dirty_all(cookie, &dirty, 1);
 }
 
+/*
+ * May what travels of a table name objects by reference? Where all write a node may forget what a
+ * peer still tells of: so it may not be.
+ */
+static bool takes_refs(const struct flow_table *t)
+{
+	const struct flow *f = t->flow;
+	size_t i;
+
+	if (!(FR_WIRE_VERSION >= FR_WIRE_VERSION_REFS) || !t->row->encode_refs || flow_is_shared(f))
+		return false;
+	for (i = 0; i < f->n_links; i++)
+		if (!ship_takes_refs(f->links[i].ship, t->row->id))
+			return false;
+	return true;
+}
+
+/* Does everybody who hears of it have of this bucket what this node had before? */
+static bool tells_refs(const struct flow_table *t, unsigned int bucket)
+{
+	const struct flow *f = t->flow;
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++)
+		if (!ship_tells_refs(f->links[i].ship, t->row->id, bucket))
+			return false;
+	return true;
+}
+
+/* A record that goes into the batch may be named by reference, if its key can be told so. */
+static void refer(struct flow_table *t, const void *rec, unsigned int bucket)
+{
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	struct index *ix = truth_index(t->truth);
+	unsigned int bits;
+	bool is_told;
+	uint64_t hash;
+
+	if (!takes_refs(t))
+		return;
+	bits = index_entries(ix) <= REF_MANY ? FR_REF_BITS : FR_REF_BITS_MAX;
+	is_told = index_is_alone(ix, key, t->row->key(key, rec), bits, &hash);
+	batch_refer(t->batch, hash, is_told && tells_refs(t, bucket) ? bits : 0);
+}
+
 /* Put what was collected of a table into the backlog. */
 static void flush_table(struct flow_table *t)
 {
@@ -161,8 +207,10 @@ static void flush_table(struct flow_table *t)
 
 	if (!batch_count(t->batch))
 		return;
-	len = batch_encode(t->batch, f->encoder, backlog_next_seq(f->backlog), 0, &b.frame,
-			   on_unsendable, t);
+	/* Who could take them then may be another one now. */
+	len = batch_encode(t->batch, f->encoder, backlog_next_seq(f->backlog),
+			   takes_refs(t) ? FR_FRAME_F_REFS : 0, &b.frame, on_unsendable, t);
+	b.has_refs = len > 0 && fr_frame_has_refs(b.frame);
 	b.len = len;
 	b.n_changes = batch_count(t->batch);
 	b.buckets = batch_buckets(t->batch);
@@ -266,6 +314,7 @@ void flow_publish(struct flow_table *t, const void *rec, int op, unsigned int bu
 	}
 	now = monotonic_ns();
 	batch_add(t->batch, rec, op, bucket, now - head->age_us * 1000ull);
+	refer(t, rec, bucket);
 	if (batch_is_full(t->batch)) {
 		flush(f, t);
 		flow_kick(f);
@@ -1448,7 +1497,7 @@ static void relate_one(struct flow *f, struct flow_link *l)
 	else if (!receive_is_started(l->receive) && has_our_hash_key(f, &theirs))
 		receive_start(l->receive, peer_conn(l->peer), tables,
 			      relation == ROLE_READ ? f->role.epoch : 0,
-			      theirs.capabilities & FR_CAPABILITY_END);
+			      theirs.capabilities);
 	/* A standby with another hash key takes over ours and comes back. */
 	if (!flow_link_writes(l) || !f->is_known || !theirs.ct_max || !tables ||
 	    !has_our_hash_key(f, &theirs))
@@ -1647,6 +1696,8 @@ static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 	if (p)
 		link_of(p)->told_distance = h->distance;
 	h->capabilities = FR_CAPABILITY_END;
+	if (FR_WIRE_VERSION >= FR_WIRE_VERSION_REFS)
+		h->capabilities |= FR_CAPABILITY_REFS | FR_CAPABILITY_ACKS;
 	if (!f->config->recovery.auto_resync)
 		h->capabilities |= FR_CAPABILITY_ASK;
 	if (f->config->backup_before_resync)
@@ -1795,7 +1846,7 @@ static int on_frame(void *cookie, struct peer *p, const struct fr_frame_head *he
 			/* Of a table: what the peer writes is meant. */
 			if (head->table)
 				break;
-			ship_audit(l->ship);
+			ship_doubt(l->ship);
 			return 0;
 		case FR_FRAME_BATCH:
 			if (l->relation != ROLE_WRITE)

@@ -194,6 +194,11 @@ static uint32_t hash_of(const struct index *ix, const void *key, size_t key_len)
 	return fr_siphash(key, key_len, &ix->hash_key) >> 32;
 }
 
+static bool is_key(const struct entry *e, const void *key, size_t key_len)
+{
+	return e->key_len == key_len && !memcmp(e->key, key, key_len);
+}
+
 /* Where the reference of this key is stored, or the 0 at the end of its chain. */
 static uint32_t *locate(const struct index *ix, uint32_t hash, const void *key,
 			size_t key_len)
@@ -203,8 +208,7 @@ static uint32_t *locate(const struct index *ix, uint32_t hash, const void *key,
 	while (*link) {
 		struct entry *e = entry_at(ix, *link);
 
-		if (e->hash == hash && e->key_len == key_len &&
-		    !memcmp(e->key, key, key_len))
+		if (e->hash == hash && is_key(e, key, key_len))
 			break;
 		link = &e->next;
 	}
@@ -309,6 +313,61 @@ bool index_find(const struct index *ix, const void *key, size_t key_len,
 	if (!ref)
 		return false;
 	show(e, entry_at(ix, ref));
+	return true;
+}
+
+/*
+ * The only entry whose hash begins like this one, but for that of a key. There are more slots than
+ * one only if they are told by more bits than these. *@n: how many; above 1 the first is returned.
+ */
+static const struct entry *find_like(const struct index *ix, uint32_t hash,
+				     unsigned int bits, const void *but,
+				     size_t but_len, unsigned int *n)
+{
+	uint64_t at = hash >> (32 - bits) << (32 - bits),
+		 end = at + (1ull << (32 - bits));
+	const struct entry *found = NULL;
+
+	*n = 0;
+	while (at < end) {
+		size_t slot = at >> (32 - ix->slot_bits);
+		uint32_t ref = *slot_of(ix, at);
+
+		for (; ref && *n < 2; ref = entry_at(ix, ref)->next) {
+			const struct entry *e = entry_at(ix, ref);
+
+			if ((e->hash ^ hash) >> (32 - bits) ||
+			    (but && is_key(e, but, but_len)))
+				continue;
+			found = *n ? found : e;
+			++*n;
+		}
+		at += 1ull << (slot < ix->n_moved ? 31 - ix->slot_bits :
+						    32 - ix->slot_bits);
+	}
+	return found;
+}
+
+bool index_is_alone(const struct index *ix, const void *key, size_t key_len,
+		    unsigned int bits, uint64_t *hash)
+{
+	unsigned int n;
+
+	*hash = fr_siphash(key, key_len, &ix->hash_key);
+	find_like(ix, *hash >> 32, bits, key, key_len, &n);
+	return !n;
+}
+
+bool index_resolve(const struct index *ix, uint32_t ref, unsigned int bits,
+		   struct index_entry *e, uint64_t *hash)
+{
+	unsigned int n;
+	const struct entry *found = find_like(ix, ref, bits, NULL, 0, &n);
+
+	if (n != 1)
+		return false;
+	show(e, found);
+	*hash = fr_siphash(found->key, found->key_len, &ix->hash_key);
 	return true;
 }
 

@@ -52,6 +52,21 @@ unsigned int index_bucket(const struct index *ix, const void *key, size_t key_le
 bool index_find(const struct index *ix, const void *key, size_t key_len, struct index_entry *e);
 
 /**
+ * index_is_alone - can a key be told by the first bits of its hash?
+ * @bits: how many, FLYREP_BUCKET_BITS to 32
+ * @hash: set to all of it
+ * Return: no other key here has the same ones, whether this one is here or not.
+ */
+bool index_is_alone(const struct index *ix, const void *key, size_t key_len, unsigned int bits,
+		    uint64_t *hash);
+/*
+ * The key that is told so by the first bits of @ref: fills *e, as index_find(), and *hash with all
+ * of it. False: there is none, or there are several.
+ */
+bool index_resolve(const struct index *ix, uint32_t ref, unsigned int bits, struct index_entry *e,
+		   uint64_t *hash);
+
+/**
  * index_set - insert or change an entry
  * @bucket: where not NULL, set to the bucket of the key
  * Return: 0, -EINVAL (longer than INDEX_KEY_MAX), -ENOMEM, -ENOSPC (limit)

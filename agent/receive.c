@@ -11,6 +11,7 @@
 #include "monotonic.h"
 
 #define DELETES_LEN	(64u << 10)	/* bytes of DELETE records, for one go of the kernel */
+#define SHORT_ACKS_MAX	64		/* then one tells all again */
 #define SWEEP_LOOKS	2000		/* at entries and buckets, before others get the loop */
 
 struct receive {
@@ -31,9 +32,13 @@ struct receive {
 	uint8_t history[FR_HISTORY_LEN];
 	uint64_t seq;			/* last applied */
 	uint64_t refused;		/* in this session */
+	bool takes_short;		/* the writer: ACKs */
+	struct fr_ack told;		/* the last ACK that was not short */
+	unsigned int n_short;		/* since then */
 
 	uint32_t audit_id;		/* of the running audit */
 	uint64_t audited;		/* bitmap: tables compared in it */
+	bool has_asked;			/* for an audit, as references were lost */
 
 	/* of the running repair */
 	bool counts_end;		/* the writer waits for its end */
@@ -71,6 +76,13 @@ static uint64_t count_entries(const struct receive *r)
 	return n;
 }
 
+/* All but how far the stream is was told not long ago. */
+static bool is_short(const struct receive *r, const struct fr_ack *m)
+{
+	return r->takes_short && r->n_short < SHORT_ACKS_MAX && m->refused == r->told.refused &&
+	       m->repaired == r->told.repaired;
+}
+
 static int on_ack_due(sd_event_source *s, void *cookie)
 {
 	struct receive *r = cookie;
@@ -84,7 +96,14 @@ static int on_ack_due(sd_event_source *s, void *cookie)
 		return 0;
 	m.seq = r->ops->acked(r->cookie, r->seq);
 	fr_writer_init(&w, buf, sizeof(buf));
-	fr_ack_encode(&w, &m);
+	if (is_short(r, &m)) {
+		fr_ack_encode_short(&w, &m);
+		r->n_short++;
+	} else {
+		fr_ack_encode(&w, &m);
+		r->told = m;
+		r->n_short = 0;
+	}
 	conn_send_message(r->conn, FR_FRAME_ACK, 0, buf, fr_writer_len(&w), NULL);
 	return 0;
 }
@@ -129,7 +148,7 @@ void receive_free(struct receive *r)
 }
 
 void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64_t min_epoch,
-		   bool counts_end)
+		   uint64_t capabilities)
 {
 	size_t id;
 
@@ -137,10 +156,14 @@ void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64
 	r->conn = conn;
 	r->tables = tables;
 	r->min_epoch = min_epoch;
-	r->counts_end = counts_end;
+	r->counts_end = capabilities & FR_CAPABILITY_END;
+	r->takes_short = (FR_WIRE_VERSION >= FR_WIRE_VERSION_REFS) &&
+			 capabilities & FR_CAPABILITY_ACKS;
+	r->n_short = SHORT_ACKS_MAX; /* the first is not */
 	r->refused = 0;
 	r->repaired = 0;
 	r->audited = 0;
+	r->has_asked = false;
 	r->figures.refused = 0;
 	for (id = 0; id < FR_TABLES_MAX; id++)
 		r->table_figures[id].refused = 0;
@@ -344,11 +367,58 @@ static int apply(struct receive *r, struct truth *truth, const void *recs, size_
 	return rc < 0 ? rc : apply_admitted(r, truth, run, n_run, why);
 }
 
+static const uint8_t *find_ref(void *cookie, uint32_t ref, unsigned int bits, size_t *key_len,
+			       uint64_t *hash)
+{
+	struct index_entry e;
+
+	if (!index_resolve(cookie, ref, bits, &e, hash))
+		return NULL;
+	*key_len = e.key_len;
+	return e.key;
+}
+
+/*
+ * What was named by reference and cannot be told is lost, and with it all references of its batch:
+ * an audit finds what that was.
+ */
+static void lose_refs(struct receive *r, const struct truth *truth)
+{
+	r->figures.n_lost_refs++;
+	if (r->has_asked)
+		return;
+	r->has_asked = conn_send_message(r->conn, FR_FRAME_CHECK, 0, NULL, 0, NULL) >= 0;
+	fr_notice("replication: %s: not all references could be told, asking for an audit",
+		  truth_table(truth)->name);
+}
+
+static int decode(struct receive *r, struct truth *truth, const struct fr_frame_head *head,
+		  const uint8_t *payload, size_t len, size_t *n)
+{
+	struct fr_refs refs = { .find = find_ref, .cookie = truth_index(truth) };
+	const struct fr_table *t = truth_table(truth);
+	struct fr_reader reader;
+	int rc;
+
+	fr_reader_init(&reader, payload, len);
+	if (!(head->flags & FR_FRAME_F_REFS))
+		return t->decode(&reader, r->recs, FR_BATCH_MAX_LEN, FR_BATCH_MAX, n);
+	if (!t->decode_refs)
+		return -EBADMSG;
+	rc = t->decode_refs(&reader, r->recs, FR_BATCH_MAX_LEN, FR_BATCH_MAX, n, &refs);
+	if (rc < 0)
+		return rc;
+	if (refs.is_lost)
+		lose_refs(r, truth);
+	else
+		r->figures.n_refs += refs.n;
+	return 0;
+}
+
 static int on_batch(struct receive *r, struct truth *truth, const struct fr_frame_head *head,
 		    const uint8_t *payload, size_t len, const char **why)
 {
 	bool is_repair = head->flags & FR_FRAME_F_REPAIR;
-	struct fr_reader reader;
 	size_t n;
 	int rc;
 
@@ -357,8 +427,7 @@ static int on_batch(struct receive *r, struct truth *truth, const struct fr_fram
 		*why = is_repair ? "a repair without REPAIR_BEGIN" : "a gap in the stream";
 		return -EBADMSG;
 	}
-	fr_reader_init(&reader, payload, len);
-	if (truth_table(truth)->decode(&reader, r->recs, FR_BATCH_MAX_LEN, FR_BATCH_MAX, &n) < 0) {
+	if (decode(r, truth, head, payload, len, &n) < 0) {
 		*why = "malformed";
 		return -EBADMSG;
 	}
@@ -545,6 +614,7 @@ static void end_audit(struct receive *r)
 	}
 	r->figures.last_audit_ns = monotonic_ns();
 	r->figures.is_equal = !n_groups;
+	r->has_asked = false;
 	r->ops->audited(r->cookie, n_groups);
 }
 

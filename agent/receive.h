@@ -51,6 +51,8 @@ struct receive_figures {
 	bool is_equal;			/* all tables, at the last audit */
 	uint64_t writer_entries;	/* at the last audit */
 	bool is_repairing;
+	uint64_t n_refs;		/* records that were named by reference */
+	uint64_t n_lost_refs;		/* batches whose references could not be told */
 };
 
 /* Of one table. */
@@ -68,10 +70,10 @@ void receive_free(struct receive *r);
 
 /*
  * A session with the writer begins; @tables: bitmap of those both have; @min_epoch: a stream
- * below it is refused; @counts_end: it waits for the end of a repair, see FR_CAPABILITY_END.
+ * below it is refused; @capabilities: of the writer.
  */
 void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64_t min_epoch,
-		   bool counts_end);
+		   uint64_t capabilities);
 void receive_stop(struct receive *r);
 bool receive_is_started(const struct receive *r);
 /* More may be acknowledged than at the last time. */

@@ -24,6 +24,7 @@ struct ship_table {
 	bool is_whole;			/* the running one is */
 	uint8_t taken[FLYREP_BUCKETS_LEN];	/* buckets of the running repair */
 	uint8_t dirty[FLYREP_BUCKETS_LEN];
+	uint8_t differs[FLYREP_BUCKETS_LEN];	/* at the last audit */
 	uint64_t frozen[FLYREP_BUCKETS];	/* digests at the AUDIT */
 };
 
@@ -46,6 +47,8 @@ struct ship {
 	bool is_paused;			/* by the peer */
 	bool is_asking;			/* it is repaired only when somebody asks */
 	bool counts_end;		/* its ACK tells when a repair is over there */
+	bool takes_refs;		/* it understands references */
+	bool is_doubted;		/* until the next audit: what it holds */
 
 	bool is_repairing;
 	/*
@@ -227,6 +230,9 @@ static uint64_t resume_at(struct ship *s, const struct fr_hello *theirs)
 	if (memcmp(theirs->have_history, s->stream->history, FR_HISTORY_LEN) ||
 	    next < backlog_first_seq(bl) || next > end)
 		return end;
+	/* What it would not understand counts as gone. */
+	if (!s->takes_refs && backlog_last_refs(bl) >= next)
+		return end;
 	if (!is_better_compared(s, next))
 		return next;
 	s->figures.n_skips++;
@@ -244,6 +250,8 @@ int ship_start(struct ship *s, struct conn *conn, const struct fr_hello *theirs)
 	s->figures.n_sessions++;
 	s->is_asking = theirs->capabilities & FR_CAPABILITY_ASK;
 	s->counts_end = theirs->capabilities & FR_CAPABILITY_END;
+	s->takes_refs = theirs->capabilities & FR_CAPABILITY_REFS;
+	s->is_doubted = false;
 	s->cursor = resume_at(s, theirs);
 	s->acked = s->cursor - 1;
 	s->wants_audit = true;
@@ -366,13 +374,24 @@ void ship_kick(struct ship *s)
 		s->ops->wants(s->cookie, s);
 }
 
+static int decode_ack(const struct ship *s, struct fr_ack *m, const uint8_t *payload, size_t len)
+{
+	if (len != FR_ACK_SHORT_LEN)
+		return fr_ack_decode(m, payload, len);
+	m->seq = s->acked;
+	m->entries = s->figures.remote_entries;
+	m->refused = s->figures.refused;
+	m->repaired = s->repair_acked;
+	return fr_ack_decode_short(m, payload, len);
+}
+
 int ship_on_ack(struct ship *s, const uint8_t *payload, size_t len, const char **why)
 {
 	const struct backlog_batch *b;
 	uint64_t now = monotonic_ns();
 	struct fr_ack m;
 
-	if (fr_ack_decode(&m, payload, len) < 0) {
+	if (decode_ack(s, &m, payload, len) < 0) {
 		*why = "malformed";
 		return -EBADMSG;
 	}
@@ -451,6 +470,34 @@ void ship_audit(struct ship *s)
 	ship_kick(s);
 }
 
+void ship_doubt(struct ship *s)
+{
+	s->is_doubted = true;
+	ship_audit(s);
+}
+
+bool ship_takes_refs(const struct ship *s, uint8_t table)
+{
+	if (!s->conn || !table_of(s, table))
+		return true;
+	return s->takes_refs && ship_is_auto(s) && s->figures.last_audit_ns && !s->is_doubted;
+}
+
+static bool has_bucket(const uint8_t buckets[FLYREP_BUCKETS_LEN], unsigned int bucket)
+{
+	return buckets[bucket / 8] & 1u << bucket % 8;
+}
+
+bool ship_tells_refs(const struct ship *s, uint8_t table, unsigned int bucket)
+{
+	const struct ship_table *t = table_of(s, table);
+
+	if (!s->conn || !t)
+		return true;
+	return ship_takes_refs(s, table) && !has_bucket(t->dirty, bucket) &&
+	       !has_bucket(t->taken, bucket) && !has_bucket(t->differs, bucket);
+}
+
 int ship_check(struct ship *s, uint64_t tables)
 {
 	size_t id;
@@ -490,6 +537,7 @@ static unsigned int mark_group(struct ship *s, uint8_t table, const struct fr_au
 			       unsigned int nth, unsigned int group)
 {
 	const uint64_t *frozen = s->tables[table]->frozen;
+	uint8_t *differs = s->tables[table]->differs;
 	unsigned int i, n = 0;
 
 	for (i = 0; i < FR_GROUP_BUCKETS; i++) {
@@ -498,6 +546,7 @@ static unsigned int mark_group(struct ship *s, uint8_t table, const struct fr_au
 		if (fr_audit_reply_digest(m, nth, i) == frozen[bucket])
 			continue;
 		n++;
+		differs[bucket / 8] |= 1u << (bucket % 8);
 		if (ship_is_auto(s))
 			ship_dirty(s, table, bucket);
 	}
@@ -521,6 +570,7 @@ static void end_audit(struct ship *s)
 		s->figures.remote_entries += s->tables[id]->figures.remote_entries;
 	}
 	s->figures.is_equal = !s->figures.n_differ;
+	s->is_doubted &= s->wants_audit; /* it was asked for after this one had begun */
 	if (s->figures.is_equal)
 		s->n_confirms = 0;
 	s->ops->audited(s->cookie, s, s->figures.remote_entries, s->figures.n_differ);
@@ -545,6 +595,9 @@ int ship_on_audit_reply(struct ship *s, uint8_t table, const uint8_t *payload, s
 	}
 	if (m.id != s->audit_id || !s->is_auditing)
 		return 0; /* one that was given up */
+	memset(t->differs, 0, sizeof(t->differs));
+	/* What was repaired was so before this audit, which proves it. */
+	memset(t->taken, 0, sizeof(t->taken));
 	for (group = 0; group < FR_GROUPS; group++)
 		if (m.differs[group / 8] & (1u << (group % 8)))
 			n += mark_group(s, table, &m, nth++, group);

@@ -132,6 +132,15 @@ int ship_on_checked(struct ship *s, uint8_t table, const uint8_t *payload, size_
 
 /* Compare as soon as the stream allows. */
 void ship_audit(struct ship *s);
+/* The peer asks for that: what it holds may not be what it was told. */
+void ship_doubt(struct ship *s);
+/*
+ * May batches name objects of a table by reference? Without a session there is nobody who could not
+ * tell them; who comes later is not sent what it does not understand.
+ */
+bool ship_takes_refs(const struct ship *s, uint8_t table);
+/* So those of this bucket: the peer has of it what it was sent. */
+bool ship_tells_refs(const struct ship *s, uint8_t table, unsigned int bucket);
 /* Have the peer compare its indexes of these tables, a bitmap, with its kernel. */
 int ship_check(struct ship *s, uint64_t tables);
 /* Repair all of these tables, a bitmap, whatever an audit says. */

@@ -121,3 +121,41 @@ listed() {
 	run topo_list b -p udp --orig-port-dst 9
 	assert_equal "${#lines[@]}" 500
 }
+
+# counted NODE COUNTER: of its first peer
+counted() {
+	status "$1" ".peers[0].$2"
+}
+
+# has_references N: the replica was told of more than N records so
+has_references() {
+	[ "$(counted b references)" -gt "$1" ]
+}
+
+@test "what both know travels by reference, and nothing is lost by it" {
+	local n
+	wait_until 60 in_step
+	n=$(counted b references)
+	load_send -n 500 -r 2000
+	load_send -t -n 500 -r 1000
+	wait_until 30 in_step
+	wait_until 20 has_references "$n"
+	n=$(counted b references)
+	on a conntrack -D -p tcp --orig-port-dst 80
+	wait_until 20 has_references $((n + 400))
+	wait_until 30 in_step
+	assert_equal "$(counted b lost_references)" 0
+	assert_equal "$(counted a references)" 0
+	pair_same
+}
+
+@test "a flow that the replica has lost is repaired, whatever is told of it by reference" {
+	load_send -n 300 -f 2000 -r 2000
+	wait_until 30 in_step
+	on b conntrack -D -p udp --orig-port-dst 9
+	on a conntrack -D -p udp --orig-port-dst 9
+	load_send -n 100 -f 3000 -r 2000
+	wait_until 60 in_step
+	wait_until 20 pair_same
+	fr a validate
+}

@@ -34,6 +34,15 @@ lease_on() {
 	item "$1" lease list | grep -q "ip=$2"
 }
 
+# has_flow, lacks_flow NODE PORT: its kernel has datagrams from that port, or not
+has_flow() {
+	topo_list "$1" -p udp --orig-port-dst 9 --orig-port-src "$2" | grep -q .
+}
+
+lacks_flow() {
+	! has_flow "$@"
+}
+
 # wire NODE: version of the session with its first peer
 wire() {
 	status "$1" '.peers[0].wire_version'
@@ -49,6 +58,10 @@ wire() {
 	wait_until 30 lease_on b 192.0.2.1
 	wait_until 60 in_step
 	assert_equal "$(topo_list b -p udp --orig-port-dst 9 | wc -l)" 500
+	on a conntrack -D -p udp --orig-port-dst 9 --orig-port-src 1030
+	wait_until 30 lacks_flow b 1030
+	# It takes no references.
+	assert_equal "$(status b '.peers[0] | .references + .lost_references')" 0
 	agent_kill b
 	item a lease add scope=lan client=02:00:00:00:00:02 ip=192.0.2.2
 	previous_start b
@@ -100,6 +113,28 @@ wire() {
 	run wire b
 	assert_output 2
 	lease_on b 192.0.2.5
+	wait_until 60 in_step
+	load_send -n 1 -f 600 -r 100
+	wait_until 30 has_flow b 1624
+	on a conntrack -D -p udp --orig-port-dst 9 --orig-port-src 1624
+	wait_until 30 lacks_flow b 1624
+	# Its end, and its answer if that did not come with the flow.
+	[ "$(status b '.peers[0].references')" -ge 1 ]
+}
+
+@test "one of the previous version returns to a backlog with references" {
+	load_send -n 1 -f 700 -r 100
+	wait_until 30 has_flow b 1724
+	agent_kill b
+	on a conntrack -D -p udp --orig-port-dst 9 --orig-port-src 1724
+	previous_start b
+	wait_until 60 in_step
+	lacks_flow b 1724
+	assert_equal "$(status b '.peers[0] | .references + .lost_references')" 0
+	validated a
+	agent_kill b
+	agent_start b
+	wait_until 60 in_step
 }
 
 @test "where all write it is refused, and both are told why" {

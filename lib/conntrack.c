@@ -610,5 +610,7 @@ const struct fr_table fr_conntrack_table = {
 	.check = conntrack_check,
 	.encode = fr_conntrack_encode,
 	.decode = fr_conntrack_decode,
+	.encode_refs = fr_conntrack_encode_refs,
+	.decode_refs = fr_conntrack_decode_refs,
 	.to_json = conntrack_to_json,
 };

@@ -71,5 +71,9 @@ json_t *fr_conntrack_tuple_to_json(const struct flyrep_ct *ct, const struct flyr
 /* The row's column codec, in conntrack_columns.c. */
 int fr_conntrack_encode(struct fr_writer *w, const void *recs, size_t n);
 int fr_conntrack_decode(struct fr_reader *r, void *recs, size_t room, size_t n_max, size_t *n);
+int fr_conntrack_encode_refs(struct fr_writer *w, const void *recs, size_t n,
+			     const uint64_t *hashes, unsigned int bits);
+int fr_conntrack_decode_refs(struct fr_reader *r, void *recs, size_t room, size_t n_max, size_t *n,
+			     struct fr_refs *refs);
 
 #endif

@@ -8,6 +8,9 @@
  * the classes and then know where every column lies. One pass over the records,
  * with one index for each class, does the rest. Tails come behind all columns, see
  * conntrack_tail.c.
+ *
+ * A flow that both ends know may be named by reference: by the high bits of the hash
+ * of its key, which the reader looks up. Its shape tells so, and its key has no columns.
  */
 #include "conntrack.h"
 
@@ -28,15 +31,21 @@
 #define SHAPE_DPORT 0x80 /* reply destination port follows */
 #define SHAPE_FOLLOWS (SHAPE_SRC | SHAPE_DST | SHAPE_DPORT)
 
+/* By reference: an UPDATE has no op, and a DELETE this, which no other has. */
+#define SHAPE_DELETE_REF (FLYREP_OP_DELETE | SHAPE_SRC)
+
 static_assert(SHAPE_OP == FLYREP_OP_DELETE && SHAPE_OP + 1 == __FLYREP_OP_MAX,
 	      "op fits two bits");
 
 #define ZONE_DIR_BOTH 3
 
 enum class {
-	C_ALL,
+	C_PROTO, /* not a DELETE by reference */
+	C_REF, /* by reference */
+	C_REF_LOW, /* the same, if references have four bytes */
+	C_KEY, /* not by reference */
 	C_ZONE, /* SHAPE_ZONE */
-	C_V4, /* IPv4 */
+	C_V4, /* IPv4, not by reference */
 	C_V6,
 	C_SRC4, /* the reply source is there, IPv4 */
 	C_SRC6,
@@ -54,6 +63,8 @@ enum class {
 
 enum column {
 	PROTO,
+	REF,
+	REF_LOW,
 	ZONE,
 	ZONE_DIR,
 	SRC4,
@@ -88,15 +99,17 @@ static const struct {
 	uint8_t class;
 	uint8_t len;
 } columns[N_COLUMNS] = {
-	[PROTO] = { C_ALL, 1 },
+	[PROTO] = { C_PROTO, 1 },
+	[REF] = { C_REF, 3 },
+	[REF_LOW] = { C_REF_LOW, 1 },
 	[ZONE] = { C_ZONE, 2 },
 	[ZONE_DIR] = { C_ZONE, 1 },
 	[SRC4] = { C_V4, 4 },
 	[SRC6] = { C_V6, 16 },
 	[DST4] = { C_V4, 4 },
 	[DST6] = { C_V6, 16 },
-	[SPORT] = { C_ALL, 2 },
-	[DPORT] = { C_ALL, 2 },
+	[SPORT] = { C_KEY, 2 },
+	[DPORT] = { C_KEY, 2 },
 	[REPLY_SRC4] = { C_SRC4, 4 },
 	[REPLY_SRC6] = { C_SRC6, 16 },
 	[REPLY_DST4] = { C_DST4, 4 },
@@ -123,15 +136,23 @@ static inline bool is_live(uint8_t shape)
 	return (shape & SHAPE_OP) != FLYREP_OP_DELETE;
 }
 
+static inline bool is_ref(uint8_t shape)
+{
+	return !(shape & SHAPE_OP) || shape == SHAPE_DELETE_REF;
+}
+
 /* Adds one record to the counts (or moves the indices behind it). */
 static inline void classes_add(size_t n[N_CLASSES], uint8_t shape,
 			       uint8_t proto)
 {
-	bool v6 = shape & SHAPE_V6, live = is_live(shape);
+	bool v6 = shape & SHAPE_V6, live = is_live(shape), ref = is_ref(shape);
 
-	n[C_ALL]++;
-	n[C_V4] += !v6;
-	n[C_V6] += v6;
+	n[C_PROTO] += live || !ref;
+	n[C_REF] += ref;
+	n[C_REF_LOW] += ref;
+	n[C_KEY] += !ref;
+	n[C_V4] += !ref && !v6;
+	n[C_V6] += !ref && v6;
 	n[C_ZONE] += !!(shape & SHAPE_ZONE);
 	if (!live)
 		return;
@@ -276,10 +297,9 @@ static inline void put_value(uint8_t *base, const struct pass *p, uint8_t shape,
 	put_proto(base, p, ct);
 }
 
-static inline void put_record(uint8_t *base, const struct pass *p,
-			      uint8_t shape, const struct flyrep_ct *ct)
+static inline void put_key(uint8_t *base, const struct pass *p, uint8_t shape,
+			   const struct flyrep_ct *ct)
 {
-	put(base, p, PROTO, &ct->proto);
 	if (shape & SHAPE_ZONE) {
 		uint16_t zone = htons(ct->zone);
 
@@ -295,21 +315,71 @@ static inline void put_record(uint8_t *base, const struct pass *p,
 	}
 	put(base, p, SPORT, &ct->orig.sport);
 	put(base, p, DPORT, &ct->orig.dport);
+}
+
+static inline bool is_wide(const struct pass *p)
+{
+	return p->n[C_REF_LOW];
+}
+
+static inline void put_ref(uint8_t *base, const struct pass *p, uint64_t hash)
+{
+	uint32_t ref = htonl((uint32_t)(hash >> 32));
+
+	put(base, p, REF, &ref);
+	if (is_wide(p))
+		put(base, p, REF_LOW, (uint8_t *)&ref + 3);
+}
+
+/* @hash: of the key, if the record is named by it */
+static inline void put_record(uint8_t *base, const struct pass *p,
+			      uint8_t shape, const struct flyrep_ct *ct,
+			      uint64_t hash)
+{
+	if (shape != SHAPE_DELETE_REF)
+		put(base, p, PROTO, &ct->proto);
+	if (is_ref(shape))
+		put_ref(base, p, hash);
+	else
+		put_key(base, p, shape, ct);
 	if (is_live(shape))
 		put_value(base, p, shape, ct);
 }
 
-int fr_conntrack_encode(struct fr_writer *w, const void *recs, size_t n)
+/* The shape of a record that is named by reference. */
+static inline uint8_t ref_shape(uint8_t shape)
+{
+	return is_live(shape) ? shape & ~(SHAPE_OP | SHAPE_ZONE) :
+				SHAPE_DELETE_REF;
+}
+
+static inline bool has_ref(const struct flyrep_ct *ct, const uint64_t *hashes,
+			   size_t i)
+{
+	return hashes && hashes[i] && ct->rec.op != FLYREP_OP_INSERT;
+}
+
+/* @hashes: NULL: no references; @bits: of these */
+static int encode(struct fr_writer *w, const void *recs, size_t n,
+		  const uint64_t *hashes, unsigned int bits)
 {
 	const struct fr_table *table = &fr_conntrack_table;
 	const struct flyrep_ct *ct = recs;
 	struct pass p = { 0 };
 	uint8_t *shape, *base;
 	bool has_tails = false;
+	uint32_t check = 0;
 	const char *why;
 	size_t i;
 
 	fr_put_varint(w, n);
+	for (i = 0; hashes && i < n; i++, ct = fr_record_next(table, ct))
+		check += has_ref(ct, hashes, i) ? (uint32_t)hashes[i] : 0;
+	if (hashes) {
+		fr_put_u8(w, bits);
+		fr_put_be32(w, check);
+	}
+	ct = recs;
 	shape = fr_put_room(w, n);
 	if (!shape)
 		return -ENOSPC;
@@ -319,24 +389,39 @@ int fr_conntrack_encode(struct fr_writer *w, const void *recs, size_t n)
 			return -EINVAL;
 		}
 		shape[i] = shape_of(ct);
+		if (has_ref(ct, hashes, i))
+			shape[i] = ref_shape(shape[i]);
 		classes_add(p.n, shape[i], ct->proto);
 		has_tails |= ct->rec.tail_len;
 	}
+	if (bits == FR_REF_BITS)
+		p.n[C_REF_LOW] = 0;
 	base = fr_put_room(w, layout(p.offset, p.n));
 	if (!base)
 		return -ENOSPC;
 	for (i = 0, ct = recs; i < n; i++, ct = fr_record_next(table, ct)) {
-		put_record(base, &p, shape[i], ct);
+		put_record(base, &p, shape[i], ct, hashes ? hashes[i] : 0);
 		classes_add(p.at, shape[i], ct->proto);
 	}
 	return has_tails ? fr_conntrack_tails_encode(w, recs, n) : 0;
 }
 
-/* What no encoder writes: no operation, or a DELETE with a value. */
-static inline bool is_shape(uint8_t shape)
+int fr_conntrack_encode(struct fr_writer *w, const void *recs, size_t n)
 {
-	if (!(shape & SHAPE_OP))
-		return false;
+	return encode(w, recs, n, NULL, FR_REF_BITS);
+}
+
+int fr_conntrack_encode_refs(struct fr_writer *w, const void *recs, size_t n,
+			     const uint64_t *hashes, unsigned int bits)
+{
+	return encode(w, recs, n, hashes, bits);
+}
+
+/* What no encoder writes: a DELETE with a value, a reference with a zone, or where none may be. */
+static inline bool is_shape(uint8_t shape, bool has_refs)
+{
+	if (is_ref(shape))
+		return has_refs && !(shape & SHAPE_ZONE);
 	return is_live(shape) || !(shape & (SHAPE_FOLLOWS | SHAPE_MARK));
 }
 
@@ -405,11 +490,9 @@ static inline int get_value(const uint8_t *base, const struct pass *p,
 	return get_proto(base, p, ct);
 }
 
-static inline int get_record(const uint8_t *base, const struct pass *p,
-			     uint8_t shape, struct flyrep_ct *ct)
+static inline void get_key(const uint8_t *base, const struct pass *p,
+			   uint8_t shape, struct flyrep_ct *ct)
 {
-	memset(ct, 0, sizeof(*ct));
-	ct->rec.op = shape & SHAPE_OP;
 	ct->zone_dir = ZONE_DIR_BOTH;
 	get(base, p, PROTO, &ct->proto);
 	if (shape & SHAPE_ZONE) {
@@ -418,60 +501,170 @@ static inline int get_record(const uint8_t *base, const struct pass *p,
 		get(base, p, ZONE_DIR, &ct->zone_dir);
 	}
 	if (shape & SHAPE_V6) {
-		ct->family = AF_INET6;
 		get(base, p, SRC6, ct->orig.src.byte);
 		get(base, p, DST6, ct->orig.dst.byte);
 	} else {
-		ct->family = AF_INET;
 		get(base, p, SRC4, ct->orig.src.byte);
 		get(base, p, DST4, ct->orig.dst.byte);
 	}
 	get(base, p, SPORT, &ct->orig.sport);
 	get(base, p, DPORT, &ct->orig.dport);
-	return is_live(shape) ? get_value(base, p, shape, ct) : 0;
+}
+
+/*
+ * The key that is meant; false: none, or not one of the protocol and family that the values
+ * are of. *@check: grows by what its batch is checked with
+ */
+static inline bool find_key(const uint8_t *base, const struct pass *p,
+			    uint8_t shape, struct flyrep_ct *ct,
+			    const struct fr_refs *refs, uint32_t *check)
+{
+	const uint8_t *key;
+	uint32_t ref = 0;
+	uint64_t hash;
+	uint8_t proto;
+	size_t len;
+
+	get(base, p, REF, &ref);
+	if (is_wide(p))
+		get(base, p, REF_LOW, (uint8_t *)&ref + 3);
+	key = refs->find(refs->cookie, ntohl(ref),
+			 is_wide(p) ? FR_REF_BITS_MAX : FR_REF_BITS, &len, &hash);
+	if (!key || fr_conntrack_table.from_key(ct, key, len) < 0)
+		return false;
+	*check += (uint32_t)hash;
+	if (!is_live(shape))
+		return true;
+	get(base, p, PROTO, &proto);
+	return ct->proto == proto &&
+	       ct->family == (shape & SHAPE_V6 ? AF_INET6 : AF_INET);
+}
+
+/* The columns of a batch, and where its reader stands. */
+struct batch {
+	const uint8_t *shape;
+	const uint8_t *base;
+	size_t n;
+	struct pass pass;
+	struct fr_conntrack_tails tails;
+};
+
+/* Up to what the records say: how many there are of each class, and that all of it is there. */
+static int open_batch(struct batch *b, struct fr_reader *r, size_t room,
+		      size_t n_max, bool has_refs, unsigned int bits)
+{
+	const uint8_t *proto;
+	size_t i, n_proto, len;
+
+	b->shape = fr_get_ref(r, b->n);
+	proto = r->pos; /* the first column, still to be bounded */
+	if (!b->shape || b->n > n_max || b->n > room / sizeof(struct flyrep_ct))
+		return -EBADMSG;
+	for (i = 0; i < b->n; i++) {
+		n_proto = b->pass.n[C_PROTO];
+		if (!is_shape(b->shape[i], has_refs))
+			return -EBADMSG;
+		if (b->shape[i] != SHAPE_DELETE_REF &&
+		    n_proto == fr_reader_left(r))
+			return -EBADMSG;
+		classes_add(b->pass.n, b->shape[i],
+			    b->shape[i] != SHAPE_DELETE_REF ? proto[n_proto] : 0);
+	}
+	if (bits == FR_REF_BITS)
+		b->pass.n[C_REF_LOW] = 0;
+	/* n is at most what has come in bytes, so this cannot overflow. */
+	len = layout(b->pass.offset, b->pass.n);
+	b->base = fr_get_ref(r, len);
+	if (!b->base || fr_conntrack_tails_open(&b->tails, r, b->shape, b->n))
+		return -EBADMSG;
+	if (room - b->n * sizeof(struct flyrep_ct) <
+	    b->tails.n_tails * sizeof(struct flyrep_ct_ext))
+		return -EBADMSG;
+	return 0;
+}
+
+/*
+ * Read the records of an open batch; those by reference only if @refs is given, else they are
+ * left out. *@check: as of find_key()
+ * Return: how many; -EBADMSG; -ENOENT: a reference does not fit
+ */
+static ssize_t get_records(const struct batch *opened, struct flyrep_ct *ct,
+			   const struct fr_refs *refs, uint32_t *check)
+{
+	struct batch b = *opened;
+	const char *why;
+	ssize_t n = 0;
+	size_t i;
+
+	for (i = 0; i < b.n; i++) {
+		uint8_t shape = b.shape[i], proto = 0;
+		bool ref = is_ref(shape);
+
+		memset(ct, 0, sizeof(*ct));
+		ct->family = shape & SHAPE_V6 ? AF_INET6 : AF_INET;
+		if (!ref)
+			get_key(b.base, &b.pass, shape, ct);
+		else if (refs && !find_key(b.base, &b.pass, shape, ct, refs, check))
+			return -ENOENT;
+		if (shape != SHAPE_DELETE_REF)
+			get(b.base, &b.pass, PROTO, &proto);
+		ct->rec.op = shape & SHAPE_OP ? shape & SHAPE_OP : FLYREP_OP_UPDATE;
+		if ((!ref || refs) && is_live(shape) &&
+		    get_value(b.base, &b.pass, shape, ct))
+			return -EBADMSG;
+		fr_conntrack_tails_next(&b.tails, ct);
+		classes_add(b.pass.at, shape, proto);
+		if (ref && !refs)
+			continue;
+		if (fr_conntrack_check(ct, &why))
+			return ref ? -ENOENT : -EBADMSG;
+		ct = fr_record_next(&fr_conntrack_table, ct);
+		n++;
+	}
+	return n;
+}
+
+/* @refs: NULL: there may be no references */
+static int decode(struct fr_reader *r, void *recs, size_t room, size_t n_max,
+		  size_t *n, struct fr_refs *refs)
+{
+	unsigned int bits = FR_REF_BITS;
+	uint32_t check = 0, want = 0;
+	struct batch b = { 0 };
+	ssize_t rc;
+
+	*n = 0;
+	b.n = fr_get_varint(r);
+	if (refs) {
+		bits = fr_get_u8(r);
+		want = fr_get_be32(r);
+	}
+	if (r->bad || (bits != FR_REF_BITS && bits != FR_REF_BITS_MAX) ||
+	    open_batch(&b, r, room, n_max, refs, bits))
+		return -EBADMSG;
+	rc = get_records(&b, recs, refs, &check);
+	if (refs) {
+		refs->n = b.pass.n[C_REF];
+		refs->is_lost = rc == -ENOENT || (rc >= 0 && check != want);
+		if (refs->is_lost)
+			rc = get_records(&b, recs, NULL, NULL);
+	}
+	if (rc < 0)
+		return -EBADMSG;
+	*n = rc;
+	return 0;
 }
 
 int fr_conntrack_decode(struct fr_reader *r, void *recs, size_t room,
 			size_t n_max, size_t *n)
 {
-	const uint8_t *shape, *proto, *base;
-	struct fr_conntrack_tails tails;
-	struct flyrep_ct *ct = recs;
-	struct pass p = { 0 };
-	const char *why;
-	uint64_t count;
-	size_t i, len;
+	return decode(r, recs, room, n_max, n, NULL);
+}
 
-	*n = 0;
-	count = fr_get_varint(r);
-	if (r->bad || count > n_max || count > room / sizeof(*ct))
-		return -EBADMSG;
-	shape = fr_get_ref(r, count);
-	proto = r->pos; /* the first column, still to be bounded */
-	if (!shape || fr_reader_left(r) < count)
-		return -EBADMSG;
-	for (i = 0; i < count; i++) {
-		if (!is_shape(shape[i]))
-			return -EBADMSG;
-		classes_add(p.n, shape[i], proto[i]);
-	}
-	/* count is at most what has come in bytes, so this cannot overflow. */
-	len = layout(p.offset, p.n);
-	base = fr_get_ref(r, len);
-	if (!base || fr_conntrack_tails_open(&tails, r, shape, count))
-		return -EBADMSG;
-	if (room - count * sizeof(*ct) <
-	    tails.n_tails * sizeof(struct flyrep_ct_ext))
-		return -EBADMSG;
-	for (i = 0; i < count; i++) {
-		if (get_record(base, &p, shape[i], ct))
-			return -EBADMSG;
-		fr_conntrack_tails_next(&tails, ct);
-		if (fr_conntrack_check(ct, &why))
-			return -EBADMSG;
-		classes_add(p.at, shape[i], ct->proto);
-		ct = fr_record_next(&fr_conntrack_table, ct);
-	}
-	*n = count;
-	return 0;
+int fr_conntrack_decode_refs(struct fr_reader *r, void *recs, size_t room,
+			     size_t n_max, size_t *n, struct fr_refs *refs)
+{
+	refs->n = 0;
+	refs->is_lost = false;
+	return decode(r, recs, room, n_max, n, refs);
 }

@@ -94,14 +94,17 @@ int fr_frame_head_decode(struct fr_frame_head *h,
 	h->seq = fr_get_be64(&r);
 
 	if (!h->type || h->type >= FR_FRAME_TYPE_END || reserved ||
-	    (h->flags & ~(FR_FRAME_F_ZSTD | FR_FRAME_F_REPAIR)) ||
+	    (h->flags & ~(FR_FRAME_F_ZSTD | FR_FRAME_F_REPAIR | FR_FRAME_F_REFS)) ||
 	    !is_table_right(h->type, h->table))
 		return -EBADMSG;
 	/* A BATCH is either of the stream, numbered from 1, or of a repair or recall. */
 	if (h->type == FR_FRAME_BATCH) {
 		if (!h->seq == !(h->flags & FR_FRAME_F_REPAIR))
 			return -EBADMSG;
-	} else if (h->seq || (h->flags & FR_FRAME_F_REPAIR)) {
+		/* What a repair names may not be there. */
+		if (!h->seq && h->flags & FR_FRAME_F_REFS)
+			return -EBADMSG;
+	} else if (h->seq || (h->flags & (FR_FRAME_F_REPAIR | FR_FRAME_F_REFS))) {
 		return -EBADMSG;
 	}
 	return h->len > FR_FRAME_MAX_LEN ? -EMSGSIZE : 0;

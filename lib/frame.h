@@ -16,6 +16,7 @@
 #ifndef FR_FRAME_H
 #define FR_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -30,6 +31,7 @@
 #define FR_WIRE_VERSION_MIN	1
 #define FR_WIRE_VERSION_MANY	2	/* HELLO and ROLE tell what more than a pair needs */
 #define FR_WIRE_VERSION_PAUSE	2	/* there are PAUSE and RESYNC */
+#define FR_WIRE_VERSION_REFS	2	/* it takes references, as its HELLO says */
 #define FR_FRAME_HEAD_LEN	16
 #define FR_FRAME_MAX_LEN	(1u << 20)	/* payload as sent */
 #define FR_PAYLOAD_MAX_LEN	(8u << 20)	/* payload decompressed */
@@ -66,6 +68,7 @@ enum fr_frame_type {
 
 #define FR_FRAME_F_ZSTD		0x01	/* payload is one zstd frame with its size in the header */
 #define FR_FRAME_F_REPAIR	0x02	/* BATCH: of a repair, or of a recall; seq is 0 */
+#define FR_FRAME_F_REFS		0x04	/* BATCH of the stream: records may be named by reference */
 
 struct fr_frame_head {
 	uint32_t len;
@@ -78,10 +81,16 @@ struct fr_frame_head {
 const char *fr_frame_type_name(unsigned int type);
 void fr_frame_head_encode(uint8_t head[FR_FRAME_HEAD_LEN], const struct fr_frame_head *h);
 /*
- * -EBADMSG on an unknown type or flag, a reserved byte set, a table missing, and a table, seq or
- * FR_FRAME_F_REPAIR where they do not belong; -EMSGSIZE on len > FR_FRAME_MAX_LEN.
+ * -EBADMSG on an unknown type or flag, a reserved byte set, a table missing, and a table, seq,
+ * FR_FRAME_F_REPAIR or FR_FRAME_F_REFS where they do not belong; -EMSGSIZE on
+ * len > FR_FRAME_MAX_LEN.
  */
 int fr_frame_head_decode(struct fr_frame_head *h, const uint8_t head[FR_FRAME_HEAD_LEN]);
+
+static inline bool fr_frame_has_refs(const uint8_t *frame)
+{
+	return frame[5] & FR_FRAME_F_REFS;
+}
 
 /**
  * struct fr_squeeze - zstd contexts, kept for reuse; one for each thread
@@ -106,6 +115,8 @@ int fr_squeeze_unpack(struct fr_squeeze *s, const uint8_t *src, size_t len, uint
 #define FR_CAPABILITY_ASK	0x01	/* repair this node only when somebody asks for it */
 #define FR_CAPABILITY_BACKUP	0x02	/* ask it before a resync: it takes a backup, see RESYNC */
 #define FR_CAPABILITY_END	0x04	/* if both have it: ACK counts REPAIR_END as a batch */
+#define FR_CAPABILITY_REFS	0x08	/* it takes batches with FR_FRAME_F_REFS */
+#define FR_CAPABILITY_ACKS	0x10	/* it takes short ACKs */
 
 /* Roles of a node, in HELLO and ROLE. */
 /* PEER: writes, and so do the others: active-active, multi-master. The rest: of a pair. */
@@ -156,6 +167,8 @@ struct fr_ack {
 	uint64_t refused;	/* records its kernel refused since the session began */
 	uint32_t repaired;	/* number of the last repair batch applied, see REPAIR_BEGIN */
 };
+
+#define FR_ACK_SHORT_LEN 4	/* of the low half of @seq alone: all else is as in the last ACK */
 
 /* Groups: FLYREP_BUCKETS buckets in FR_GROUPS groups of FR_GROUP_BUCKETS. */
 #define FR_GROUPS		256
@@ -294,6 +307,9 @@ void fr_start_encode(struct fr_writer *w, const struct fr_start *m);
 int fr_start_decode(struct fr_start *m, const void *buf, size_t len);
 void fr_ack_encode(struct fr_writer *w, const struct fr_ack *m);
 int fr_ack_decode(struct fr_ack *m, const void *buf, size_t len);
+void fr_ack_encode_short(struct fr_writer *w, const struct fr_ack *m);
+/* @m: the last one, in which @seq goes on. -EBADMSG on any other length. */
+int fr_ack_decode_short(struct fr_ack *m, const void *buf, size_t len);
 void fr_audit_encode(struct fr_writer *w, const struct fr_audit *m);
 int fr_audit_decode(struct fr_audit *m, const void *buf, size_t len);
 /* @digests: FLYREP_BUCKETS host-order digests, indexed by bucket */

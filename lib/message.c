@@ -180,6 +180,22 @@ int fr_ack_decode(struct fr_ack *m, const void *buf, size_t len)
 	return done(&r);
 }
 
+void fr_ack_encode_short(struct fr_writer *w, const struct fr_ack *m)
+{
+	fr_put_be32(w, (uint32_t)m->seq);
+}
+
+int fr_ack_decode_short(struct fr_ack *m, const void *buf, size_t len)
+{
+	struct fr_reader r;
+
+	if (len != FR_ACK_SHORT_LEN)
+		return -EBADMSG;
+	fr_reader_init(&r, buf, len);
+	m->seq += (uint32_t)(fr_get_be32(&r) - (uint32_t)m->seq);
+	return 0;
+}
+
 void fr_audit_encode(struct fr_writer *w, const struct fr_audit *m)
 {
 	size_t i;

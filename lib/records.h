@@ -11,6 +11,7 @@
 #define FR_RECORDS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -20,6 +21,26 @@
 #include "siphash.h"
 
 #define FR_KEY_MAX_LEN 1024	/* longest canonical key of any table, bytes */
+
+/* Bits of a reference: so many while there are not too many objects, or these. */
+#define FR_REF_BITS		24
+#define FR_REF_BITS_MAX		32
+
+/**
+ * struct fr_refs - what the records of a batch are named by in place of their keys
+ * @find: the key of the only object whose hash begins with the first @bits of @ref; *hash: all of
+ *	it. NULL: there is none, or several. The key is read before the next call
+ * @cookie: its first argument
+ * @n: set to the number of records that were named so
+ * @is_lost: set if not all of them could be told: then none of them was decoded
+ */
+struct fr_refs {
+	const uint8_t *(*find)(void *cookie, uint32_t ref, unsigned int bits, size_t *key_len,
+			       uint64_t *hash);
+	void *cookie;
+	size_t n;
+	bool is_lost;
+};
 
 /**
  * struct fr_table - one kind of record
@@ -40,6 +61,10 @@
  * @decode: read exactly the columns of one batch, at most @n_max records of @room bytes
  *	together; never trusts a count before the bytes are there. Every record
  *	passes @check. Sets *n. -EBADMSG on anything else
+ * @encode_refs: like @encode, but a record that is no INSERT is named by reference if its
+ *	place in @hashes holds the hash of its key, and not 0; @bits: FR_REF_BITS, or _MAX.
+ *	NULL: not of this table
+ * @decode_refs: like @decode, of what @encode_refs wrote. NULL: not of this table
  * @to_json: one record for a person, guide field names; new reference
  */
 struct fr_table {
@@ -54,6 +79,10 @@ struct fr_table {
 	int (*encode)(struct fr_writer *w, const void *recs, size_t n);
 	int (*decode)(struct fr_reader *r, void *recs, size_t room, size_t n_max,
 		      size_t *n);
+	int (*encode_refs)(struct fr_writer *w, const void *recs, size_t n,
+			   const uint64_t *hashes, unsigned int bits);
+	int (*decode_refs)(struct fr_reader *r, void *recs, size_t room, size_t n_max,
+			   size_t *n, struct fr_refs *refs);
 	json_t *(*to_json)(const void *rec);
 };
 

@@ -381,6 +381,83 @@ static void test_a_million_flows_cost_at_most_100_bytes_each(void **state)
 	index_free(ix);
 }
 
+/* --- keys told by the high half of their hash ------------------------------- */
+
+#define N_HALVES 300000
+
+struct half {
+	uint32_t half;
+	uint32_t i;
+};
+
+static int by_half(const void *a, const void *b)
+{
+	const struct half *x = a, *y = b;
+
+	return (x->half > y->half) - (x->half < y->half);
+}
+
+/* Two keys, among many numbers, whose hashes begin with the same 32 bits. */
+static void find_twins(uint32_t twins[2])
+{
+	struct half *v = malloc(N_HALVES * sizeof(*v));
+	uint32_t i;
+
+	assert_non_null(v);
+	for (i = 0; i < N_HALVES; i++)
+		v[i] = (struct half){ fr_siphash(&i, sizeof(i), &hash_key) >> 32, i };
+	qsort(v, N_HALVES, sizeof(*v), by_half);
+	for (i = 1; i < N_HALVES && v[i].half != v[i - 1].half; i++)
+		;
+	assert_true(i < N_HALVES);
+	twins[0] = v[i - 1].i;
+	twins[1] = v[i].i;
+	free(v);
+}
+
+static void test_a_key_is_told_by_half_a_hash(void **state)
+{
+	struct index *ix = index_new(&hash_key, 0);
+	struct index_entry e;
+	uint64_t hash, found;
+	uint32_t twins[2], i;
+
+	(void)state;
+	/* In the midst of growing, too. */
+	for (i = 0; i < 150000; i++) {
+		assert_int_equal(index_set(ix, &i, sizeof(i), 1, i, 0, NULL), 0);
+		if (i % 1000)
+			continue;
+		hash = fr_siphash(&i, sizeof(i), &hash_key);
+		assert_true(index_is_alone(ix, &i, sizeof(i), 32, &found));
+		assert_true(found == hash);
+		assert_true(index_resolve(ix, hash >> 32, 32, &e, &found));
+		assert_true(found == hash);
+		assert_int_equal(e.key_len, sizeof(i));
+		assert_memory_equal(e.key, &i, sizeof(i));
+		assert_int_equal(e.digest, i);
+	}
+	index_clear(ix);
+	find_twins(twins);
+	hash = fr_siphash(&twins[0], sizeof(i), &hash_key);
+	assert_true(index_is_alone(ix, &twins[0], sizeof(i), 32, &found));
+	assert_true(found == hash);
+	assert_false(index_resolve(ix, hash >> 32, 32, &e, &found));
+	assert_int_equal(index_set(ix, &twins[0], sizeof(i), 1, 1, 0, NULL), 0);
+	assert_true(index_is_alone(ix, &twins[0], sizeof(i), 32, &found));
+	assert_false(index_is_alone(ix, &twins[1], sizeof(i), 32, &found));
+	assert_true(index_resolve(ix, hash >> 32, 32, &e, &found));
+	assert_memory_equal(e.key, &twins[0], sizeof(i));
+	assert_int_equal(index_set(ix, &twins[1], sizeof(i), 1, 1, 0, NULL), 0);
+	assert_false(index_is_alone(ix, &twins[0], sizeof(i), 32, &found));
+	assert_false(index_resolve(ix, hash >> 32, 32, &e, &found));
+	assert_int_equal(index_remove(ix, &twins[0], sizeof(i), NULL), 0);
+	assert_true(index_resolve(ix, hash >> 32, 32, &e, &found));
+	assert_memory_equal(e.key, &twins[1], sizeof(i));
+	assert_true(found == fr_siphash(&twins[1], sizeof(i), &hash_key));
+	index_free(ix);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +467,7 @@ int main(void)
 		cmocka_unit_test(test_limit_refuses_new_but_not_changes),
 		cmocka_unit_test(test_too_long_key_is_refused),
 		cmocka_unit_test(test_stamps_are_forgotten),
+		cmocka_unit_test(test_a_key_is_told_by_half_a_hash),
 		cmocka_unit_test(
 			test_a_million_flows_cost_at_most_100_bytes_each),
 	};

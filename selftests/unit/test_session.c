@@ -82,6 +82,7 @@ struct pair {
 	struct batch *batch[FR_TABLES_MAX];
 	uint64_t order;
 	uint32_t capabilities;		/* of the standby */
+	unsigned int n_refs;		/* batches with references */
 	unsigned int n_audited;
 	unsigned int n_differ;
 	unsigned int n_checked;
@@ -111,6 +112,12 @@ static struct world {
 	char text[NOTE_TEXT_MAX + 1];
 	uint8_t table;
 } world[N_WORLD];
+
+/* The flows that the writer has, by their numbers: mark and 1, 0: none */
+#define N_FLOWS 4000
+
+static uint32_t flows[N_FLOWS];
+static uint32_t hosts[N_FLOWS];	/* whose they are, where that is not their number */
 
 static void no_op(void *cookie)
 {
@@ -269,6 +276,8 @@ static struct pair *pair_new(uint64_t writer, uint64_t reader, size_t backlog_le
 
 	assert_non_null(p);
 	memset(world, 0, sizeof(world));
+	memset(flows, 0, sizeof(flows));
+	memset(hosts, 0, sizeof(hosts));
 	other_table = note_table;
 	other_table.id = OTHERS;
 	other_table.name = "others";
@@ -307,7 +316,7 @@ static void meet(struct pair *p, uint64_t writer, uint64_t reader)
 
 	receive_position(p->receive, hello.have_history, &hello.have_seq);
 	receive_start(p->receive, &p->to_writer, writer & reader, 1,
-		      p->capabilities & FR_CAPABILITY_END);
+		      p->capabilities);
 	assert_int_equal(ship_start(p->ship, &p->to_reader, &hello), 0);
 }
 
@@ -344,6 +353,10 @@ static int to_writer(struct pair *p, const struct fr_frame_head *h, const uint8_
 		return ship_on_audit_reply(p->ship, h->table, payload, len, why);
 	case FR_FRAME_CHECKED:
 		return ship_on_checked(p->ship, h->table, payload, len, why);
+	case FR_FRAME_CHECK:
+		assert_int_equal(h->table, 0);
+		ship_doubt(p->ship);
+		return 0;
 	}
 	fail_msg("%s to the writer", fr_frame_type_name(h->type));
 	return 0;
@@ -373,6 +386,48 @@ static int deliver(struct pair *p, struct conn *c, const char **why)
 	return rc;
 }
 
+static struct flyrep_ct flow_of(unsigned int n, uint8_t op, uint32_t mark)
+{
+	struct flyrep_ct ct = {
+		.rec = { .op = op, .id = n },
+		.family = AF_INET, .proto = IPPROTO_UDP, .zone_dir = 3,
+	};
+
+	ct.orig.src.word[0] = htonl(0x0a000000 + (hosts[n] ? hosts[n] : n));
+	ct.orig.dst.word[0] = htonl(0xc0000201);
+	ct.orig.sport = htons(1000);
+	ct.orig.dport = htons(53);
+	if (op == FLYREP_OP_DELETE)
+		return ct;
+	ct.reply.dst = ct.orig.src;
+	ct.reply.src = ct.orig.dst;
+	ct.reply.dport = ct.orig.sport;
+	ct.reply.sport = ct.orig.dport;
+	ct.mark = mark;
+	return ct;
+}
+
+static void repair_flows(struct pair *p, const uint8_t *buckets)
+{
+	struct batch *b = batch_new(row_of(FLOWS), N_FLOWS);
+	const uint8_t *frame;
+	struct flyrep_ct ct;
+	unsigned int bucket, i;
+	ssize_t len;
+
+	for (i = 0; i < N_FLOWS; i++) {
+		ct = flow_of(i, FLYREP_OP_UPDATE, flows[i] - 1);
+		bucket = truth_bucket(p->kept[FLOWS], &ct);
+		if (flows[i] && buckets[bucket / 8] >> (bucket % 8) & 1)
+			batch_add(b, &ct, FLYREP_OP_INSERT, bucket, 0);
+	}
+	len = batch_encode(b, p->encoder, 0, FR_FRAME_F_REPAIR, &frame, refuse_none, NULL);
+	if (len > 0)
+		assert_int_equal(ship_repair_send(p->ship, frame, len, batch_count(b)), 0);
+	batch_free(b);
+	ship_repair_end(p->ship, 0);
+}
+
 /* A repair of what the writer wants repaired, as its owner does it. */
 static void repair(struct pair *p)
 {
@@ -385,6 +440,10 @@ static void repair(struct pair *p)
 	size_t i;
 
 	assert_true(table >= 0);
+	if (table == FLOWS) {
+		repair_flows(p, buckets);
+		return;
+	}
 	b = batch_new(row_of(table), 1000);
 	for (i = 0; i < N_WORLD; i++) {
 		const void *rec;
@@ -452,8 +511,11 @@ static void push(struct pair *p, uint8_t table)
 	struct backlog_batch out = { .table = table, .n_changes = batch_count(b),
 				     .buckets = batch_buckets(b) };
 
-	out.len = batch_encode(b, p->encoder, backlog_next_seq(p->stream.backlog), 0, &out.frame,
+	out.len = batch_encode(b, p->encoder, backlog_next_seq(p->stream.backlog),
+			       ship_takes_refs(p->ship, table) ? FR_FRAME_F_REFS : 0, &out.frame,
 			       refuse_none, NULL);
+	out.has_refs = fr_frame_has_refs(out.frame);
+	p->n_refs += out.has_refs;
 	assert_true(backlog_push(p->stream.backlog, &out) > 0);
 	batch_reset(b);
 	ship_kick(p->ship);
@@ -482,21 +544,28 @@ static void write_note(struct pair *p, unsigned int i, uint8_t table, const char
 		batch_add(p->batch[table], rec, op, bucket, 0);
 }
 
-static void write_flow(struct pair *p, unsigned int n)
+/* The writer's kernel has a flow with a mark, or no more (@op DELETE). Into the batch. */
+static void change_flow(struct pair *p, unsigned int n, uint8_t op, uint32_t mark)
 {
-	struct flyrep_ct ct = {
-		.rec = { .op = FLYREP_OP_UPDATE, .id = n },
-		.family = AF_INET, .proto = IPPROTO_UDP, .zone_dir = 3,
-	};
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	struct flyrep_ct ct = flow_of(n, op, mark);
+	const struct fr_table *t = row_of(FLOWS);
 	unsigned int bucket;
-	int op;
+	unsigned int bits = FR_REF_BITS_MAX;
+	uint64_t hash;
 
-	ct.orig.src.word[0] = ct.reply.dst.word[0] = htonl(0x0a000000 + n);
-	ct.orig.dst.word[0] = ct.reply.src.word[0] = htonl(0xc0000201);
-	ct.orig.sport = ct.reply.dport = htons(1000);
-	ct.orig.dport = ct.reply.sport = htons(53);
+	flows[n] = op == FLYREP_OP_DELETE ? 0 : mark + 1;
 	op = truth_put(p->kept[FLOWS], &ct, ++p->order, &bucket);
 	batch_add(p->batch[FLOWS], &ct, op, bucket, 0);
+	if (!index_is_alone(truth_index(p->kept[FLOWS]), key, t->key(key, &ct), bits, &hash) ||
+	    !ship_tells_refs(p->ship, FLOWS, bucket))
+		bits = 0;
+	batch_refer(p->batch[FLOWS], hash, bits);
+}
+
+static void write_flow(struct pair *p, unsigned int n)
+{
+	change_flow(p, n, FLYREP_OP_UPDATE, 0);
 }
 
 static bool is_same(const struct pair *p, uint8_t table)
@@ -1269,6 +1338,442 @@ static void test_who_is_far_behind_is_compared(void **state)
 	assert_int_equal(n_skips, 0);
 }
 
+/* --- references ------------------------------------------------------------ */
+
+/* Of so many flows, in step. */
+static struct pair *pair_of_flows(unsigned int n, uint64_t capabilities)
+{
+	struct pair *p = pair_new(BIT(FLOWS), BIT(FLOWS), 1 << 20);
+	unsigned int i;
+
+	p->capabilities = FR_CAPABILITY_END | capabilities;
+	meet(p, BIT(FLOWS), BIT(FLOWS));
+	settle(p);
+	for (i = 0; i < n; i++)
+		write_flow(p, i);
+	if (n)
+		push(p, FLOWS);
+	settle(p);
+	assert_true(is_same(p, FLOWS));
+	return p;
+}
+
+static uint64_t n_told(const struct pair *p)
+{
+	return receive_figures(p->receive)->n_refs;
+}
+
+static uint64_t n_lost(const struct pair *p)
+{
+	return receive_figures(p->receive)->n_lost_refs;
+}
+
+static void test_what_both_know_is_named_by_reference(void **state)
+{
+	struct pair *p = pair_of_flows(10, FR_CAPABILITY_REFS);
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(p->n_refs, 0); /* all of it was new */
+	for (i = 0; i < 5; i++)
+		change_flow(p, i, FLYREP_OP_UPDATE, 7);
+	change_flow(p, 0, FLYREP_OP_UPDATE, 8);
+	change_flow(p, 1, FLYREP_OP_DELETE, 0);
+	write_flow(p, 20);
+	push(p, FLOWS);
+	settle(p);
+	assert_int_equal(p->n_refs, 1);
+	assert_int_equal(n_told(p), 7);
+	assert_int_equal(n_lost(p), 0);
+	assert_true(is_same(p, FLOWS));
+	assert_int_equal(index_entries(truth_index(p->held[FLOWS])), 10);
+	pair_free(p);
+}
+
+/* What a batch tells of first, or ends, has its key in that batch from then on. */
+static void test_what_is_new_in_a_batch_is_named_by_its_key(void **state)
+{
+	struct pair *p = pair_of_flows(4, FR_CAPABILITY_REFS);
+
+	(void)state;
+	write_flow(p, 10);
+	change_flow(p, 10, FLYREP_OP_UPDATE, 1);	/* by key */
+	change_flow(p, 0, FLYREP_OP_DELETE, 0);		/* by reference */
+	write_flow(p, 0);
+	change_flow(p, 0, FLYREP_OP_UPDATE, 2);		/* by key */
+	change_flow(p, 10, FLYREP_OP_DELETE, 0);	/* by key */
+	push(p, FLOWS);
+	settle(p);
+	assert_int_equal(n_told(p), 1);
+	assert_int_equal(n_lost(p), 0);
+	assert_true(is_same(p, FLOWS));
+	change_flow(p, 0, FLYREP_OP_UPDATE, 3);
+	push(p, FLOWS);
+	settle(p);
+	assert_int_equal(n_told(p), 2);
+	assert_true(is_same(p, FLOWS));
+	pair_free(p);
+}
+
+/* The reader lacks one flow of a batch: nothing is guessed, and an audit mends it. */
+static void test_a_lost_reference_is_repaired(void **state)
+{
+	struct pair *p = pair_of_flows(10, FR_CAPABILITY_REFS);
+	struct flyrep_ct ct = flow_of(3, FLYREP_OP_UPDATE, 0);
+	struct flyrep_ct fresh = flow_of(20, FLYREP_OP_UPDATE, 0);
+	unsigned int n_injected, n_audits;
+	const char *why = NULL;
+
+	(void)state;
+	truth_drop(p->held[FLOWS], &ct);
+	n_injected = p->n_injected;
+	n_audits = p->n_audited;
+	change_flow(p, 2, FLYREP_OP_UPDATE, 7);
+	change_flow(p, 3, FLYREP_OP_UPDATE, 7);
+	write_flow(p, 20);
+	change_flow(p, 4, FLYREP_OP_DELETE, 0);
+	push(p, FLOWS);
+	assert_int_equal(deliver(p, &p->to_reader, &why), 0);
+	assert_int_equal(n_lost(p), 1);
+	assert_int_equal(n_told(p), 0);
+	assert_int_equal(p->n_injected, n_injected + 1);
+	assert_true(truth_has(p->held[FLOWS], &fresh));
+	assert_int_equal(p->to_writer.n_sent[FR_FRAME_CHECK], 1);
+	/* It has asked already. */
+	change_flow(p, 3, FLYREP_OP_UPDATE, 8);
+	push(p, FLOWS);
+	assert_int_equal(deliver(p, &p->to_reader, &why), 0);
+	assert_int_equal(n_lost(p), 2);
+	assert_int_equal(p->to_writer.n_sent[FR_FRAME_CHECK], 1);
+	settle(p);
+	assert_int_equal(p->n_audited, n_audits + 2); /* what differs, and that it does no more */
+	assert_true(ship_figures(p->ship)->is_equal);
+	assert_true(is_same(p, FLOWS));
+	/* And it may be asked for anew. */
+	truth_drop(p->held[FLOWS], &ct);
+	change_flow(p, 3, FLYREP_OP_UPDATE, 9);
+	push(p, FLOWS);
+	settle(p);
+	assert_int_equal(n_lost(p), 3);
+	assert_int_equal(p->to_writer.n_sent[FR_FRAME_CHECK], 2);
+	assert_true(is_same(p, FLOWS));
+	pair_free(p);
+}
+
+struct half {
+	uint32_t half;
+	uint32_t host;
+};
+
+static int by_half(const void *a, const void *b)
+{
+	const struct half *x = a, *y = b;
+
+	return (x->half > y->half) - (x->half < y->half);
+}
+
+/* Flows 1 and 2: hashes of their keys that begin with the same 32 bits. */
+static void make_twins(void)
+{
+	enum { N = 300000 };
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+	struct half *v = malloc(N * sizeof(*v));
+	const struct fr_table *t = row_of(FLOWS);
+	struct flyrep_ct ct;
+	uint32_t i;
+
+	assert_non_null(v);
+	for (i = 0; i < N; i++) {
+		hosts[1] = N_FLOWS + i;
+		ct = flow_of(1, FLYREP_OP_UPDATE, 0);
+		v[i].host = hosts[1];
+		v[i].half = fr_siphash(key, t->key(key, &ct), &hash_key) >> 32;
+	}
+	qsort(v, N, sizeof(*v), by_half);
+	for (i = 1; i < N && v[i].half != v[i - 1].half; i++)
+		;
+	assert_true(i < N);
+	hosts[1] = v[i - 1].host;
+	hosts[2] = v[i].host;
+	free(v);
+}
+
+/* The reader has two flows that the reference may mean, or one that it does not. */
+static void reference_to_a_twin(bool has_both)
+{
+	struct pair *p = pair_of_flows(0, FR_CAPABILITY_REFS);
+	struct flyrep_ct ct, twin;
+	unsigned int bucket, n_injected;
+	const char *why = NULL;
+
+	make_twins();
+	ct = flow_of(1, FLYREP_OP_UPDATE, 0);
+	twin = flow_of(2, FLYREP_OP_UPDATE, 0);
+	write_flow(p, 1);
+	push(p, FLOWS);
+	settle(p);
+	assert_int_equal(truth_put(p->held[FLOWS], &twin, ++p->reader_order, &bucket),
+			 FLYREP_OP_INSERT);
+	if (!has_both)
+		truth_drop(p->held[FLOWS], &ct);
+	n_injected = p->n_injected;
+	change_flow(p, 1, FLYREP_OP_UPDATE, 7);
+	push(p, FLOWS);
+	assert_int_equal(p->n_refs, 1);
+	assert_int_equal(deliver(p, &p->to_reader, &why), 0);
+	assert_int_equal(n_lost(p), 1);
+	assert_int_equal(p->n_injected, n_injected);
+	assert_true(truth_is(p->held[FLOWS], &twin));
+	settle(p);
+	assert_false(truth_has(p->held[FLOWS], &twin));
+	assert_true(is_same(p, FLOWS));
+	pair_free(p);
+}
+
+static void test_a_reference_to_two_is_lost(void **state)
+{
+	(void)state;
+	reference_to_a_twin(true);
+}
+
+static void test_a_reference_to_another_is_lost(void **state)
+{
+	(void)state;
+	reference_to_a_twin(false);
+}
+
+/* The writer knows two that a reference may mean, and makes none. */
+static void test_twins_are_named_by_their_keys(void **state)
+{
+	struct pair *p = pair_of_flows(0, FR_CAPABILITY_REFS);
+
+	(void)state;
+	make_twins();
+	write_flow(p, 1);
+	write_flow(p, 2);
+	push(p, FLOWS);
+	settle(p);
+	change_flow(p, 2, FLYREP_OP_DELETE, 0);
+	change_flow(p, 1, FLYREP_OP_UPDATE, 7);	/* alone by now, though not before the batch */
+	push(p, FLOWS);
+	settle(p);
+	assert_int_equal(n_lost(p), 0);
+	assert_true(is_same(p, FLOWS));
+	pair_free(p);
+}
+
+/* Until an audit has answered what the reader asked for, and while a bucket differs: keys. */
+static void test_who_is_not_in_step_is_told_keys(void **state)
+{
+	struct pair *p = pair_of_flows(10, FR_CAPABILITY_REFS);
+	struct flyrep_ct ct = flow_of(3, FLYREP_OP_UPDATE, 0);
+	unsigned int bucket = truth_bucket(p->kept[FLOWS], &ct);
+	unsigned int other = bucket ^ 1;
+	const char *why = NULL;
+
+	(void)state;
+	assert_true(ship_tells_refs(p->ship, FLOWS, bucket));
+	ship_doubt(p->ship);
+	assert_false(ship_takes_refs(p->ship, FLOWS));
+	assert_false(ship_tells_refs(p->ship, FLOWS, bucket));
+	settle(p);
+	assert_true(ship_tells_refs(p->ship, FLOWS, bucket));
+	truth_drop(p->held[FLOWS], &ct);
+	ship_doubt(p->ship);
+	while (!ship_wants_repair(p->ship)) /* the audit alone */
+		assert_true(!deliver(p, &p->to_reader, &why) || !deliver(p, &p->to_writer, &why));
+	assert_false(ship_tells_refs(p->ship, FLOWS, bucket));
+	assert_true(ship_tells_refs(p->ship, FLOWS, other));
+	repair(p);
+	/* Sent, but not proven; nor when another repair comes before the proof. */
+	assert_false(ship_tells_refs(p->ship, FLOWS, bucket));
+	ship_dirty(p->ship, FLOWS, other);
+	while (!ship_wants_repair(p->ship)) {
+		exchange(p);
+		sd_event_run(p->event, 0);
+	}
+	repair(p);
+	assert_false(ship_tells_refs(p->ship, FLOWS, bucket));
+	assert_false(ship_tells_refs(p->ship, FLOWS, other));
+	settle(p);
+	assert_true(ship_tells_refs(p->ship, FLOWS, other));
+	assert_true(ship_tells_refs(p->ship, FLOWS, bucket));
+	ship_dirty(p->ship, FLOWS, bucket);
+	assert_false(ship_tells_refs(p->ship, FLOWS, bucket));
+	assert_true(ship_tells_refs(p->ship, FLOWS, other));
+	settle(p);
+	assert_true(ship_tells_refs(p->ship, FLOWS, bucket));
+	pair_free(p);
+}
+
+static void test_no_references_before_the_first_audit(void **state)
+{
+	struct pair *p = pair_new(BIT(FLOWS), BIT(FLOWS), 1 << 20);
+
+	(void)state;
+	p->capabilities |= FR_CAPABILITY_REFS;
+	assert_true(ship_takes_refs(p->ship, FLOWS)); /* there is nobody */
+	meet(p, BIT(FLOWS), BIT(FLOWS));
+	assert_false(ship_takes_refs(p->ship, FLOWS));
+	settle(p);
+	assert_true(ship_takes_refs(p->ship, FLOWS));
+	pair_free(p);
+}
+
+static void test_no_references_without_repairs(void **state)
+{
+	struct pair *p = pair_of_flows(3, FR_CAPABILITY_REFS | FR_CAPABILITY_ASK);
+
+	(void)state;
+	change_flow(p, 1, FLYREP_OP_UPDATE, 7);
+	push(p, FLOWS);
+	settle(p);
+	assert_int_equal(p->n_refs, 0);
+	assert_true(is_same(p, FLOWS));
+	pair_free(p);
+}
+
+static void test_who_cannot_take_references_gets_none(void **state)
+{
+	struct pair *p = pair_of_flows(10, 0);
+
+	(void)state;
+	change_flow(p, 1, FLYREP_OP_UPDATE, 7);
+	change_flow(p, 2, FLYREP_OP_DELETE, 0);
+	push(p, FLOWS);
+	settle(p);
+	assert_int_equal(p->n_refs, 0);
+	assert_int_equal(n_told(p), 0);
+	assert_true(is_same(p, FLOWS));
+	pair_free(p);
+}
+
+/* What was written while a peer was away: who can take it goes on there, who cannot is compared. */
+static void return_to_references(uint64_t capabilities, bool goes_on)
+{
+	struct pair *p = pair_of_flows(10, FR_CAPABILITY_REFS);
+	uint64_t n_before = n_told(p);
+	size_t n_batches;
+
+	ship_stop(p->ship);
+	receive_stop(p->receive);
+	change_flow(p, 1, FLYREP_OP_UPDATE, 7);
+	change_flow(p, 2, FLYREP_OP_DELETE, 0);
+	push(p, FLOWS);
+	assert_int_equal(p->n_refs, 1);
+	p->capabilities = FR_CAPABILITY_END | capabilities;
+	n_batches = p->to_reader.n_sent[FR_FRAME_BATCH];
+	meet(p, BIT(FLOWS), BIT(FLOWS));
+	assert_int_equal(p->to_reader.n_sent[FR_FRAME_BATCH] - n_batches, goes_on);
+	settle(p);
+	assert_int_equal(n_told(p) - n_before, goes_on ? 2 : 0);
+	assert_int_equal(n_lost(p), 0);
+	assert_true(is_same(p, FLOWS));
+	assert_true(ship_figures(p->ship)->is_equal);
+	/* Of all that it can take it is sent no less than before. */
+	change_flow(p, 3, FLYREP_OP_UPDATE, 7);
+	push(p, FLOWS);
+	settle(p);
+	assert_int_equal(p->n_refs, goes_on ? 2 : 1);
+	assert_true(is_same(p, FLOWS));
+	pair_free(p);
+}
+
+static void test_who_returns_takes_references(void **state)
+{
+	(void)state;
+	return_to_references(FR_CAPABILITY_REFS, true);
+}
+
+static void test_who_returns_and_cannot_take_references_is_compared(void **state)
+{
+	(void)state;
+	return_to_references(0, false);
+}
+
+/* A batch was being collected when one came who cannot take references. */
+static void test_what_is_collected_follows_who_is_there(void **state)
+{
+	struct pair *p = pair_of_flows(10, FR_CAPABILITY_REFS);
+
+	(void)state;
+	change_flow(p, 1, FLYREP_OP_UPDATE, 7);
+	ship_stop(p->ship);
+	receive_stop(p->receive);
+	p->capabilities = FR_CAPABILITY_END;
+	meet(p, BIT(FLOWS), BIT(FLOWS));
+	push(p, FLOWS);
+	settle(p);
+	assert_int_equal(p->n_refs, 0);
+	assert_int_equal(n_lost(p), 0);
+	assert_true(is_same(p, FLOWS));
+	pair_free(p);
+}
+
+/* What an ACK tells beside the number is told once, and again when it is another. */
+static void test_acknowledgements_are_short(void **state)
+{
+	struct pair *p = pair_of_flows(0, FR_CAPABILITY_ACKS);
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		size_t at = p->to_writer.last;
+		const uint8_t *ack;
+		const char *why = NULL;
+
+		write_flow(p, i);
+		push(p, FLOWS);
+		assert_int_equal(deliver(p, &p->to_reader, &why), 0);
+		while (p->to_writer.last == at)
+			sd_event_run(p->event, 0);
+		ack = p->to_writer.frames[at % QUEUE_MAX];
+		assert_int_equal(ack[4], FR_FRAME_ACK);
+		/* Length: */
+		assert_int_equal(ack[3], FR_ACK_SHORT_LEN);
+		settle(p);
+		assert_int_equal(ship_acked(p->ship), i + 1);
+	}
+	assert_true(is_same(p, FLOWS));
+	pair_free(p);
+}
+
+/* The number goes on across the boundary of its low half. */
+static void test_a_short_acknowledgement_is_the_next_number(void **state)
+{
+	struct fr_ack m = { .seq = 0x1fffffffe, .entries = 5, .refused = 6, .repaired = 7 };
+	struct fr_ack told = { .seq = 0x200000003 };
+	uint8_t buf[FR_ACK_SHORT_LEN];
+	struct fr_writer w;
+
+	(void)state;
+	fr_writer_init(&w, buf, sizeof(buf));
+	fr_ack_encode_short(&w, &told);
+	assert_int_equal(fr_writer_len(&w), sizeof(buf));
+	assert_int_equal(fr_ack_decode_short(&m, buf, 3), -EBADMSG);
+	assert_int_equal(fr_ack_decode_short(&m, buf, sizeof(buf)), 0);
+	assert_true(m.seq == told.seq);
+	assert_int_equal(m.entries, 5);
+	assert_int_equal(fr_ack_decode_short(&m, buf, sizeof(buf)), 0);
+	assert_true(m.seq == told.seq);
+}
+
+static void test_references_of_other_tables_are_refused(void **state)
+{
+	struct pair *p = pair_new(BIT(NOTES), BIT(NOTES), 1 << 20);
+	uint8_t frame[FR_FRAME_HEAD_LEN + 5] = { 0 };
+	struct fr_frame_head h = { .type = FR_FRAME_BATCH, .flags = FR_FRAME_F_REFS,
+				   .table = NOTES, .seq = 1, .len = 5 };
+
+	(void)state;
+	meet(p, BIT(NOTES), BIT(NOTES));
+	settle(p);
+	fr_frame_head_encode(frame, &h);
+	conn_send(&p->to_reader, frame, sizeof(frame));
+	assert_string_equal(refusal(p), "malformed");
+	pair_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1295,6 +1800,22 @@ int main(void)
 		cmocka_unit_test(test_a_session_begins_in_a_pause),
 		cmocka_unit_test(test_a_pause_beyond_the_backlog_is_repaired),
 		cmocka_unit_test(test_a_paused_reader_applies_nothing),
+		cmocka_unit_test(test_what_both_know_is_named_by_reference),
+		cmocka_unit_test(test_what_is_new_in_a_batch_is_named_by_its_key),
+		cmocka_unit_test(test_a_lost_reference_is_repaired),
+		cmocka_unit_test(test_a_reference_to_two_is_lost),
+		cmocka_unit_test(test_a_reference_to_another_is_lost),
+		cmocka_unit_test(test_twins_are_named_by_their_keys),
+		cmocka_unit_test(test_who_is_not_in_step_is_told_keys),
+		cmocka_unit_test(test_no_references_before_the_first_audit),
+		cmocka_unit_test(test_no_references_without_repairs),
+		cmocka_unit_test(test_who_cannot_take_references_gets_none),
+		cmocka_unit_test(test_who_returns_takes_references),
+		cmocka_unit_test(test_who_returns_and_cannot_take_references_is_compared),
+		cmocka_unit_test(test_what_is_collected_follows_who_is_there),
+		cmocka_unit_test(test_references_of_other_tables_are_refused),
+		cmocka_unit_test(test_acknowledgements_are_short),
+		cmocka_unit_test(test_a_short_acknowledgement_is_the_next_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,12 +2,13 @@
 /*
  * The golden vectors of conntrack batches hold their columns byte for byte.
  *
- * With --write they are written anew, and the seeds of fuzz_columns and
+ * With --write they are written anew, and the seeds of fuzz_columns, fuzz_refs and
  * fuzz_records. A difference in an old vector is another wire version.
  */
 #include "vectors.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 
@@ -26,6 +27,7 @@ static const struct fr_siphash_key hash_key = { { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
 
 struct flow {
 	uint8_t op;
+	bool by_ref; /* named by reference */
 	uint8_t proto;
 	const char *src, *dst;
 	uint16_t sport, dport; /* ICMP: identifier; type and code */
@@ -49,6 +51,7 @@ struct flow {
 struct batch {
 	const char *name;
 	const char *about;
+	unsigned int ref_bits; /* 0: no references */
 	struct flow flows[RECS_MAX]; /* ends with a proto of 0 */
 };
 
@@ -57,9 +60,10 @@ struct batch {
 	.tcp_flags = { 0x23, 0x23 }, .tcp_scale = { 7, 9 }
 
 static const struct batch batches[] = {
-	{ "empty", "no record at all", { { 0 } } },
+	{ "empty", "no record at all", 0, { { 0 } } },
 	{ "tcp4",
 	  "an established connection without NAT",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .src = "10.1.0.5",
 	      .dst = "198.51.100.7",
@@ -68,6 +72,7 @@ static const struct batch batches[] = {
 	      ESTABLISHED } } },
 	{ "tcp4-snat",
 	  "source NAT that keeps the port, one that does not",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .src = "10.1.0.5",
 	      .dst = "198.51.100.7",
@@ -85,6 +90,7 @@ static const struct batch batches[] = {
 	      ESTABLISHED } } },
 	{ "tcp4-dnat",
 	  "destination NAT to another port",
+	  0,
 	  { { .op = FLYREP_OP_INSERT,
 	      .src = "192.0.2.9",
 	      .dst = "203.0.113.1",
@@ -95,6 +101,7 @@ static const struct batch batches[] = {
 	      ESTABLISHED } } },
 	{ "udp6",
 	  "IPv6, no reply seen",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_UDP,
 	      .src = "2001:db8:1::5",
@@ -103,6 +110,7 @@ static const struct batch batches[] = {
 	      .dport = 53 } } },
 	{ "icmp",
 	  "echo requests of both families",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_ICMP,
 	      .src = "10.1.0.5",
@@ -119,6 +127,7 @@ static const struct batch batches[] = {
 	      .status = 0x02 } } },
 	{ "zone-mark",
 	  "a zone of one direction, a zone of both, a mark",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_UDP,
 	      .src = "10.1.0.5",
@@ -138,6 +147,7 @@ static const struct batch batches[] = {
 	      .status = 0x06 } } },
 	{ "sctp",
 	  "established, IPv4 with source NAT; no answer to the INIT yet, IPv6",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_SCTP,
 	      .src = "10.1.0.5",
@@ -159,6 +169,7 @@ static const struct batch batches[] = {
 	      .sctp_vtag = { 0, 0x11223344 } } } },
 	{ "dccp",
 	  "open, IPv4 with destination NAT; of a server that began, IPv6",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_DCCP,
 	      .src = "192.0.2.9",
@@ -183,6 +194,7 @@ static const struct batch batches[] = {
 	      .dccp_handshake_seq = 1 } } },
 	{ "udplite",
 	  "both families, one with NAT to another port",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_UDPLITE,
 	      .src = "10.1.0.5",
@@ -200,6 +212,7 @@ static const struct batch batches[] = {
 	      .dport = 5005 } } },
 	{ "gre",
 	  "without keys and NAT of the address, with keys, IPv6",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_GRE,
 	      .src = "10.1.0.5",
@@ -219,6 +232,7 @@ static const struct batch batches[] = {
 	      .dst = "2001:db8:2::7" } } },
 	{ "other",
 	  "addresses alone: ESP with NAT, AH, ESP over IPv6, OSPF, the last number",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_ESP,
 	      .src = "10.1.0.5",
@@ -244,6 +258,7 @@ static const struct batch batches[] = {
 	      .dst = "198.51.100.7" } } },
 	{ "delete",
 	  "two keys",
+	  0,
 	  { { .op = FLYREP_OP_DELETE,
 	      .proto = IPPROTO_TCP,
 	      .src = "10.1.0.5",
@@ -258,6 +273,7 @@ static const struct batch batches[] = {
 	      .dport = 53 } } },
 	{ "mixed",
 	  "all of it beside each other",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .src = "2001:db8:1::5",
 	      .dst = "2001:db8:2::7",
@@ -303,6 +319,7 @@ static const struct batch batches[] = {
 	      ESTABLISHED } } },
 	{ "mixed-protocols",
 	  "values of each kind beside each other",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .proto = IPPROTO_DCCP,
 	      .src = "10.1.0.11",
@@ -338,6 +355,7 @@ static const struct batch batches[] = {
 	      .sctp_vtag = { 1, 2 } } } },
 	{ "tail",
 	  "each thing that few flows have, beside a flow that has none",
+	  0,
 	  { { .op = FLYREP_OP_UPDATE,
 	      .src = "10.1.0.5",
 	      .dst = "198.51.100.7",
@@ -397,7 +415,69 @@ static const struct batch batches[] = {
 	      .dst = "198.51.100.53",
 	      .sport = 5000,
 	      .dport = 53 } } },
+	{ "references",
+	  "an update and ends by reference, a new flow between them, one of a zone",
+	  FR_REF_BITS_MAX,
+	  { { .op = FLYREP_OP_UPDATE,
+	      .by_ref = true,
+	      .src = "10.1.0.5",
+	      .dst = "198.51.100.7",
+	      .sport = 40000,
+	      .dport = 443,
+	      .reply_dst = "203.0.113.1",
+	      ESTABLISHED },
+	    { .op = FLYREP_OP_INSERT,
+	      .proto = IPPROTO_UDP,
+	      .src = "10.1.0.6",
+	      .dst = "198.51.100.53",
+	      .sport = 5000,
+	      .dport = 53 },
+	    { .op = FLYREP_OP_DELETE,
+	      .by_ref = true,
+	      .proto = IPPROTO_UDP,
+	      .src = "10.1.0.7",
+	      .dst = "198.51.100.53",
+	      .sport = 5001,
+	      .dport = 53 },
+	    { .op = FLYREP_OP_UPDATE,
+	      .by_ref = true,
+	      .src = "2001:db8:1::5",
+	      .dst = "2001:db8:2::7",
+	      .sport = 40001,
+	      .dport = 443,
+	      .zone = 7,
+	      ESTABLISHED },
+	    { .op = FLYREP_OP_DELETE,
+	      .by_ref = true,
+	      .proto = IPPROTO_ICMPV6,
+	      .src = "2001:db8:1::5",
+	      .dst = "2001:db8:2::7",
+	      .sport = 0x1234,
+	      .dport = 0x8000 } } },
+	{ "references-tail",
+	  "a flow by reference with more than most have, beside one by its key",
+	  FR_REF_BITS,
+	  { { .op = FLYREP_OP_UPDATE,
+	      .by_ref = true,
+	      .src = "10.1.0.5",
+	      .dst = "198.51.100.7",
+	      .sport = 40000,
+	      .dport = 21,
+	      ESTABLISHED,
+	      .tail = { .has = FLYREP_CT_EXT_HELPER, .helper = "ftp" } },
+	    { .op = FLYREP_OP_UPDATE,
+	      .proto = IPPROTO_UDP,
+	      .src = "10.1.0.6",
+	      .dst = "198.51.100.53",
+	      .sport = 5000,
+	      .dport = 53,
+	      .tail = { .has = FLYREP_CT_EXT_LABELS, .labels = { 0x01 } } } } },
 };
+
+static bool has_refs(const struct batch *b)
+{
+	return b->ref_bits;
+}
 
 static void address(union flyrep_addr *a, uint8_t family, const char *text)
 {
@@ -486,7 +566,14 @@ static size_t make_records(void *recs, size_t *len, const struct batch *b)
 	return n;
 }
 
-static void put_record(FILE *out, const struct flyrep_ct *ct)
+static uint64_t hash_of(const struct flyrep_ct *ct)
+{
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+
+	return fr_siphash(key, fr_conntrack_table.key(key, ct), &hash_key);
+}
+
+static void put_record(FILE *out, const struct flyrep_ct *ct, bool by_ref)
 {
 	const struct fr_table *t = &fr_conntrack_table;
 	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
@@ -500,19 +587,70 @@ static void put_record(FILE *out, const struct flyrep_ct *ct)
 	put_hex(out, "key", key, len);
 	fprintf(out, "%-8s%" PRIu64 "\n", "bucket",
 		fr_siphash(key, len, &hash_key) >> 48);
+	if (by_ref)
+		fprintf(out, "%-8s%016" PRIx64 "\n", "hash", hash_of(ct));
 	if (ct->rec.op != FLYREP_OP_DELETE)
 		fprintf(out, "%-8s%016" PRIx64 "\n", "digest",
 			t->digest(ct, &hash_key));
 }
 
-static size_t encode(uint8_t *buf, size_t size, const void *recs, size_t n)
+static size_t encode(uint8_t *buf, size_t size, const struct batch *b,
+		     const void *recs, size_t n)
 {
+	const struct fr_table *t = &fr_conntrack_table;
+	uint64_t hashes[RECS_MAX] = { 0 };
+	const struct flyrep_ct *ct = recs;
 	struct fr_writer w;
+	size_t i;
 
+	for (i = 0; i < n; i++, ct = next(ct))
+		hashes[i] = b->flows[i].by_ref ? hash_of(ct) : 0;
 	fr_writer_init(&w, buf, size);
-	if (fr_conntrack_table.encode(&w, recs, n))
+	if (has_refs(b) ? t->encode_refs(&w, recs, n, hashes, b->ref_bits) :
+			  t->encode(&w, recs, n))
 		abort();
 	return fr_writer_len(&w);
+}
+
+/* A reader that knows the flows of a batch. */
+struct known {
+	const struct batch *batch;
+	uint8_t key[FR_KEY_MAX_LEN] __attribute__((aligned(8)));
+};
+
+static const uint8_t *find(void *cookie, uint32_t ref, unsigned int bits,
+			   size_t *key_len, uint64_t *hash)
+{
+	struct known *k = cookie;
+	struct {
+		struct flyrep_ct ct;
+		struct flyrep_ct_ext tail;
+	} rec;
+	size_t i;
+
+	for (i = 0; i < RECS_MAX && k->batch->flows[i].proto; i++) {
+		make_record(&rec.ct, &k->batch->flows[i]);
+		*hash = hash_of(&rec.ct);
+		if (*hash >> (64 - bits) != ref >> (32 - bits))
+			continue;
+		*key_len = fr_conntrack_table.key(k->key, &rec.ct);
+		return k->key;
+	}
+	return NULL;
+}
+
+static int decode(struct fr_reader *r, const struct batch *b, void *recs,
+		  size_t room, size_t *n)
+{
+	const struct fr_table *t = &fr_conntrack_table;
+	struct known k = { .batch = b };
+	struct fr_refs refs = { .find = find, .cookie = &k };
+	int rc;
+
+	if (!has_refs(b))
+		return t->decode(r, recs, room, RECS_MAX, n);
+	rc = t->decode_refs(r, recs, room, RECS_MAX, n, &refs);
+	return refs.is_lost ? -ENOENT : rc;
 }
 
 static void write_conntrack(FILE *out)
@@ -532,8 +670,9 @@ static void write_conntrack(FILE *out)
 		n = make_records(recs, &len, &batches[i]);
 		ct = (const struct flyrep_ct *)recs;
 		for (j = 0; j < n; j++, ct = next(ct))
-			put_record(out, ct);
-		put_hex(out, "columns", buf, encode(buf, sizeof(buf), recs, n));
+			put_record(out, ct, batches[i].flows[j].by_ref);
+		put_hex(out, "columns", buf,
+			encode(buf, sizeof(buf), &batches[i], recs, n));
 	}
 }
 
@@ -567,8 +706,7 @@ static void columns_are_read_back(void **state)
 		uint8_t *columns = bytes_next(&pos, "columns", &len);
 
 		fr_reader_init(&r, columns, len);
-		assert_int_equal(fr_conntrack_table.decode(
-					 &r, recs, sizeof(recs), RECS_MAX, &n),
+		assert_int_equal(decode(&r, &batches[i], recs, sizeof(recs), &n),
 				 0);
 		assert_int_equal(fr_reader_left(&r), 0);
 		ct = (const struct flyrep_ct *)recs;
@@ -611,13 +749,18 @@ static int seeds_of_batches(void)
 {
 	static uint8_t recs[RECS_LEN] __attribute__((aligned(8)));
 	uint8_t buf[1 + RECS_LEN];
-	size_t i, n, len;
+	size_t i, n, len, columns_len;
 	int bad = 0;
 
 	for (i = 0; i < N_OF(batches); i++) {
 		n = make_records(recs, &len, &batches[i]);
-		bad |= seed_write("columns", batches[i].name, buf,
-				  encode(buf, sizeof(buf), recs, n));
+		columns_len = encode(buf + 1, RECS_LEN, &batches[i], recs, n);
+		buf[0] = 1; /* fuzz_refs: the check fits */
+		bad |= has_refs(&batches[i]) ?
+			       seed_write("refs", batches[i].name, buf,
+					  1 + columns_len) :
+			       seed_write("columns", batches[i].name, buf + 1,
+					  columns_len);
 		/* fuzz_records: the size of a record, then records */
 		buf[0] = sizeof(struct flyrep_ct);
 		memcpy(buf + 1, recs, len);
