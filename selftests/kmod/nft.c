@@ -931,7 +931,9 @@ TEST_F(nft, races)
 		recs_make(&self->recs, FLYREP_OP_UPDATE, "f", key, NULL, NULL, "9000", now_ms() + 8000);
 	}
 	want = digest(&self->recs);
-	EXPECT_EQ(300, node_apply(&self->a, &self->recs, &errors));
+	EXPECT_EQ(300, node_apply(&self->a, &self->recs, &errors)) {
+		TH_LOG("%zu refused: %d", errors.n, errors.n ? errors.error[0] : 0);
+	}
 	recs_reset(&self->recs);
 	ASSERT_EQ(0, node_dump(&self->a, node_set(&self->a, "f"), &self->recs));
 	EXPECT_EQ(300, self->recs.n);
