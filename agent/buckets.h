@@ -42,6 +42,11 @@ static inline void buckets_add_all(struct buckets *b)
 	b->is_any = true;
 }
 
+static inline bool buckets_has(const uint8_t bits[FLYREP_BUCKETS_LEN], unsigned int bucket)
+{
+	return bits[bucket / 8] & 1u << (bucket % 8);
+}
+
 static inline bool buckets_is_all(const uint8_t bits[FLYREP_BUCKETS_LEN])
 {
 	unsigned int i;

@@ -189,7 +189,7 @@ static void tell(struct elements *e, struct set *set, const struct flyrep_item *
 	unsigned int bucket = index_bucket(index_of(e), key, it->key_len);
 	struct flyrep_item *own = &e->room.item;
 
-	if (is_snap && !e->is_all && !(e->buckets[bucket / 8] & 1u << (bucket % 8)))
+	if (is_snap && !e->is_all && !buckets_has(e->buckets, bucket))
 		return;
 	memcpy(own, it, sizeof(*it) + it->rec.tail_len);
 	if (e->is_writer) {
@@ -591,7 +591,7 @@ int elements_snapshot(struct elements *e, const struct truth_scope *scope, bool 
 	e->is_learning = is_thorough && !scope->prefix_len;
 	/* What is found tells when it is due. */
 	for (b = 0; !scope->prefix_len && b < FLYREP_BUCKETS; b++)
-		if (scope->buckets[b / 8] & 1u << (b % 8))
+		if (buckets_has(scope->buckets, b))
 			e->due_ms[b] = UINT64_MAX;
 	return 0;
 }

@@ -158,7 +158,7 @@ static bool takes_refs(const struct flow_table *t)
 	const struct flow *f = t->flow;
 	size_t i;
 
-	if (!(FR_WIRE_VERSION >= FR_WIRE_VERSION_REFS) || !t->row->encode_refs || flow_is_shared(f))
+	if (!FR_HAS_REFS || !t->row->encode_refs || flow_is_shared(f))
 		return false;
 	for (i = 0; i < f->n_links; i++)
 		if (!ship_takes_refs(f->links[i].ship, t->row->id))
@@ -1055,7 +1055,7 @@ static size_t entries_in(const struct flow_table *t, const uint8_t *buckets)
 	if (flow_has_versions(t))
 		return versions_entries_in(t, buckets);
 	for (b = 0; b < FLYREP_BUCKETS; b++)
-		if (buckets[b / 8] & 1u << (b % 8))
+		if (buckets_has(buckets, b))
 			index_walk(ix, b, count_one, &n);
 	return n;
 }
@@ -1696,7 +1696,7 @@ static void on_hello(void *cookie, const struct peer *p, struct fr_hello *h)
 	if (p)
 		link_of(p)->told_distance = h->distance;
 	h->capabilities = FR_CAPABILITY_END;
-	if (FR_WIRE_VERSION >= FR_WIRE_VERSION_REFS)
+	if (FR_HAS_REFS)
 		h->capabilities |= FR_CAPABILITY_REFS | FR_CAPABILITY_ACKS;
 	if (!f->config->recovery.auto_resync)
 		h->capabilities |= FR_CAPABILITY_ASK;

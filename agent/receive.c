@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buckets.h"
 #include "log.h"
 #include "monotonic.h"
 
@@ -157,8 +158,7 @@ void receive_start(struct receive *r, struct conn *conn, uint64_t tables, uint64
 	r->tables = tables;
 	r->min_epoch = min_epoch;
 	r->counts_end = capabilities & FR_CAPABILITY_END;
-	r->takes_short = (FR_WIRE_VERSION >= FR_WIRE_VERSION_REFS) &&
-			 capabilities & FR_CAPABILITY_ACKS;
+	r->takes_short = FR_HAS_REFS && capabilities & FR_CAPABILITY_ACKS;
 	r->n_short = SHORT_ACKS_MAX; /* the first is not */
 	r->refused = 0;
 	r->repaired = 0;
@@ -523,7 +523,7 @@ static int sweep(struct receive *r, unsigned int n, const char **why)
 	while (rc >= 0 && r->n_swept < FLYREP_BUCKETS && r->n_looked < n) {
 		unsigned int b = r->n_swept++;
 
-		if (!(r->repair[b / 8] & (1u << (b % 8))))
+		if (!buckets_has(r->repair, b))
 			continue;
 		r->n_looked++;
 		rc = sweep_bucket(r, b, why);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buckets.h"
 #include "log.h"
 #include "monotonic.h"
 
@@ -483,19 +484,14 @@ bool ship_takes_refs(const struct ship *s, uint8_t table)
 	return s->takes_refs && ship_is_auto(s) && s->figures.last_audit_ns && !s->is_doubted;
 }
 
-static bool has_bucket(const uint8_t buckets[FLYREP_BUCKETS_LEN], unsigned int bucket)
-{
-	return buckets[bucket / 8] & 1u << bucket % 8;
-}
-
 bool ship_tells_refs(const struct ship *s, uint8_t table, unsigned int bucket)
 {
 	const struct ship_table *t = table_of(s, table);
 
 	if (!s->conn || !t)
 		return true;
-	return ship_takes_refs(s, table) && !has_bucket(t->dirty, bucket) &&
-	       !has_bucket(t->taken, bucket) && !has_bucket(t->differs, bucket);
+	return ship_takes_refs(s, table) && !buckets_has(t->dirty, bucket) &&
+	       !buckets_has(t->taken, bucket) && !buckets_has(t->differs, bucket);
 }
 
 int ship_check(struct ship *s, uint64_t tables)
@@ -748,7 +744,7 @@ void ship_repair_end(struct ship *s, int err)
 	t->is_whole = false;
 	if (err) {
 		for (b = 0; b < FLYREP_BUCKETS; b++)
-			if (t->taken[b / 8] & (1u << (b % 8)))
+			if (buckets_has(t->taken, b))
 				mark_dirty(s, t, b);
 		return;
 	}

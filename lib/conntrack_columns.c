@@ -494,7 +494,6 @@ static inline void get_key(const uint8_t *base, const struct pass *p,
 			   uint8_t shape, struct flyrep_ct *ct)
 {
 	ct->zone_dir = ZONE_DIR_BOTH;
-	get(base, p, PROTO, &ct->proto);
 	if (shape & SHAPE_ZONE) {
 		get(base, p, ZONE, &ct->zone);
 		ct->zone = ntohs(ct->zone);
@@ -513,16 +512,15 @@ static inline void get_key(const uint8_t *base, const struct pass *p,
 
 /*
  * The key that is meant; false: none, or not one of the protocol and family that the values
- * are of. *@check: grows by what its batch is checked with
+ * are of. @proto: of these. *@check: grows by what its batch is checked with
  */
 static inline bool find_key(const uint8_t *base, const struct pass *p,
-			    uint8_t shape, struct flyrep_ct *ct,
+			    uint8_t shape, uint8_t proto, struct flyrep_ct *ct,
 			    const struct fr_refs *refs, uint32_t *check)
 {
 	const uint8_t *key;
 	uint32_t ref = 0;
 	uint64_t hash;
-	uint8_t proto;
 	size_t len;
 
 	get(base, p, REF, &ref);
@@ -533,11 +531,9 @@ static inline bool find_key(const uint8_t *base, const struct pass *p,
 	if (!key || fr_conntrack_table.from_key(ct, key, len) < 0)
 		return false;
 	*check += (uint32_t)hash;
-	if (!is_live(shape))
-		return true;
-	get(base, p, PROTO, &proto);
-	return ct->proto == proto &&
-	       ct->family == (shape & SHAPE_V6 ? AF_INET6 : AF_INET);
+	return !is_live(shape) ||
+	       (ct->proto == proto &&
+		ct->family == (shape & SHAPE_V6 ? AF_INET6 : AF_INET));
 }
 
 /* The columns of a batch, and where its reader stands. */
@@ -602,12 +598,13 @@ static ssize_t get_records(const struct batch *opened, struct flyrep_ct *ct,
 
 		memset(ct, 0, sizeof(*ct));
 		ct->family = shape & SHAPE_V6 ? AF_INET6 : AF_INET;
-		if (!ref)
-			get_key(b.base, &b.pass, shape, ct);
-		else if (refs && !find_key(b.base, &b.pass, shape, ct, refs, check))
-			return -ENOENT;
 		if (shape != SHAPE_DELETE_REF)
 			get(b.base, &b.pass, PROTO, &proto);
+		ct->proto = proto;
+		if (!ref)
+			get_key(b.base, &b.pass, shape, ct);
+		else if (refs && !find_key(b.base, &b.pass, shape, proto, ct, refs, check))
+			return -ENOENT;
 		ct->rec.op = shape & SHAPE_OP ? shape & SHAPE_OP : FLYREP_OP_UPDATE;
 		if ((!ref || refs) && is_live(shape) &&
 		    get_value(b.base, &b.pass, shape, ct))

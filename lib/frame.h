@@ -118,6 +118,9 @@ int fr_squeeze_unpack(struct fr_squeeze *s, const uint8_t *src, size_t len, uint
 #define FR_CAPABILITY_REFS	0x08	/* it takes batches with FR_FRAME_F_REFS */
 #define FR_CAPABILITY_ACKS	0x10	/* it takes short ACKs */
 
+/* Has this version these two? */
+#define FR_HAS_REFS		(FR_WIRE_VERSION >= FR_WIRE_VERSION_REFS)
+
 /* Roles of a node, in HELLO and ROLE. */
 /* PEER: writes, and so do the others: active-active, multi-master. The rest: of a pair. */
 enum fr_role { FR_ROLE_BACKUP = 1, FR_ROLE_PRIMARY, FR_ROLE_FAULT, FR_ROLE_PEER };
