@@ -89,7 +89,7 @@ ssize_t fr_netlink_receive(struct mnl_socket *nl, void *buf)
 	return msg.msg_flags & MSG_TRUNC ? -EMSGSIZE : len;
 }
 
-static int64_t now_ms(void)
+int64_t fr_netlink_now_ms(void)
 {
 	struct timespec ts;
 
@@ -99,7 +99,7 @@ static int64_t now_ms(void)
 
 int64_t fr_netlink_deadline_ms(void)
 {
-	return now_ms() + ANSWER_TIMEOUT_MS;
+	return fr_netlink_now_ms() + ANSWER_TIMEOUT_MS;
 }
 
 ssize_t fr_netlink_await(struct mnl_socket *nl, void *buf, int64_t deadline_ms)
@@ -112,7 +112,7 @@ ssize_t fr_netlink_await(struct mnl_socket *nl, void *buf, int64_t deadline_ms)
 
 		if (len != -EAGAIN)
 			return len;
-		left_ms = deadline_ms - now_ms();
+		left_ms = deadline_ms - fr_netlink_now_ms();
 		if (left_ms <= 0)
 			return -ETIMEDOUT;
 		if (poll(&p, 1, (int)left_ms) < 0 && errno != EINTR)

@@ -37,7 +37,10 @@ int fr_netlink_send(struct mnl_socket *nl, const struct iovec *iov, size_t n);
  */
 ssize_t fr_netlink_receive(struct mnl_socket *nl, void *buf);
 
-/* When an answer that has not come yet is not to be expected any more, CLOCK_MONOTONIC in ms. */
+/* CLOCK_MONOTONIC in ms */
+int64_t fr_netlink_now_ms(void);
+
+/* When an answer that has not come yet is not to be expected any more, by that clock. */
 int64_t fr_netlink_deadline_ms(void);
 
 /* The same as fr_netlink_receive(), but waits for it. -ETIMEDOUT. */

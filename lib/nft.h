@@ -126,7 +126,8 @@ int fr_nft_dump_pump(struct fr_nft *n, void (*fn)(void *cookie, const void *recs
  * @on_error: called for each record that was refused, in no order; may be NULL. -ENOENT: no such
  *	set, or nothing of a name that the element has; -EINVAL: it is malformed or does not fit the
  *	set; -EPERM: the set's table has an owner; -EEXIST: it overlaps another one; -ENFILE: the
- *	set is full; as the kernel says
+ *	set is full; -EAGAIN: the kernel was rebuilding the set's hash for a quarter of a second;
+ *	as the kernel says
  *
  * An element that packets add, refresh or let end meanwhile is written all the same, or left as
  * they have it if they are faster.

@@ -8,6 +8,7 @@
 #include <linux/netfilter.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "netlink.h"
 #include "nft_message.h"
@@ -19,6 +20,14 @@
  * is refused is left out, so that each round has fewer records than the one before.
  */
 #define PATIENT_ROUNDS 4
+
+/*
+ * A hash that is being rebuilt has no place for an element in whose chain there is much that has
+ * ended (lib/rhashtable.c: EBUSY). The others do not wait for it, and it waits so long in all;
+ * when nothing else is to be done there are naps in between.
+ */
+#define BUSY_MS 250
+#define NAP_MS 2
 
 /* The messages of an element, and their numbers; not all of them are sent. */
 enum message {
@@ -40,7 +49,8 @@ enum message {
  *	clocks do meanwhile. What a packet has written between out and in stays.
  * @STEP_DELETE: out
  * @STEP_CLEAR: likewise, one of several with its key; it is added in the next
- * @STEP_WAIT: nothing: the set is full; it is added in the next, when others have gone
+ * @STEP_WAIT: nothing: the set is full, or its hash is being rebuilt; it is added in the next, when
+ *	others have gone
  */
 enum step {
 	STEP_DONE,
@@ -79,6 +89,7 @@ struct entry {
  * @is_over: it has been acknowledged or refused
  * @n_failed: messages that were refused
  * @is_patient: elements are still taken to be as they were met
+ * @busy_end_ms: until then, by fr_netlink_now_ms(), hashes are waited for; 0: none was met
  * @slot: number of an entry and 1, by the hash of its key; 0: free
  */
 struct apply {
@@ -95,6 +106,7 @@ struct apply {
 	bool is_over;
 	size_t n_failed;
 	bool is_patient;
+	int64_t busy_end_ms;
 	ssize_t n_applied;
 	char text[sizeof(((struct fr_nft *)0)->error)];
 	uint16_t slot[SLOTS];
@@ -278,6 +290,17 @@ static void mend_clash(struct apply *a, struct entry *e, bool is_absent)
 		e->step = STEP_REPLACE;
 }
 
+/* Its hash is being rebuilt. */
+static void mend_busy(struct apply *a, struct entry *e)
+{
+	if (!a->busy_end_ms)
+		a->busy_end_ms = fr_netlink_now_ms() + BUSY_MS;
+	if (fr_netlink_now_ms() < a->busy_end_ms)
+		e->step = STEP_WAIT;
+	else
+		finish(a, e, -EAGAIN);
+}
+
 /* Nothing of the transaction was done; packets and clocks go on meanwhile. */
 static void mend(struct apply *a, struct entry *e, bool is_last)
 {
@@ -290,6 +313,8 @@ static void mend(struct apply *a, struct entry *e, bool is_last)
 		finish(a, e, e->err[MESSAGE_DELETE]);
 	} else if (e->step == STEP_DELETE) {
 		finish(a, e, 0);
+	} else if (err == -EBUSY) {
+		mend_busy(a, e);
 	} else if (is_last && err) {
 		/* It is there by what packets do, faster than we: as good. */
 		finish(a, e, err == -EEXIST && !is_interval(e) ? 0 : err);
@@ -322,6 +347,13 @@ static void learn(struct apply *a)
 		a->n->is_add_first = !a->n->is_add_first;
 }
 
+static void nap(void)
+{
+	const struct timespec t = { .tv_nsec = NAP_MS * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
 /* All entries, to their end. -errno: some are not DONE. */
 static int run(struct apply *a)
 {
@@ -342,6 +374,8 @@ static int run(struct apply *a)
 		err = len ? transact(a, len) : 0;
 		if (err)
 			return err;
+		if (!len && a->busy_end_ms)
+			nap();
 		if (!round)
 			learn(a);
 		for (i = 0; i < a->n_entries; i++) {

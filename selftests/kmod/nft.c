@@ -944,6 +944,33 @@ TEST_F(nft, races)
 			      !node_dump(&self->a, node_set(&self->a, "f"), &self->recs) && !self->recs.n)));
 }
 
+/*
+ * Elements that have ended stay in a hash until it is cleaned. Where one key has many of these the
+ * kernel rebuilds the hash, and has no place for the key until that is done.
+ */
+TEST_F_TIMEOUT(nft, hash_rebuilt, 120)
+{
+	struct errors errors;
+	size_t round, i;
+	char key[16];
+
+	ASSERT_EQ(0, node_rules(&self->a, "table inet kt {\n set f { type ipv4_addr; flags dynamic,timeout; "
+				"gc-interval 1h; size 1000000; }\n}"));
+	ASSERT_EQ(0, node_look(&self->a));
+	for (round = 0; round < 40; round++) {
+		recs_reset(&self->recs);
+		for (i = 0; i < 300; i++) {
+			snprintf(key, sizeof(key), "0a00%04zx", i);
+			recs_make(&self->recs, FLYREP_OP_UPDATE, "f", key, NULL, NULL, "300", now_ms() + 100);
+		}
+		ASSERT_EQ(300, node_apply(&self->a, &self->recs, &errors)) {
+			TH_LOG("round %zu: %zu refused: %d", round, errors.n, errors.n ? errors.error[0] : 0);
+		}
+		ASSERT_TRUE(kt_until((recs_reset(&self->recs),
+				      !node_dump(&self->a, node_set(&self->a, "f"), &self->recs) && !self->recs.n)));
+	}
+}
+
 /* Rules that change under a dump: it says so. */
 TEST_F(nft, interrupted)
 {
