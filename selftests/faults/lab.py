@@ -23,6 +23,7 @@ from history import ABSENT, KEYS
 CLONE_NEWNET = 0x40000000
 NFT_OUTPUT_JSON = 1 << 4
 POLL_S = 0.1
+UNLOADED = 30                       # s: a dump of an agent, which holds the module, is over
 SMALL_DISK = "size=4m"
 FULL = "full"                       # the file that fills a state directory
 MODULES = ["nf_conntrack", "nf_conntrack_netlink", "nf_nat", "bridge", "veth", "nf_tables",
@@ -96,8 +97,10 @@ def load_module():
 
 
 def reload_module():
-    """Away and back, under everybody who uses it."""
-    must("rmmod", "flyrep")
+    """Away and back, under everybody who uses it. Not while an agent is in the middle of a dump."""
+    if not wait_until(UNLOADED, lambda: subprocess.run(["rmmod", "flyrep"], check=False,
+                                                       capture_output=True).returncode == 0):
+        must("rmmod", "flyrep")
     load_module()
 
 
