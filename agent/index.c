@@ -22,6 +22,7 @@
 #define CHUNK_LEN (8u * CHUNK_UNITS)
 #define N_CHUNKS_MAX (1u << (32 - CHUNK_BITS))
 #define SLOT_BITS_MAX 31
+#define HASHED_MAX 64 /* bytes of a key whose hash is kept; longer ones are rare */
 #define MOVES_PER_CHANGE 4 /* slots split at each change while growing */
 
 struct entry {
@@ -42,10 +43,23 @@ _Static_assert(sizeof(struct entry) == 32, "48 bytes for an IPv4 flow");
 	((unsigned int)(sizeof(struct entry) + (key_len) + 7) / 8)
 #define N_SIZES (UNITS(INDEX_KEY_MAX) + 1)
 
+/**
+ * struct hashed - a key and its hash
+ * @len: 0: none
+ *
+ * What happens to an object asks for its key several times in a row.
+ */
+struct hashed {
+	uint64_t hash;
+	size_t len;
+	uint8_t key[HASHED_MAX];
+};
+
 struct index {
 	struct fr_siphash_key hash_key;
 	size_t limit;
 	size_t n_entries;
+	struct hashed last;
 
 	uint32_t *slots; /* 1 << slot_bits references, 0 empty */
 	uint32_t *wider; /* twice as many, while growing; else NULL */
@@ -189,9 +203,25 @@ static void digest_add(struct index *ix, uint32_t hash, uint64_t difference)
 	ix->digest += difference;
 }
 
+static uint64_t whole_hash_of(const struct index *ix, const void *key,
+			      size_t key_len)
+{
+	/* Nobody sees that it changes. */
+	struct hashed *last = &((struct index *)ix)->last;
+
+	if (!key_len || key_len > sizeof(last->key))
+		return fr_siphash(key, key_len, &ix->hash_key);
+	if (key_len == last->len && !memcmp(last->key, key, key_len))
+		return last->hash;
+	last->hash = fr_siphash(key, key_len, &ix->hash_key);
+	last->len = key_len;
+	memcpy(last->key, key, key_len);
+	return last->hash;
+}
+
 static uint32_t hash_of(const struct index *ix, const void *key, size_t key_len)
 {
-	return fr_siphash(key, key_len, &ix->hash_key) >> 32;
+	return whole_hash_of(ix, key, key_len) >> 32;
 }
 
 static bool is_key(const struct entry *e, const void *key, size_t key_len)
@@ -297,6 +327,7 @@ void index_rekey(struct index *ix, const struct fr_siphash_key *hash_key)
 {
 	index_clear(ix);
 	ix->hash_key = *hash_key;
+	ix->last.len = 0;
 }
 
 unsigned int index_bucket(const struct index *ix, const void *key,
@@ -353,7 +384,7 @@ bool index_is_alone(const struct index *ix, const void *key, size_t key_len,
 {
 	unsigned int n;
 
-	*hash = fr_siphash(key, key_len, &ix->hash_key);
+	*hash = whole_hash_of(ix, key, key_len);
 	find_like(ix, *hash >> 32, bits, key, key_len, &n);
 	return !n;
 }
@@ -367,7 +398,7 @@ bool index_resolve(const struct index *ix, uint32_t ref, unsigned int bits,
 	if (n != 1)
 		return false;
 	show(e, found);
-	*hash = fr_siphash(found->key, found->key_len, &ix->hash_key);
+	*hash = whole_hash_of(ix, found->key, found->key_len);
 	return true;
 }
 
