@@ -39,6 +39,12 @@ LIVE = (6000, 2000)	# beside it
 STEPS = ("encryption", "cost", "rate", "overload", "latency", "wire", "whole", "million")
 HEADROOM = 0.9		# of the rate at which the processor would be all busy
 SIZE = float(os.environ.get("BENCH_SIZE", "1"))
+SYSTEMS = os.environ.get("SYSTEMS", "")
+
+
+def wanted(*systems):
+    """Of these, those that are in $SYSTEMS; all without."""
+    return [s for s in systems if not SYSTEMS or s.name in SYSTEMS.split(":")]
 
 
 def sized(n):
@@ -68,17 +74,18 @@ class Comparison:
         """Once through all of it, small and forgotten: programs come from the host's
         disk, and reading them takes any time."""
         print("  rehearsal", flush=True)
-        for system in (self.none, self.conntrackd, self.injecting, self.flyrep):
+        for system in wanted(self.none, self.conntrackd, self.injecting, self.flyrep):
             for kind in COST:
                 cost(system, kind, 100, 1000)
-        latency(self.flyrep, f"{self.build}/bench/lat", 100, 1000)
-        whole(self.conntrackd, 100, 1000)
-        whole(self.flyrep, 100, 1000)
+        for system in wanted(self.flyrep):
+            latency(system, f"{self.build}/bench/lat", 100, 1000)
+        for system in wanted(self.conntrackd, self.flyrep):
+            whole(system, 100, 1000)
 
     def cost(self):
         for kind, (n, rate) in COST.items():
-            for system in (self.none, self.conntrackd, self.injecting, self.flyrep,
-                           self.assured):
+            for system in wanted(self.none, self.conntrackd, self.injecting, self.flyrep,
+                                 self.assured):
                 # What is not assured is not replicated: that is the point of it.
                 is_shipped = system is not self.assured or kind == "tcp"
                 self.keep(f"cost {kind}", system,
@@ -105,37 +112,37 @@ class Comparison:
 
     def rate(self):
         for kind in RATE:
-            for system in (self.conntrackd, self.injecting, self.flyrep):
+            for system in wanted(self.conntrackd, self.injecting, self.flyrep):
                 self.highest(kind, system)
 
     def overload(self):
         n, times = OVERLOAD
         rate = self.highest("udp", self.conntrackd)["fails_at"] * times
-        for system in (self.conntrackd, self.injecting, self.flyrep):
+        for system in wanted(self.conntrackd, self.injecting, self.flyrep):
             self.keep("overload", system, flood(system, sized(n), rate))
-        for system in (self.conntrackd, self.injecting, self.flyrep):
+        for system in wanted(self.conntrackd, self.injecting, self.flyrep):
             self.keep("flood", system, flood(system, sized(FLOOD), 0))
 
     def latency(self):
         for what, (n, rate) in LATENCY.items():
-            for system in (self.injecting, self.flyrep):
+            for system in wanted(self.injecting, self.flyrep):
                 self.keep(what, system,
                           latency(system, f"{self.build}/bench/lat", sized(n), rate))
 
     def wire(self):
         for kind, (n, rate) in WIRE.items():
-            for system in (self.conntrackd, self.injecting, self.flyrep):
+            for system in wanted(self.conntrackd, self.injecting, self.flyrep):
                 self.keep(f"wire {kind}", system, wire(system, kind, sized(n), rate))
 
     def whole(self):
         n, rate = WHOLE
-        for system in (self.conntrackd, self.injecting, self.flyrep):
+        for system in wanted(self.conntrackd, self.injecting, self.flyrep):
             self.keep("whole", system, whole(system, sized(n), rate))
 
     def million(self):
         n, rate = MILLION
         live = (sized(LIVE[0]), LIVE[1])
-        for system in (self.flyrep, self.injecting, self.conntrackd):
+        for system in wanted(self.flyrep, self.injecting, self.conntrackd):
             self.keep("million", system,
                       million(system, f"{self.build}/bench/lat", sized(n), rate, live))
 
