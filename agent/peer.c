@@ -18,7 +18,7 @@
 #include "renewal.h"
 
 #define BACKOFF_MIN_MS	1000
-#define BACKOFF_MAX_MS	30000
+#define BACKOFF_MAX_MS	4000	/* a SYN costs nothing; each second without the peer may */
 #define GREET_MS	5000	/* TCP, TLS and HELLO together */
 #define PING_MS		1000
 #define SILENT_MS	10000	/* no byte for this long: it is gone */
