@@ -130,7 +130,7 @@ class Node:
     # --- namespace
 
     def create(self):
-        """With nothing in its tables, as after a boot."""
+        """With nothing in its tables, as after a boot; its address on the wire stays the same."""
         must("ip", "netns", "add", self.ns)
         must("ip", "-n", f"{self.lab.name}-wire", "-b", "-", text=f"""
             link add {self.name}-sync type veth peer name sync0 netns {self.ns}
@@ -139,7 +139,7 @@ class Node:
         """)
         must("ip", "-n", self.ns, "-b", "-", text=f"""
             link set lo up
-            link set sync0 up
+            link set sync0 address 02:00:0a:09:09:{self.host.rsplit(".", 1)[1].zfill(2)} up
             addr add {self.host}/24 dev sync0
         """)
         # Nothing is tracked unless a rule asks for it.

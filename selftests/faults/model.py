@@ -12,6 +12,8 @@ Where one node writes (mode primary)
     stepped back after all had agreed): any of the writes since the last agreement, or what was
     agreed on; and not there, of a flow that somebody had deleted on the standby. Then what the new
     writer writes counts, and what the old one has is turned out.
+  - When the module is reloaded what a standby held is its kernel's own. The writer makes it held
+    again, but for flows that have ended meanwhile: those stay there for their time.
   - Leases and records are in the module's memory and nowhere else: when it is reloaded, under all
     nodes of a guest at once, they may be gone. Flows and elements of maps are the kernel's: they
     may not.
@@ -256,6 +258,7 @@ class OneWriter:
         self.values = {ABSENT}      # one of these
         self.since = {ABSENT}       # all since the last agreement, and what it was
         self.is_stray = False       # deleted on a standby
+        self.lingers = set()        # a standby may have it so, as its own
 
     def write(self, value):
         self.values = {value}
@@ -264,11 +267,17 @@ class OneWriter:
     def candidates(self):
         return self.values
 
+    def reload(self):
+        self.lingers |= (self.values | self.since) - {ABSENT}
+
     def take_over(self):
-        self.values = self.values | self.since | ({ABSENT} if self.is_stray else set())
+        self.values = self.values | self.since | self.lingers | \
+            ({ABSENT} if self.is_stray else set())
 
     def agree(self, value):
         self.values, self.since, self.is_stray = {value}, {value}, False
+        if value is not ABSENT:     # so it is held
+            self.lingers = set()
 
 
 class SharedFlow:
@@ -428,8 +437,8 @@ class Model:
                 k.since.add(ABSENT)
             for n in self.history.nodes if isinstance(k, Key) else []:
                 k.lose(n, not self.is_by_time)
-        for k in self.of("conntrack") if self.history.is_shared else []:
-            k.reload(self.history.nodes)
+        for k in self.of("conntrack"):
+            k.reload(*[self.history.nodes] * self.history.is_shared)
 
     def took_over(self, node):
         """@node writes now. After an agreement since which nothing was written, nothing is lost."""
@@ -448,6 +457,14 @@ class Model:
                 decided.add(ABSENT)
 
     # --- what is there
+
+    def differs(self, table, on_writer, on_other):
+        """Is it wrong that one node lists this, and another one that? Where all write, any two."""
+        if table == "conntrack" and not self.history.is_shared:
+            on_other = {port: found for port, found in on_other.items() if port in on_writer or
+                        (table, port) not in self.keys or
+                        found[0] not in self.keys[table, port].lingers}
+        return on_writer != on_other
 
     def wrongs(self, table, values):
         """What is wrong with the {key: value} of a table, in lines; it is the same on all nodes."""
