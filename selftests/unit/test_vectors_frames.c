@@ -150,15 +150,41 @@ static void put_ack(struct fr_writer *w)
 	fr_ack_encode(w, &m);
 }
 
+/* The one before the short one, which is two ahead: the half of the number that travels begins anew. */
+static const struct fr_ack told = {
+	.seq = 0x1ffffffffULL, .entries = 100000, .refused = 3, .repaired = 2
+};
+
+static void put_short_ack(struct fr_writer *w)
+{
+	struct fr_ack m = { .seq = told.seq + 2 };
+
+	fr_ack_encode_short(w, &m);
+}
+
+static void print_ack(FILE *out, const struct fr_ack *m)
+{
+	fprintf(out,
+		"seq %" PRIu64 ", entries %" PRIu64 ", refused %" PRIu64
+		", repaired %u",
+		m->seq, m->entries, m->refused, m->repaired);
+}
+
 static int say_ack(FILE *out, const void *buf, size_t len)
 {
 	struct fr_ack m;
 	int err = fr_ack_decode(&m, buf, len);
 
-	fprintf(out,
-		"seq %" PRIu64 ", entries %" PRIu64 ", refused %" PRIu64
-		", repaired %u",
-		m.seq, m.entries, m.refused, m.repaired);
+	print_ack(out, &m);
+	return err;
+}
+
+static int say_short_ack(FILE *out, const void *buf, size_t len)
+{
+	struct fr_ack m = told;
+	int err = fr_ack_decode_short(&m, buf, len);
+
+	print_ack(out, &m);
 	return err;
 }
 
@@ -501,20 +527,21 @@ static const struct message messages[FR_FRAME_TYPE_END] = {
 	[FR_FRAME_RESYNC] = { put_resync, say_resync },
 };
 
-/* What a node of the previous version sends where it is shorter, and must be understood. */
-static const struct previous {
+/* What may be sent instead, and must be understood: shorter ones, and those of the previous version. */
+static const struct other {
 	const char *name;
 	unsigned int type;
 	uint8_t table;
 	struct message message;
-} previous[] = {
+} others[] = {
+	{ "ACK, short", FR_FRAME_ACK, 0, { put_short_ack, say_short_ack } },
 	{ "HELLO of version 1", FR_FRAME_HELLO, 0, { put_hello_1, say_hello } },
 	{ "ROLE of version 1", FR_FRAME_ROLE, 0, { put_role_1, say_role_1 } },
 	{ "BATCH with fewer fields", FR_FRAME_BATCH, FLYREP_TABLE_LEASE,
 	  { put_short_lease, say_lease } },
 };
 
-#define N_PREVIOUS (sizeof(previous) / sizeof(previous[0]))
+#define N_OTHERS (sizeof(others) / sizeof(others[0]))
 #define PAYLOAD_MAX (FLYREP_BUCKETS_LEN + 1024)
 
 /* The whole frame; its length. */
@@ -574,18 +601,18 @@ static void write_frames(FILE *out)
 	unsigned int type;
 	size_t len, i;
 
-	fputs("# A frame of each type, not compressed; then those that the previous version has\n"
-	      "# otherwise.\n"
+	fputs("# A frame of each type, not compressed; then what may be sent instead: shorter\n"
+	      "# ones, and those of the previous version.\n"
 	      "# Written by: build/unit/test_vectors_frames --write\n",
 	      out);
 	for (type = 1; type < FR_FRAME_TYPE_END; type++) {
 		len = make_frame(frame, type);
 		write_frame(out, fr_frame_type_name(type), &messages[type], frame, len);
 	}
-	for (i = 0; i < N_PREVIOUS; i++) {
-		len = make_frame_of(frame, previous[i].type, previous[i].table,
-				    previous[i].message.put);
-		write_frame(out, previous[i].name, &previous[i].message, frame, len);
+	for (i = 0; i < N_OTHERS; i++) {
+		len = make_frame_of(frame, others[i].type, others[i].table,
+				    others[i].message.put);
+		write_frame(out, others[i].name, &others[i].message, frame, len);
 	}
 }
 
@@ -666,8 +693,8 @@ static void frames_are_read_back(void **state)
 	(void)state;
 	for (type = 1; type < FR_FRAME_TYPE_END; type++)
 		is_read_back(text, fr_frame_type_name(type), type, &messages[type]);
-	for (i = 0; i < N_PREVIOUS; i++)
-		is_read_back(text, previous[i].name, previous[i].type, &previous[i].message);
+	for (i = 0; i < N_OTHERS; i++)
+		is_read_back(text, others[i].name, others[i].type, &others[i].message);
 	free(text);
 }
 
@@ -716,12 +743,12 @@ static int seeds_of_frames(void)
 		bad |= seed_write("frame", fr_frame_type_name(type), frame,
 				  (size_t)len);
 	}
-	for (i = 0; i < N_PREVIOUS; i++) {
+	for (i = 0; i < N_OTHERS; i++) {
 		char name[32];
 
-		len = (ssize_t)make_frame_of(frame, previous[i].type, previous[i].table,
-					     previous[i].message.put);
-		snprintf(name, sizeof(name), "%s-1", fr_frame_type_name(previous[i].type));
+		len = (ssize_t)make_frame_of(frame, others[i].type, others[i].table,
+					     others[i].message.put);
+		snprintf(name, sizeof(name), "%s-1", fr_frame_type_name(others[i].type));
 		bad |= seed_write("frame", name, frame, (size_t)len);
 	}
 	fr_writer_init(&w, plain, sizeof(plain));
