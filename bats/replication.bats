@@ -146,6 +146,8 @@ has_references() {
 	wait_until 30 in_step
 	assert_equal "$(counted b lost_references)" 0
 	assert_equal "$(counted a references)" 0
+	run fr b status --verbose
+	assert_output --regexp "a: [0-9 ]+ changes came by reference"
 	pair_same
 }
 

@@ -108,6 +108,23 @@ static void print_peers(const struct cli *cli, const json_t *peers)
 	style_table_end(cli, table);
 }
 
+/* What came without its key, and what of that could not be told. */
+static void print_references(const struct cli *cli, const json_t *peer)
+{
+	const json_t *n = json_object_get(peer, "references");
+	const json_t *n_lost = json_object_get(peer, "lost_references");
+	char count[FORMAT_LEN];
+
+	if (cli->verbose && json_integer_value(n) > 0)
+		printf("%s: %s changes came by reference\n", format_text(peer, "id"),
+		       format_count(n, count));
+	if (json_integer_value(n_lost) > 0) {
+		style_print(cli, STYLE_WARN, "%s: %s batches had references that could not be told",
+			    format_text(peer, "id"), format_count(n_lost, count));
+		putchar('\n');
+	}
+}
+
 static void print_peer_notes(const struct cli *cli, const json_t *peers)
 {
 	char count[FORMAT_LEN];
@@ -129,6 +146,7 @@ static void print_peer_notes(const struct cli *cli, const json_t *peers)
 				    format_text(peer, "id"), error);
 			putchar('\n');
 		}
+		print_references(cli, peer);
 	}
 }
 
