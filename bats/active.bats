@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# lab: deadline=600
+# lab: deadline=600 kernel=6.12
 #
 # Two firewalls that both are in charge: traffic moves from one to the other and back, and nobody
 # tells the agents.

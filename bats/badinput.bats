@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# lab: deadline=600
+# lab: deadline=600 kernel=6.12
 #
 # Whoever comes with the wrong key, the wrong name or garbage is refused with a
 # sentence in the log, and the pair that is in session all the while goes on.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# lab: deadline=900
+# lab: deadline=900 kernel=6.1
 #
 # Elements of nft sets where both nodes write them: packets and administrators of each, at once,
 # apart, and with sets that are emptied on one of them.
