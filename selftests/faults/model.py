@@ -287,12 +287,13 @@ class SharedFlow:
     maybe: who may have it as well
     is_kept: it is there, though it is not known with whom
     states: of which it may be in one
+    past: of which some node may have heard since the last agreement
     """
 
     def __init__(self):
         self.owners, self.maybe = set(), set()
         self.is_kept = False
-        self.states = set()
+        self.states, self.past = set(), set()
         self.is_agreed = False      # it was there at the last agreement, and is since
 
     def write(self, node, state):
@@ -300,9 +301,11 @@ class SharedFlow:
             self.states = set()
         self.owners.add(node)
         self.states.add(state)
+        self.past.add(state)
 
     def update(self, node, state):
         """Of one that is @node's own and nobody else's, else it may be ahead elsewhere."""
+        self.past.add(state)
         self.states = {state} if self.owners | self.maybe == {node} else self.states | {state}
 
     def delete(self, node):
@@ -321,6 +324,8 @@ class SharedFlow:
     def reboot(self, node, nodes):
         """@node has lost what it had; its peers keep what they hold, as their own."""
         was_alone = self.owners == {node}
+        if node in self.owners | self.maybe:
+            self.states |= self.past
         self.owners.discard(node)
         self.maybe.discard(node)
         if self.states:
@@ -337,7 +342,7 @@ class SharedFlow:
         if state is ABSENT:
             self.__init__()
             return
-        self.states, self.is_agreed = {state}, True
+        self.states, self.past, self.is_agreed = {state}, {state}, True
         if not self.owners:
             self.is_kept = True
 
