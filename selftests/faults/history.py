@@ -86,7 +86,8 @@ class Drawing:
         self.states = {}
         self.shaken = set()         # whose agent was not there all the time since all agreed
         self.flushed = set()        # whose map was flushed since
-        self.have_met = False       # before that no standby knows an epoch to go beyond
+        self.have_met = False       # since the last takeover: else who is told to take over may not
+                                    # know the epoch that it has to go beyond
         self.bursts = []            # (node, first port) of those that are there
         self.n_bursts = 0
         self.n_values = 0
@@ -307,6 +308,7 @@ class Drawing:
             self.add("power", old)
         self.add("role", new, "primary")
         self.writer = new
+        self.have_met = False
         if how == "power":
             self.reboot(old)
         elif how == "cut" and self.rng.random() < 0.5:
