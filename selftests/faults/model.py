@@ -56,7 +56,9 @@ Where all write
     over what anybody has written since, as a peer with another priority tells of it now.
   - Learning: as the others, but each key is written by one node only, as counters of several
     are added up. So the last write counts; if the kernel had lost the counter before it, a
-    counter that began anew, what was counted before may be added to it.
+    counter that began anew, what was counted before may be added to it. An agent that ends while
+    its disk is full cannot note what it was told, and when it is back takes that for its own
+    kernel's: so it may be added once more.
 
 Nothing else may be lost, and nothing may be there that was not written.
 """
@@ -223,12 +225,14 @@ class Counter(Key):
     """A key of learning, of one node, the sum of all that was counted.
 
     on_top: what may have been counted before the kernel lost it, and come back to be added
+    full: nodes whose disk was full since the last agreement, of the model
     """
 
-    def __init__(self):
+    def __init__(self, full):
         super().__init__()
         self.owner = None
         self.on_top = set()
+        self.full = full
 
     def write(self, node, value, cuts):
         self.owner = node
@@ -241,7 +245,11 @@ class Counter(Key):
 
     def candidates(self):
         values = super().candidates()
-        return values | {v + more for v in values - {ABSENT} for more in self.on_top}
+        values |= {v + more for v in values - {ABSENT} for more in self.on_top}
+        told = self.agreed | {v for _, v, _ in self.writes}
+        for _ in self.full - {self.owner}:
+            values |= {v + more for v in values - {ABSENT} for more in told - {ABSENT}}
+        return values
 
     def conflict(self):
         return None
@@ -358,6 +366,7 @@ class Model:
         self.n_cuts = 0
         self.keys = {}              # (table, key)
         self.map = Map(history)     # where all write
+        self.full = set()           # nodes whose disk was full since the last agreement
         self.decisions = {}         # (table, key): values, of which one is there
         self.addresses = {}         # of leases, by value
         self.leases = []
@@ -368,7 +377,7 @@ class Model:
                 SharedFlow if table == "conntrack" else \
                 self.map.add if table == "nft_set" else \
                 (lambda: Lease(self.addresses, self.leases)) if table == "lease" else \
-                Counter if table == "learning" else Key
+                (lambda: Counter(self.full)) if table == "learning" else Key
             self.keys[table, key] = new()
         return self.keys[table, key]
 
@@ -416,6 +425,10 @@ class Model:
     def away(self, node):
         """Its agent is not there for a while."""
         self.map.away.add(node)
+
+    def filled(self, node):
+        self.away(node)
+        self.full.add(node)
 
     def flushed(self, node):
         self.map.emptied.add(node)
@@ -544,6 +557,7 @@ class Model:
         for (table, key), k in self.keys.items():
             k.agree(values[table].get(key, ABSENT))
         self.map.agree()
+        self.full.clear()
 
 
 # How an item says its key, and what was written.
