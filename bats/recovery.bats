@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# lab: deadline=900 memory=4096
+# lab: deadline=900 memory=4096 kernel=6.12
 #
 # Whatever was missed is found and repaired: agents stopped and killed, links
 # down, the module away. After each, both sides compare deeply and are equal.
