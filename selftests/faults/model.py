@@ -56,9 +56,10 @@ Where all write
     over what anybody has written since, as a peer with another priority tells of it now.
   - Learning: as the others, but each key is written by one node only, as counters of several
     are added up. So the last write counts; if the kernel had lost the counter before it, a
-    counter that began anew, what was counted before may be added to it. An agent that ends while
-    its disk is full cannot note what it was told, and when it is back takes that for its own
-    kernel's: so it may be added once more.
+    counter that began anew, what was counted before may be added to it.
+  - An agent that ends while its disk is full cannot note what it was told, and when it is back takes
+    that for written on its own node: so it may be there again though it was written anew or deleted
+    meanwhile, and counters may be added once more.
 
 Nothing else may be lost, and nothing may be there that was not written.
 """
@@ -82,9 +83,11 @@ class Key:
     writes: since then: (node, value, cuts), in order; cuts: {node: which cut} of nodes cut off
     doubtful: nodes that may have lost some of their writes since
     blind: nodes that may have written without having seen what was agreed on
+    unnoted: nodes that ended when they could not note what they were told, of the model
     """
 
     def __init__(self):
+        self.unnoted = set()
         self.agreed = {ABSENT}
         self.writes = []
         self.doubtful = set()
@@ -125,12 +128,18 @@ class Key:
         values = {v for v, _ in heads.values()}
         values |= {v for n, v, _ in self.writes if n in doubts}
         may_return = self.is_adopted or set(heads) <= self.blind
+        if self.unnoted:
+            return values | self.values()
         return values | self.agreed if may_return else values
+
+    def values(self):
+        """All since the last agreement, and what it was."""
+        return self.agreed | {v for _, v, _ in self.writes}
 
     def conflict(self):
         """[(node, value), (node, value)] if these two certainly did not know of each other."""
         heads = self.heads()
-        if len(heads) != 2 or self.doubts() or self.blind:
+        if len(heads) != 2 or self.doubts() or self.blind or self.unnoted:
             return None
         (a, (va, cuts_a)), (b, (vb, cuts_b)) = heads.items()
         apart = are_apart(a, cuts_a, b, cuts_b)
@@ -153,8 +162,7 @@ class Lease(Key):
 
     def claims(self):
         """The addresses that it had since the last agreement, and then."""
-        values = self.agreed | {v for _, v, _ in self.writes}
-        return {self.addresses[v] for v in values - {ABSENT}}
+        return {self.addresses[v] for v in self.values() - {ABSENT}}
 
     def rivals(self):
         """Who may have taken its address, or lost it to this one."""
@@ -166,7 +174,8 @@ class Lease(Key):
     def sole(self):
         """(node, value, cuts) if there is one writer only, who has an address by its last write."""
         heads = list(self.heads().items())
-        if len(heads) != 1 or self.doubts() or self.blind or heads[0][1][0] is ABSENT:
+        if len(heads) != 1 or self.doubts() or self.blind or self.unnoted or \
+                heads[0][1][0] is ABSENT:
             return None
         return heads[0][0], *heads[0][1]
 
@@ -188,7 +197,7 @@ class Element(Key):
 
     def is_certain(self):
         """It was there at the last agreement, and nobody has deleted it since."""
-        return ABSENT not in self.agreed | {v for _, v, _ in self.writes}
+        return ABSENT not in self.values()
 
     def doubts(self):
         last = {n: v for n, v, _ in self.writes}
@@ -225,14 +234,12 @@ class Counter(Key):
     """A key of learning, of one node, the sum of all that was counted.
 
     on_top: what may have been counted before the kernel lost it, and come back to be added
-    full: nodes whose disk was full since the last agreement, of the model
     """
 
-    def __init__(self, full):
+    def __init__(self):
         super().__init__()
         self.owner = None
         self.on_top = set()
-        self.full = full
 
     def write(self, node, value, cuts):
         self.owner = node
@@ -246,9 +253,8 @@ class Counter(Key):
     def candidates(self):
         values = super().candidates()
         values |= {v + more for v in values - {ABSENT} for more in self.on_top}
-        told = self.agreed | {v for _, v, _ in self.writes}
-        for _ in self.full - {self.owner}:
-            values |= {v + more for v in values - {ABSENT} for more in told - {ABSENT}}
+        for _ in self.unnoted - {self.owner}:
+            values |= {v + more for v in values - {ABSENT} for more in self.values() - {ABSENT}}
         return values
 
     def conflict(self):
@@ -367,6 +373,7 @@ class Model:
         self.keys = {}              # (table, key)
         self.map = Map(history)     # where all write
         self.full = set()           # nodes whose disk was full since the last agreement
+        self.unnoted = set()        # of these: whose agent ended
         self.decisions = {}         # (table, key): values, of which one is there
         self.addresses = {}         # of leases, by value
         self.leases = []
@@ -377,8 +384,10 @@ class Model:
                 SharedFlow if table == "conntrack" else \
                 self.map.add if table == "nft_set" else \
                 (lambda: Lease(self.addresses, self.leases)) if table == "lease" else \
-                (lambda: Counter(self.full)) if table == "learning" else Key
-            self.keys[table, key] = new()
+                Counter if table == "learning" else Key
+            k = self.keys[table, key] = new()
+            if isinstance(k, Key):
+                k.unnoted = self.unnoted
         return self.keys[table, key]
 
     def of(self, *tables):
@@ -425,9 +434,10 @@ class Model:
     def away(self, node):
         """Its agent is not there for a while."""
         self.map.away.add(node)
+        self.unnoted |= {node} & self.full
 
     def filled(self, node):
-        self.away(node)
+        self.map.away.add(node)
         self.full.add(node)
 
     def flushed(self, node):
@@ -558,6 +568,7 @@ class Model:
             k.agree(values[table].get(key, ABSENT))
         self.map.agree()
         self.full.clear()
+        self.unnoted.clear()
 
 
 # How an item says its key, and what was written.
