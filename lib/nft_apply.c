@@ -293,9 +293,11 @@ static void mend_clash(struct apply *a, struct entry *e, bool is_absent)
 /* Its hash is being rebuilt. */
 static void mend_busy(struct apply *a, struct entry *e)
 {
+	int64_t now_ms = fr_netlink_now_ms();
+
 	if (!a->busy_end_ms)
-		a->busy_end_ms = fr_netlink_now_ms() + BUSY_MS;
-	if (fr_netlink_now_ms() < a->busy_end_ms)
+		a->busy_end_ms = now_ms + BUSY_MS;
+	if (now_ms < a->busy_end_ms)
 		e->step = STEP_WAIT;
 	else
 		finish(a, e, -EAGAIN);
