@@ -98,8 +98,7 @@ def load_module():
 
 def reload_module():
     """Away and back, under everybody who uses it. Not while an agent is in the middle of a dump."""
-    if not wait_until(UNLOADED, lambda: subprocess.run(["rmmod", "flyrep"], check=False,
-                                                       capture_output=True).returncode == 0):
+    if not wait_until(UNLOADED, lambda: command("rmmod", "flyrep")[0] == 0):
         must("rmmod", "flyrep")
     load_module()
 

@@ -281,7 +281,7 @@ class OneWriter:
     def candidates(self):
         return self.values
 
-    def reload(self):
+    def reload(self, _):
         self.lingers |= (self.values | self.since) - {ABSENT}
 
     def take_over(self):
@@ -466,7 +466,7 @@ class Model:
             for n in self.history.nodes if isinstance(k, Key) else []:
                 k.lose(n, not self.is_by_time)
         for k in self.of("conntrack"):
-            k.reload(*[self.history.nodes] * self.history.is_shared)
+            k.reload(self.history.nodes)
 
     def took_over(self, node):
         """@node writes now. After an agreement since which nothing was written, nothing is lost."""
