@@ -181,6 +181,17 @@ void api_reply(struct api_call *call, json_t *body)
 	reply(call, MHD_HTTP_OK, body);
 }
 
+void api_reply_text(struct api_call *call, const char *type, char *text)
+{
+	if (call->api) {
+		call->type = type;
+		answer(call, MHD_HTTP_OK, text);
+	} else {
+		free(text);
+	}
+	release(call);
+}
+
 void api_accept(struct api_call *call, json_t *body)
 {
 	reply(call, MHD_HTTP_ACCEPTED, body);

@@ -53,6 +53,11 @@ const json_t *api_query(const struct api_call *call);
 const char *api_who(const struct api_call *call);
 /* 200 with this body; takes the reference. */
 void api_reply(struct api_call *call, json_t *body);
+/*
+ * 200 with something that is not JSON. @type: a literal, of Content-Type; @text: malloced, taken;
+ * NULL: there was no memory, 500
+ */
+void api_reply_text(struct api_call *call, const char *type, char *text);
 /* 202: begun, and not over yet. */
 void api_accept(struct api_call *call, json_t *body);
 /* {"error","details"} with this status. */

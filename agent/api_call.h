@@ -50,6 +50,7 @@ struct api_call {
 	/* the answer: handed back, or known to the HTTP thread alone */
 	unsigned int status; /* 0: none yet */
 	char *text;
+	const char *type;
 	char allow[64];
 };
 

@@ -56,11 +56,13 @@ static enum MHD_Result send_answer(struct api_call *call)
 						    MHD_RESPMEM_PERSISTENT);
 	if (!r)
 		return MHD_NO;
-	if (!call->text)
+	if (!call->text) {
 		call->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+		call->type = NULL;
+	}
 	call->text = NULL;
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE,
-				"application/json");
+				call->type ? call->type : "application/json");
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	if (call->allow[0])
 		MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, call->allow);
