@@ -33,7 +33,7 @@ static void on_status(void *cookie, struct api_call *call, const json_t *body)
 	struct control *c = cookie;
 
 	(void)body;
-	api_reply(call, json_pack("{s:o}", "status", control_status_json(c->flow)));
+	api_reply(call, json_pack("{s:o}", "status", control_status_json(c->flow, c->api)));
 }
 
 static void on_lag(void *cookie, struct api_call *call, const json_t *body)
@@ -397,8 +397,18 @@ int control_new(struct control **out, sd_event *event, struct flow *flow,
 		control_free(c);
 		return rc;
 	}
+	rc = api_listen(c->api, &config->api);
+	if (rc < 0) {
+		control_free(c);
+		return rc;
+	}
 	*out = c;
 	return 0;
+}
+
+int control_reload(struct control *c)
+{
+	return api_listen(c->api, &c->config->api);
 }
 
 void control_free(struct control *c)

@@ -76,7 +76,21 @@ static json_t *quorum_json(const struct flow *f, const struct quorum *q)
 			 fr_config_split_brain_name(rule));
 }
 
-json_t *control_status_json(struct flow *f)
+/* Where it listens beside the unix socket. */
+static json_t *api_json(const struct api *api)
+{
+	json_t *list = json_array();
+	struct api_place p = { 0 };
+	size_t i;
+
+	for (i = 0; api_place(api, i, &p); i++)
+		json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "address", p.address,
+						      "listening", p.is_listening, "error",
+						      p.trouble));
+	return json_pack("{s:o, s:b, s:b}", "listen", list, "tls", p.is_tls, "token", p.has_token);
+}
+
+json_t *control_status_json(struct flow *f, const struct api *api)
 {
 	const struct quorum *q = pulse_quorum(f->pulse);
 	json_t *s = json_object(), *peers = json_array();
@@ -120,7 +134,8 @@ json_t *control_status_json(struct flow *f)
 		json_object_set_new(s, "heartbeat", control_peers_heartbeat(quorum_heartbeat(q)));
 	if (q)
 		json_object_set_new(s, "quorum", quorum_json(f, q));
-	json_object_set_new(s, "warnings", control_warnings_json(f));
+	json_object_set_new(s, "api", api_json(api));
+	json_object_set_new(s, "warnings", control_warnings_json(f, api));
 	json_object_set_new(s, "peers", peers);
 	return s;
 }

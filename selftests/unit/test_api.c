@@ -546,7 +546,7 @@ static void test_handlers_know_what_was_asked_and_by_whom(void **state)
 	ask(&r, s, "/asked/7/by/", NULL);
 	assert_int_equal(r.status, 404);
 	ask(&r, s, "/asked//by", NULL);
-	assert_int_equal(r.status, 404);
+	assert_int_equal(r.status, 400);
 	ask(&r, s, "/asked/7", NULL);
 	assert_int_equal(r.status, 404);
 
@@ -594,8 +594,13 @@ static void test_another_user_is_another(void **state)
 static void test_wrong_requests_get_clear_errors(void **state)
 {
 	struct server *s = *state;
+	static const char *const tricks[] = { "/../now", "//now", "/./now", "/begin/../now", "/now//",
+					      "/%2e%2e/now", "/begin%2f7", "/begin%2F7", "/now%00",
+					      "/now%00.html", "/begin/%5c", "/begin/%zz",
+					      "/begin/%2", "/begin/%252f", "/now;x" };
 	struct request r;
 	char *deep = malloc(60001);
+	size_t i;
 
 	ask(&r, s, "/nowhere", NULL);
 	check_error(&r, 404, "not found", "nothing at /nowhere");
@@ -603,8 +608,13 @@ static void test_wrong_requests_get_clear_errors(void **state)
 	check_error(&r, 404, "not found", "nothing at /nowhere");
 	ask(&r, s, "/now/", NULL);
 	check_error(&r, 404, "not found", "nothing at /now/");
-	ask(&r, s, "/../now", NULL);
-	assert_int_equal(r.status, 404);
+	for (i = 0; i < sizeof(tricks) / sizeof(tricks[0]); i++) {
+		ask(&r, s, tricks[i], NULL);
+		check_error(&r, 400, "bad request",
+			    "the path must begin with a slash and be without //, /. and escapes of "
+			    "them");
+	}
+	assert_int_equal(api_counts(s->api, API_COUNT_BAD_REQUEST), i);
 	ask(&r, s, "/begin/", NULL);
 	check_error(&r, 404, "not found", "nothing at /begin/");
 	ask(&r, s, "/begin/7/8", NULL);
