@@ -16,6 +16,7 @@
 #define API_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
@@ -26,19 +27,25 @@ struct api;
 struct api_call;
 
 /**
- * struct api_route - one endpoint
+ * struct api_route - one endpoint, made by the macros below
  * @method: "GET" or "POST"
  * @path: exact path; with "/+" in it, it matches with anything but a slash in place of the
  *	plus, see api_arg(). One plus at most
  * @handle: called on the loop thread; @body is the parsed JSON object of a POST (an empty
  *	object when there was none), NULL for GET; it lives as long as @call. Must end in
  *	exactly one api_reply() or api_fail(), now or later; until then it owns @call.
+ * @is_public: no token is needed for it: there is nothing in it but what everybody has
  */
 struct api_route {
 	const char *method;
 	const char *path;
 	void (*handle)(void *cookie, struct api_call *call, const json_t *body);
+	bool is_public;
 };
+
+#define API_GET(path, handle) { "GET", path, handle, false }
+#define API_GET_PUBLIC(path, handle) { "GET", path, handle, true }
+#define API_POST(path, handle) { "POST", path, handle, false }
 
 /**
  * api_start - serve

@@ -210,7 +210,7 @@ enum api_verdict api_guard_check(const struct api_guard *g, const struct api_hea
 		snprintf(why, len, "a page of another site may not call this API");
 		return API_CROSS_ORIGIN;
 	}
-	if (!g->n_tokens)
+	if (!g->n_tokens || head->is_public)
 		return API_PASS;
 	if (head->n_authorizations == 1)
 		*who = find_token(g, head->authorization);

@@ -29,6 +29,7 @@ bool api_guard_has_tokens(const struct api_guard *g);
  * @n_hosts, @n_authorizations, @n_origins: how often they are there
  * @local: address of our end of the connection, IPv4 or IPv6
  * @is_tls: it is encrypted
+ * @is_public: what is asked for needs no token
  */
 struct api_head {
 	const char *host;
@@ -40,6 +41,7 @@ struct api_head {
 	unsigned int n_authorizations;
 	const struct sockaddr *local;
 	bool is_tls;
+	bool is_public;
 };
 
 enum api_verdict {

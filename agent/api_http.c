@@ -234,7 +234,7 @@ static void check_guard(struct api_call *call, struct api_head *said)
 		refuse(call, counts[verdict], "%s", why);
 	else if (who)
 		snprintf(call->who, sizeof(call->who), "%s", who);
-	else if (!server->is_local)
+	else if (!server->is_local && !said->is_public)
 		refuse(call, API_COUNT_NO_TOKEN, "a token is needed");
 }
 
@@ -257,7 +257,18 @@ static bool match(const char *route, const char *path, char arg[API_ARG_LEN])
 	return true;
 }
 
-static void find_route(struct api_call *call, const char *method, const char *path)
+static const struct api_route *find_route(struct api_call *call, const char *method,
+					  const char *path)
+{
+	const struct api_route *r;
+
+	for (r = call->server->api->routes; r->path; r++)
+		if (!strcmp(r->method, method) && match(r->path, path, call->arg))
+			return r;
+	return NULL;
+}
+
+static void refuse_path(struct api_call *call, const char *method, const char *path)
 {
 	const struct api_route *r;
 	size_t len = 0;
@@ -265,10 +276,6 @@ static void find_route(struct api_call *call, const char *method, const char *pa
 	for (r = call->server->api->routes; r->path; r++) {
 		if (!match(r->path, path, call->arg))
 			continue;
-		if (!strcmp(r->method, method)) {
-			call->route = r;
-			return;
-		}
 		len += snprintf(call->allow + len, sizeof(call->allow) - len,
 				"%s%s", len ? ", " : "", r->method);
 		if (len >= sizeof(call->allow))
@@ -332,13 +339,18 @@ static enum MHD_Result on_head(struct api_call *call, const char *method, const 
 	if (!is_framed)
 		refuse(call, API_COUNT_BAD_REQUEST,
 		       "Content-Length and Transfer-Encoding: only one, once");
+	if (!strcmp(method, MHD_HTTP_METHOD_HEAD))
+		method = MHD_HTTP_METHOD_GET;
+	if (!call->has_bad_path)
+		call->route = find_route(call, method, path);
+	h.said.is_public = call->route && call->route->is_public;
 	if (call->server->guard && !call->status)
 		check_guard(call, &h.said);
 	if (call->has_bad_path)
 		refuse(call, API_COUNT_BAD_REQUEST,
 		       "the path must begin with a slash and be without //, /. and escapes of them");
-	find_route(call, !strcmp(method, MHD_HTTP_METHOD_HEAD) ? MHD_HTTP_METHOD_GET : method,
-		   path);
+	if (!call->route)
+		refuse_path(call, method, path);
 	MHD_get_connection_values(call->connection, MHD_GET_ARGUMENT_KIND, on_parameter, call);
 	if (h.length > API_BODY_MAX)
 		refuse(call, API_COUNT_TOO_LARGE, "at most %u bytes", API_BODY_MAX);

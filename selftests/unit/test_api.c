@@ -196,14 +196,14 @@ static void on_asset(void *cookie, struct api_call *call, const json_t *body)
 }
 
 static const struct api_route routes[] = {
-	{ "GET", "/asset", on_asset },
-	{ "GET", "/now", on_now },	    { "POST", "/now", on_now },
-	{ "POST", "/echo", on_echo },	    { "GET", "/refuse", on_refuse },
-	{ "GET", "/later", on_later },	    { "GET", "/hold", on_hold },
-	{ "POST", "/release", on_release }, { "GET", "/watch", on_watch },
-	{ "GET", "/nothing", on_nothing },  { "POST", "/begin", on_begin },
-	{ "GET", "/begin/+", on_progress }, { "GET", "/asked/+/by", on_asked },
-	{ "POST", "/asked/+/by", on_asked }, { NULL, NULL, NULL },
+	API_GET("/asset", on_asset),
+	API_GET("/now", on_now),	    API_POST("/now", on_now),
+	API_POST("/echo", on_echo),	    API_GET("/refuse", on_refuse),
+	API_GET("/later", on_later),	    API_GET("/hold", on_hold),
+	API_POST("/release", on_release), API_GET("/watch", on_watch),
+	API_GET("/nothing", on_nothing),  API_POST("/begin", on_begin),
+	API_GET("/begin/+", on_progress), API_GET("/asked/+/by", on_asked),
+	API_POST("/asked/+/by", on_asked), {},
 };
 
 static int on_exit_fd(sd_event_source *source, int fd, uint32_t events,

@@ -54,6 +54,11 @@ struct server {
 	struct fr_config config;
 	struct fr_config next;
 	int rc;
+
+	/* as they were told after a command */
+	bool has_place;
+	struct api_place place;
+	char trouble[320];
 };
 
 /* --- the server ---------------------------------------------------------- */
@@ -66,8 +71,8 @@ static void on_now(void *cookie, struct api_call *call, const json_t *body)
 }
 
 static const struct api_route routes[] = {
-	{ "GET", "/now", on_now },
-	{ "POST", "/now", on_now },
+	API_GET("/now", on_now),
+	API_POST("/now", on_now),
 	{},
 };
 
@@ -95,6 +100,8 @@ static int on_command(sd_event_source *source, int fd, uint32_t events, void *co
 	s->next = (struct fr_config){ 0 };
 	s->rc = api_listen(s->api, &s->config.api);
 	fr_config_free(&s->config);
+	s->has_place = api_place(s->api, 0, &s->place);
+	snprintf(s->trouble, sizeof(s->trouble), "%s", s->has_place ? s->place.trouble : "");
 	sem_post(&s->is_done);
 	return 0;
 }
@@ -560,16 +567,9 @@ static void write_cert(const struct server *s, const char *cert_name, const char
 	"listen = \"127.0.0.1:%PORT\"\ntoken_file = \"%DIR/tokens\"\n"     \
 	"tls { cert_file = \"%DIR/cert\"\nkey_file = \"%DIR/key\"\n}"
 
-static void get_place(struct server *s, struct api_place *place)
-{
-	/* It changes only in api_listen(), and by the clock: none of the tests that ask look twice. */
-	assert_true(api_place(s->api, 0, place));
-}
-
 static void test_tls(void **state)
 {
 	struct server *s = *state;
-	struct api_place place;
 	char ca[160], old[160], command[512];
 	struct answer a;
 
@@ -578,8 +578,7 @@ static void test_tls(void **state)
 	write_text(s, "tokens", TOKEN "\n");
 	write_cert(s, "cert", "key", 9);
 	configure(s, SECURE);
-	get_place(s, &place);
-	assert_true(place.is_listening && place.is_tls && place.has_token);
+	assert_true(s->place.is_listening && s->place.is_tls && s->place.has_token);
 	ASK(&a, s, .url = "https://localhost:", .ca_file = ca,
 	    .headers = { "Authorization: Bearer " TOKEN });
 	if (a.status != 200)
@@ -601,17 +600,15 @@ static void test_tls(void **state)
 	assert_int_equal(system(command), 0);
 	write_cert(s, "cert", "other", 9);
 	configure(s, SECURE);
-	get_place(s, &place);
-	assert_true(place.is_listening);
-	assert_non_null(strstr(place.trouble, "key_file"));
+	assert_true(s->place.is_listening);
+	assert_non_null(strstr(s->trouble, "key_file"));
 	ASK(&a, s, .url = "https://localhost:", .ca_file = old,
 	    .headers = { "Authorization: Bearer " TOKEN });
 	assert_int_equal(a.status, 200);
 	/* Both files new. */
 	write_cert(s, "cert", "key", 9);
 	configure(s, SECURE);
-	get_place(s, &place);
-	assert_string_equal(place.trouble, "");
+	assert_string_equal(s->trouble, "");
 	ASK(&a, s, .url = "https://localhost:", .ca_file = ca,
 	    .headers = { "Authorization: Bearer " TOKEN });
 	assert_int_equal(a.status, 200);
@@ -637,7 +634,6 @@ static bool wait_status(struct server *s, const struct ask *q, long status)
 static void test_never_without_its_certificate(void **state)
 {
 	struct server *s = *state;
-	struct api_place place;
 	struct answer a;
 	char ca[160];
 
@@ -645,9 +641,8 @@ static void test_never_without_its_certificate(void **state)
 	write_text(s, "tokens", TOKEN "\n");
 	write_cert(s, "cert", "key", -1);
 	configure(s, SECURE);
-	get_place(s, &place);
-	assert_false(place.is_listening);
-	assert_non_null(strstr(place.trouble, "has expired"));
+	assert_false(s->place.is_listening);
+	assert_non_null(strstr(s->trouble, "has expired"));
 	ASK(&a, s, .url = "http://localhost:");
 	assert_int_equal(a.rc, CURLE_COULDNT_CONNECT);
 	/* It heals by itself. */
@@ -662,16 +657,14 @@ static void test_port_in_use(void **state)
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(s->port),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct api_place place;
 
 	write_text(s, "tokens", TOKEN "\n");
 	write_cert(s, "cert", "key", 9);
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(listen(fd, 1), 0);
 	configure(s, "listen = \"127.0.0.1:%PORT\"");
-	get_place(s, &place);
-	assert_false(place.is_listening);
-	assert_string_equal(place.trouble, "another program listens there");
+	assert_false(s->place.is_listening);
+	assert_string_equal(s->trouble, "another program listens there");
 	close(fd);
 	assert_true(wait_status(s, &(const struct ask){ .url = "http://127.0.0.1:" }, 200));
 
@@ -679,8 +672,7 @@ static void test_port_in_use(void **state)
 	configure(s, "listen = [\"192.0.2.1:%PORT\", \"127.0.0.1:%PORT\"]\n"
 		     "token_file = \"%DIR/tokens\"\n"
 		     "tls { cert_file = \"%DIR/cert\"\nkey_file = \"%DIR/key\"\n}");
-	get_place(s, &place);
-	assert_false(place.is_listening);
+	assert_false(s->place.is_listening);
 }
 
 static void test_reload(void **state)
@@ -705,7 +697,7 @@ static void test_reload(void **state)
 	ASK(&a, s, .url = "http://localhost:");
 	assert_int_equal(a.rc, CURLE_COULDNT_CONNECT);
 	configure(s, "listen = \"\"");
-	assert_false(api_place(s->api, 0, &(struct api_place){ 0 }));
+	assert_false(s->has_place);
 }
 
 static void test_too_many(void **state)
