@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Hold answers of the API to what docs/openapi.json says of them.
 
-    contract.py METHOD PATH STATUS      check the answer on stdin
-    contract.py paths                   "METHOD PATH" of all there are
+    contract.py             each line on stdin is an answer: METHOD PATH STATUS and the JSON
+    contract.py paths       "METHOD PATH" of all there are
 """
 import json
 import re
@@ -48,19 +48,22 @@ def resolve(document, node):
     return node
 
 
-def check(document, method, path, status):
+def check(document, line):
+    """Whether an answer is as it should be; says why not."""
+    method, path, status, text = line.split(" ", 3)
     responses = find(document, method, path)["responses"]
     if status not in responses and int(status) < 400:
-        sys.exit(f"{method} {path}: {status} is not among its answers")
+        print(f"{method} {path}: {status} is not among its answers", file=sys.stderr)
+        return False
     response = resolve(document, responses.get(status, responses["default"]))
     schema = plain({**response["content"]["application/json"]["schema"],
                     "components": document["components"]})
-    jsonschema.Draft4Validator.check_schema(schema)
-    errors = list(jsonschema.Draft4Validator(schema).iter_errors(json.load(sys.stdin)))
+    validator = jsonschema.Draft4Validator(schema)
+    errors = list(validator.iter_errors(json.loads(text)))
     for e in errors:
         where = "/".join(str(p) for p in e.absolute_path)
         print(f"{method} {path} {status}: {where}: {e.message}", file=sys.stderr)
-    return 1 if errors else 0
+    return not errors
 
 
 def main():
@@ -70,9 +73,11 @@ def main():
         for method, path, _ in operations(document):
             print(method, path)
         return 0
-    if len(sys.argv) != 4:
+    if sys.argv[1:]:
         sys.exit(__doc__)
-    return check(document, *sys.argv[1:])
+    held = [check(document, line) for line in sys.stdin]
+    print(f"{sum(held)} of {len(held)} answers are as {DOCUMENT} says")
+    return 0 if held and all(held) else 1
 
 
 if __name__ == "__main__":
