@@ -11,7 +11,9 @@
 #include "control_peers.h"
 #include "control_state.h"
 #include "control_status.h"
+#include "exposition.h"
 #include "log.h"
+#include "metrics.h"
 #include "monotonic.h"
 #include "ready.h"
 #include "validate.h"
@@ -349,7 +351,14 @@ static void on_restore(void *cookie, struct api_call *call, const json_t *body)
 	control_backups_restore(((struct control *)cookie)->backups, call, body);
 }
 
+static void on_metrics(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)body;
+	api_reply_text(call, EXPOSITION_TYPE, metrics_text(((struct control *)cookie)->flow));
+}
+
 static const struct api_route routes[] = {
+	{ "GET", "/metrics", on_metrics },
 	{ "GET", "/api/replication/status", on_status },
 	{ "GET", "/api/replication/lag", on_lag },
 	{ "GET", "/api/replication/ready", on_ready },
