@@ -116,6 +116,10 @@ $$(DIR_$(1))/lib.a $$(DIR_$(1))/agent.a:
 endef
 $(foreach v,normal asan fuzz previous,$(eval $(call objects,$(v))))
 
+# What agent/asset.c builds in; the compiler does not see that it depends on them.
+assets := docs/openapi.json $(wildcard agent/assets/*)
+$(foreach v,normal asan fuzz previous,$(DIR_$(v))/obj/agent/asset.o): $(assets)
+
 cli_obj := $(patsubst %.c,$(BUILD)/obj/%.o,$(cli_src))
 
 $(BUILD)/flyrepd: $(BUILD)/obj/agent/main.o $(BUILD)/agent.a $(BUILD)/lib.a

@@ -192,6 +192,15 @@ void api_reply_text(struct api_call *call, const char *type, char *text)
 	release(call);
 }
 
+void api_reply_asset(struct api_call *call, const struct asset *asset)
+{
+	if (call->api) {
+		call->asset = asset;
+		answer(call, MHD_HTTP_OK, NULL);
+	}
+	release(call);
+}
+
 void api_accept(struct api_call *call, json_t *body)
 {
 	reply(call, MHD_HTTP_ACCEPTED, body);

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "asset.h"
+
 struct api;
 struct api_call;
 
@@ -58,6 +60,8 @@ void api_reply(struct api_call *call, json_t *body);
  * NULL: there was no memory, 500
  */
 void api_reply_text(struct api_call *call, const char *type, char *text);
+/* 200 with a file that is built in. */
+void api_reply_asset(struct api_call *call, const struct asset *asset);
 /* 202: begun, and not over yet. */
 void api_accept(struct api_call *call, json_t *body);
 /* {"error","details"} with this status. */

@@ -51,6 +51,7 @@ struct api_call {
 	unsigned int status; /* 0: none yet */
 	char *text;
 	const char *type;
+	const struct asset *asset;
 	char allow[64];
 };
 

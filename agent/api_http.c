@@ -42,30 +42,52 @@ static __attribute__((format(printf, 4, 5))) void refuse(struct api_call *call,
 	call->text = api_error_text(error, details);
 }
 
+/* The body; what has none could not be made. */
+static struct MHD_Response *response_of(struct api_call *call)
+{
+	const struct asset *asset = call->asset;
+	char *text = call->text;
+
+	call->text = NULL;
+	if (asset)
+		return MHD_create_response_from_buffer(asset->end - asset->begin,
+						       (void *)asset->begin,
+						       MHD_RESPMEM_PERSISTENT);
+	if (text)
+		return MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+	call->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+	call->type = NULL;
+	return MHD_create_response_from_buffer(sizeof(no_memory_text) - 1, (void *)no_memory_text,
+					       MHD_RESPMEM_PERSISTENT);
+}
+
 static enum MHD_Result send_answer(struct api_call *call)
 {
-	struct MHD_Response *r;
+	const struct asset *asset = call->asset;
+	struct MHD_Response *r = response_of(call);
+	const char *type = asset ? asset->type : call->type;
+	const struct {
+		const char *name;
+		const char *value;
+	} headers[] = {
+		{ MHD_HTTP_HEADER_CONTENT_TYPE, type ? type : "application/json" },
+		{ MHD_HTTP_HEADER_CACHE_CONTROL, "no-store" },
+		/* What a browser must not take it for, nor show it in. */
+		{ "X-Content-Type-Options", "nosniff" },
+		{ "Cross-Origin-Resource-Policy", "same-origin" },
+		{ "Referrer-Policy", "no-referrer" },
+		{ "Content-Security-Policy", asset && asset->policy ?
+		  asset->policy : "default-src 'none'; frame-ancestors 'none'" },
+		{ MHD_HTTP_HEADER_ALLOW, call->allow[0] ? call->allow : NULL },
+	};
 	enum MHD_Result rc;
+	size_t i;
 
-	if (call->text)
-		r = MHD_create_response_from_buffer(
-			strlen(call->text), call->text, MHD_RESPMEM_MUST_FREE);
-	else
-		r = MHD_create_response_from_buffer(sizeof(no_memory_text) - 1,
-						    (void *)no_memory_text,
-						    MHD_RESPMEM_PERSISTENT);
 	if (!r)
 		return MHD_NO;
-	if (!call->text) {
-		call->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
-		call->type = NULL;
-	}
-	call->text = NULL;
-	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE,
-				call->type ? call->type : "application/json");
-	MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	if (call->allow[0])
-		MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, call->allow);
+	for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+		if (headers[i].value)
+			MHD_add_response_header(r, headers[i].name, headers[i].value);
 	rc = MHD_queue_response(call->connection, call->status, r);
 	MHD_destroy_response(r);
 	return rc;

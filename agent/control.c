@@ -351,6 +351,13 @@ static void on_restore(void *cookie, struct api_call *call, const json_t *body)
 	control_backups_restore(((struct control *)cookie)->backups, call, body);
 }
 
+static void on_openapi(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)cookie;
+	(void)body;
+	api_reply_asset(call, &asset_openapi);
+}
+
 static void on_metrics(void *cookie, struct api_call *call, const json_t *body)
 {
 	(void)body;
@@ -359,6 +366,7 @@ static void on_metrics(void *cookie, struct api_call *call, const json_t *body)
 
 static const struct api_route routes[] = {
 	{ "GET", "/metrics", on_metrics },
+	{ "GET", "/api/openapi.json", on_openapi },
 	{ "GET", "/api/replication/status", on_status },
 	{ "GET", "/api/replication/lag", on_lag },
 	{ "GET", "/api/replication/ready", on_ready },

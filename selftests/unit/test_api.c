@@ -184,7 +184,19 @@ static void on_asked(void *cookie, struct api_call *call, const json_t *body)
 				  "query", api_query(call)));
 }
 
+static void on_asset(void *cookie, struct api_call *call, const json_t *body)
+{
+	static const char page[] = "<p>\xe2\x9c\x93";
+	static const struct asset asset = { page, page + sizeof(page) - 1, "text/html",
+					    "default-src 'self'" };
+
+	(void)body;
+	check_thread(cookie);
+	api_reply_asset(call, &asset);
+}
+
 static const struct api_route routes[] = {
+	{ "GET", "/asset", on_asset },
 	{ "GET", "/now", on_now },	    { "POST", "/now", on_now },
 	{ "POST", "/echo", on_echo },	    { "GET", "/refuse", on_refuse },
 	{ "GET", "/later", on_later },	    { "GET", "/hold", on_hold },
@@ -317,6 +329,7 @@ struct request {
 	size_t len;
 	char allow[64];
 	char type[64];
+	char policy[64];
 	long status;
 	CURLcode rc;
 };
@@ -341,6 +354,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *cookie)
 	snprintf(line, sizeof(line), "%.*s", (int)(size * n), data);
 	sscanf(line, "Allow: %63[^\r\n]", r->allow);
 	sscanf(line, "Content-Type: %63[^\r\n]", r->type);
+	sscanf(line, "Content-Security-Policy: %63[^\r\n]", r->policy);
 	return size * n;
 }
 
@@ -489,6 +503,30 @@ static void test_answers(void **state)
 }
 
 /* What stands in the path, behind it, and who it is that asks. */
+static void test_assets(void **state)
+{
+	const struct server *s = *state;
+	struct request r;
+	json_t *doc;
+
+	ask(&r, s, "/asset", NULL);
+	assert_int_equal(r.status, 200);
+	assert_string_equal(r.type, "text/html");
+	assert_string_equal(r.policy, "default-src 'self'");
+	assert_string_equal(r.body, "<p>\xe2\x9c\x93");
+
+	/* What is no page may run nothing. */
+	ask(&r, s, "/now", NULL);
+	assert_string_equal(r.policy, "default-src 'none'; frame-ancestors 'none'");
+
+	/* The file that is built in is whole. */
+	doc = json_loadb(asset_openapi.begin, asset_openapi.end - asset_openapi.begin, 0, NULL);
+	assert_non_null(doc);
+	assert_string_equal(json_string_value(json_object_get(doc, "openapi")), "3.0.3");
+	assert_int_equal(*asset_openapi.end, 0);
+	json_decref(doc);
+}
+
 static void test_handlers_know_what_was_asked_and_by_whom(void **state)
 {
 	const struct passwd *self = getpwuid(geteuid());
@@ -1057,6 +1095,7 @@ int main(void)
 #define RUNNING(test) \
 	cmocka_unit_test_setup_teardown(test, setup_running, teardown_running)
 		RUNNING(test_answers),
+		RUNNING(test_assets),
 		RUNNING(test_handlers_know_what_was_asked_and_by_whom),
 		RUNNING(test_another_user_is_another),
 		RUNNING(test_wrong_requests_get_clear_errors),
