@@ -358,6 +358,27 @@ static void on_openapi(void *cookie, struct api_call *call, const json_t *body)
 	api_reply_asset(call, &asset_openapi);
 }
 
+static void on_page(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)cookie;
+	(void)body;
+	api_reply_asset(call, &asset_page);
+}
+
+static void on_page_css(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)cookie;
+	(void)body;
+	api_reply_asset(call, &asset_page_css);
+}
+
+static void on_page_js(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)cookie;
+	(void)body;
+	api_reply_asset(call, &asset_page_js);
+}
+
 static void on_metrics(void *cookie, struct api_call *call, const json_t *body)
 {
 	(void)body;
@@ -365,6 +386,9 @@ static void on_metrics(void *cookie, struct api_call *call, const json_t *body)
 }
 
 static const struct api_route routes[] = {
+	{ "GET", "/", on_page },
+	{ "GET", "/page.css", on_page_css },
+	{ "GET", "/page.js", on_page_js },
 	{ "GET", "/metrics", on_metrics },
 	{ "GET", "/api/openapi.json", on_openapi },
 	{ "GET", "/api/replication/status", on_status },
