@@ -8,8 +8,11 @@
 #include <string.h>
 
 #include "control_backups.h"
+#include "control_debug.h"
 #include "control_peers.h"
+#include "control_queue.h"
 #include "control_state.h"
+#include "control_stats.h"
 #include "control_status.h"
 #include "exposition.h"
 #include "log.h"
@@ -24,6 +27,7 @@ struct control {
 	struct flow *flow;
 	const struct fr_config *config;
 	struct api *api;
+	uint64_t begin_ns;
 	struct validate *validate;	/* the running one */
 	struct control_backups *backups;
 	struct api_call *takeover;	/* that is voted on, since then */
@@ -35,7 +39,7 @@ static void on_status(void *cookie, struct api_call *call, const json_t *body)
 	struct control *c = cookie;
 
 	(void)body;
-	api_reply(call, json_pack("{s:o}", "status", control_status_json(c->flow)));
+	api_reply(call, json_pack("{s:o}", "status", control_status_json(c->flow, c->api)));
 }
 
 static void on_lag(void *cookie, struct api_call *call, const json_t *body)
@@ -44,6 +48,43 @@ static void on_lag(void *cookie, struct api_call *call, const json_t *body)
 
 	(void)body;
 	api_reply(call, json_pack("{s:o}", "peers", control_peers_lag(c->flow)));
+}
+
+static void on_peers(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct control *c = cookie;
+
+	(void)body;
+	api_reply(call, json_pack("{s:o}", "peers", control_peers_json(c->flow)));
+}
+
+static void on_debug(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct control *c = cookie;
+	json_t *o = control_debug_json(c->flow, api_arg(call));
+
+	(void)body;
+	if (o)
+		api_reply(call, o);
+	else
+		api_fail(call, 404, "unknown peer", "%s: none of ours", api_arg(call));
+}
+
+static void on_queue(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct control *c = cookie;
+
+	(void)body;
+	api_reply(call, json_pack("{s:o}", "queue", control_queue_json(c->flow)));
+}
+
+static void on_stats(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct control *c = cookie;
+
+	(void)body;
+	api_reply(call, json_pack("{s:o}", "stats",
+				  control_stats_json(c->flow, c->api, c->begin_ns)));
 }
 
 /* Changes that exist nowhere but on the writer. */
@@ -381,34 +422,40 @@ static void on_page_js(void *cookie, struct api_call *call, const json_t *body)
 
 static void on_metrics(void *cookie, struct api_call *call, const json_t *body)
 {
+	struct control *c = cookie;
+
 	(void)body;
-	api_reply_text(call, EXPOSITION_TYPE, metrics_text(((struct control *)cookie)->flow));
+	api_reply_text(call, EXPOSITION_TYPE, metrics_text(c->flow, c->api));
 }
 
 static const struct api_route routes[] = {
-	{ "GET", "/", on_page },
-	{ "GET", "/page.css", on_page_css },
-	{ "GET", "/page.js", on_page_js },
-	{ "GET", "/metrics", on_metrics },
-	{ "GET", "/api/openapi.json", on_openapi },
-	{ "GET", "/api/replication/status", on_status },
-	{ "GET", "/api/replication/lag", on_lag },
-	{ "GET", "/api/replication/ready", on_ready },
-	{ "POST", "/api/replication/role", on_role },
-	{ "POST", "/api/replication/pause", on_pause },
-	{ "POST", "/api/replication/resume", on_resume },
-	{ "POST", "/api/replication/resync", on_resync },
-	{ "GET", "/api/replication/resync/+", on_resync_progress },
-	{ "POST", "/api/replication/validate", on_validate },
-	{ "POST", "/api/replication/key/rotate", on_key_rotate },
-	{ "GET", "/api/replication/conflicts", on_conflicts },
-	{ "GET", "/api/replication/conflicts/+", on_conflict },
-	{ "POST", "/api/replication/conflicts/+/resolve", on_resolve },
-	{ "GET", "/api/replication/test-conflict", on_test_conflict },
-	{ "POST", "/api/replication/checkpoint", on_checkpoint },
-	{ "GET", "/api/replication/backups", on_backups },
-	{ "POST", "/api/replication/backups", on_backup },
-	{ "POST", "/api/replication/backups/+/restore", on_restore },
+	API_GET_PUBLIC("/", on_page),
+	API_GET_PUBLIC("/page.css", on_page_css),
+	API_GET_PUBLIC("/page.js", on_page_js),
+	API_GET("/metrics", on_metrics),
+	API_GET_PUBLIC("/api/openapi.json", on_openapi),
+	API_GET("/api/replication/status", on_status),
+	API_GET("/api/replication/peers", on_peers),
+	API_GET("/api/replication/peers/+/debug", on_debug),
+	API_GET("/api/replication/lag", on_lag),
+	API_GET("/api/replication/queue", on_queue),
+	API_GET("/api/replication/stats", on_stats),
+	API_GET("/api/replication/ready", on_ready),
+	API_POST("/api/replication/role", on_role),
+	API_POST("/api/replication/pause", on_pause),
+	API_POST("/api/replication/resume", on_resume),
+	API_POST("/api/replication/resync", on_resync),
+	API_GET("/api/replication/resync/+", on_resync_progress),
+	API_POST("/api/replication/validate", on_validate),
+	API_POST("/api/replication/key/rotate", on_key_rotate),
+	API_GET("/api/replication/conflicts", on_conflicts),
+	API_GET("/api/replication/conflicts/+", on_conflict),
+	API_POST("/api/replication/conflicts/+/resolve", on_resolve),
+	API_GET("/api/replication/test-conflict", on_test_conflict),
+	API_POST("/api/replication/checkpoint", on_checkpoint),
+	API_GET("/api/replication/backups", on_backups),
+	API_POST("/api/replication/backups", on_backup),
+	API_POST("/api/replication/backups/+/restore", on_restore),
 	{},
 };
 
@@ -423,6 +470,7 @@ int control_new(struct control **out, sd_event *event, struct flow *flow,
 	c->event = sd_event_ref(event);
 	c->flow = flow;
 	c->config = config;
+	c->begin_ns = monotonic_ns();
 	c->backups = control_backups_new(event, flow);
 	rc = c->backups ? api_start(&c->api, event, config->api.socket, routes, c) : -ENOMEM;
 	if (rc < 0) {
@@ -430,8 +478,18 @@ int control_new(struct control **out, sd_event *event, struct flow *flow,
 		control_free(c);
 		return rc;
 	}
+	rc = api_listen(c->api, &config->api);
+	if (rc < 0) {
+		control_free(c);
+		return rc;
+	}
 	*out = c;
 	return 0;
+}
+
+int control_reload(struct control *c)
+{
+	return api_listen(c->api, &c->config->api);
 }
 
 void control_free(struct control *c)

@@ -14,6 +14,8 @@ struct control;
 
 int control_new(struct control **c, sd_event *event, struct flow *flow,
 		const struct fr_config *config);
+/* *config is another one: go by it. -errno */
+int control_reload(struct control *c);
 void control_free(struct control *c);
 /* One line for the service manager. */
 void control_summary(struct control *c, char *buf, size_t len);

@@ -75,6 +75,16 @@ json_t *control_peers_one(const struct flow_link *l)
 	return o;
 }
 
+json_t *control_peers_json(const struct flow *f)
+{
+	json_t *peers = json_array();
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++)
+		json_array_append_new(peers, control_peers_one(&f->links[i]));
+	return peers;
+}
+
 /* --- heartbeats --- */
 
 json_t *control_peers_voter(const struct heartbeat_voter *v)

@@ -10,6 +10,8 @@
 #include "flow.h"
 
 json_t *control_peers_one(const struct flow_link *l);
+/* All of them. */
+json_t *control_peers_json(const struct flow *f);
 /* How far each is behind. */
 json_t *control_peers_lag(const struct flow *f);
 json_t *control_peers_voter(const struct heartbeat_voter *v);

@@ -86,18 +86,30 @@ static json_t *resync_last(const struct resync *r)
 	return resync_json(r, id) ?: json_null();
 }
 
-json_t *control_status_json(struct flow *f)
+/* Where it listens beside the unix socket. */
+static json_t *api_json(const struct api *api)
+{
+	json_t *list = json_array();
+	struct api_place p = { 0 };
+	size_t i;
+
+	for (i = 0; api_place(api, i, &p); i++)
+		json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "address", p.address,
+						      "listening", p.is_listening, "error",
+						      p.trouble));
+	return json_pack("{s:o, s:b, s:b}", "listen", list, "tls", p.is_tls, "token", p.has_token);
+}
+
+json_t *control_status_json(struct flow *f, const struct api *api)
 {
 	const struct quorum *q = pulse_quorum(f->pulse);
-	json_t *s = json_object(), *peers = json_array();
+	json_t *s = json_object();
 	struct arbiter a = control_state_arbiter(f);
 	bool connected = false;
 	size_t i;
 
-	for (i = 0; i < f->n_links; i++) {
-		json_array_append_new(peers, control_peers_one(&f->links[i]));
+	for (i = 0; i < f->n_links; i++)
 		connected |= peer_state(f->links[i].peer) == PEER_UP;
-	}
 	json_object_set_new(s, "mode", json_string(fr_config_mode_name(f->config->mode)));
 	json_object_set_new(s, "ha_enabled", json_boolean(!flow_is_standalone(f)));
 	json_object_set_new(s, "ha_role", json_string(fr_role_name(f->role.role)));
@@ -131,7 +143,8 @@ json_t *control_status_json(struct flow *f)
 		json_object_set_new(s, "heartbeat", control_peers_heartbeat(quorum_heartbeat(q)));
 	if (q)
 		json_object_set_new(s, "quorum", quorum_json(f, q));
-	json_object_set_new(s, "warnings", control_warnings_json(f));
-	json_object_set_new(s, "peers", peers);
+	json_object_set_new(s, "api", api_json(api));
+	json_object_set_new(s, "warnings", control_warnings_json(f, api));
+	json_object_set_new(s, "peers", control_peers_json(f));
 	return s;
 }

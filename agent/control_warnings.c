@@ -113,7 +113,18 @@ static void warn_of_quorum(json_t *warnings, const struct flow *f)
 							   flow_heartbeat(&f->links[i])->name));
 }
 
-json_t *control_warnings_json(struct flow *f)
+static void warn_of_api(json_t *warnings, const struct api *api)
+{
+	struct api_place p;
+	size_t i;
+
+	for (i = 0; api_place(api, i, &p); i++)
+		if (*p.trouble && !p.is_absent)
+			json_array_append_new(warnings, json_sprintf("api: %s: %s", p.address,
+								     p.trouble));
+}
+
+json_t *control_warnings_json(struct flow *f, const struct api *api)
 {
 	const struct inject_counts *ic = inject_counts(f->inject);
 	const char *windows = ready_windows(f);
@@ -156,5 +167,6 @@ json_t *control_warnings_json(struct flow *f)
 	if (ic->clash)
 		json_array_append_new(a, json_sprintf("%lu records found their NAT port taken",
 						      ic->clash));
+	warn_of_api(a, api);
 	return a;
 }

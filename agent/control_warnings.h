@@ -7,8 +7,9 @@
 
 #include <jansson.h>
 
+#include "api.h"
 #include "flow.h"
 
-json_t *control_warnings_json(struct flow *f);
+json_t *control_warnings_json(struct flow *f, const struct api *api);
 
 #endif

@@ -12,9 +12,9 @@ static void tell(struct scrape *s, const struct metrics_row *m)
 	}
 }
 
-char *metrics_text(struct flow *f)
+char *metrics_text(struct flow *f, const struct api *api)
 {
-	struct scrape s = { .flow = f, .now_ns = monotonic_ns() };
+	struct scrape s = { .flow = f, .api = api, .now_ns = monotonic_ns() };
 
 	if (exposition_open(&s.x) < 0)
 		return NULL;

@@ -6,9 +6,10 @@
 #ifndef METRICS_H
 #define METRICS_H
 
+#include "api.h"
 #include "flow.h"
 
 /* As EXPOSITION_TYPE, malloced; NULL: no memory. */
-char *metrics_text(struct flow *f);
+char *metrics_text(struct flow *f, const struct api *api);
 
 #endif

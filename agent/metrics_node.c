@@ -103,7 +103,7 @@ static double is_ready(const struct scrape *s)
 
 static double n_warnings(const struct scrape *s)
 {
-	json_t *warnings = control_warnings_json(s->flow);
+	json_t *warnings = control_warnings_json(s->flow, s->api);
 	double n = (double)json_array_size(warnings);
 
 	json_decref(warnings);

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api.h"
 #include "exposition.h"
 #include "flow.h"
 
@@ -19,6 +20,7 @@
 struct scrape {
 	struct exposition x;
 	struct flow *flow;
+	const struct api *api;
 	uint64_t now_ns;
 	bool has_module;
 	struct fr_genl_info info;

@@ -168,12 +168,17 @@ function later() {
 
 /* --- the token ------------------------------------------------------------ */
 
+function forget() {
+	page.token = "";
+	page.refusal = "";
+	sessionStorage.removeItem("flyrep-token");
+}
+
 function askToken() {
 	page.needsToken = true;
 	if (page.token)
 		put($("login-why"), "The agent does not know this token. Another one?");
-	page.token = "";
-	sessionStorage.removeItem("flyrep-token");
+	forget();
 	$("login").hidden = false;
 	$("main").hidden = true;
 	showFreshness();
@@ -186,14 +191,19 @@ $("login").addEventListener("submit", (event) => {
 	sessionStorage.setItem("flyrep-token", page.token);
 	$("token").value = "";
 	page.needsToken = false;
+	page.refusal = "";
 	$("login").hidden = true;
 	$("main").hidden = false;
 	poll();
 });
 
 $("forget").addEventListener("click", () => {
-	page.token = "";
-	askToken();
+	if (!page.token) {
+		askToken();
+		return;
+	}
+	forget();
+	poll();
 });
 
 /* --- what is shown --------------------------------------------------------- */
@@ -245,7 +255,7 @@ function show(status, lags) {
 	showConflicts();
 	put($("pause"), status.paused ? "Resume" : "Pause\u2026");
 	put($("version"), "flyrep " + status.version);
-	$("forget").hidden = !page.token;
+	put($("forget"), page.token ? "Forget the token" : "Use a token");
 	say(status);
 }
 

@@ -196,14 +196,14 @@ static void on_asset(void *cookie, struct api_call *call, const json_t *body)
 }
 
 static const struct api_route routes[] = {
-	{ "GET", "/asset", on_asset },
-	{ "GET", "/now", on_now },	    { "POST", "/now", on_now },
-	{ "POST", "/echo", on_echo },	    { "GET", "/refuse", on_refuse },
-	{ "GET", "/later", on_later },	    { "GET", "/hold", on_hold },
-	{ "POST", "/release", on_release }, { "GET", "/watch", on_watch },
-	{ "GET", "/nothing", on_nothing },  { "POST", "/begin", on_begin },
-	{ "GET", "/begin/+", on_progress }, { "GET", "/asked/+/by", on_asked },
-	{ "POST", "/asked/+/by", on_asked }, { NULL, NULL, NULL },
+	API_GET("/asset", on_asset),
+	API_GET("/now", on_now),	    API_POST("/now", on_now),
+	API_POST("/echo", on_echo),	    API_GET("/refuse", on_refuse),
+	API_GET("/later", on_later),	    API_GET("/hold", on_hold),
+	API_POST("/release", on_release), API_GET("/watch", on_watch),
+	API_GET("/nothing", on_nothing),  API_POST("/begin", on_begin),
+	API_GET("/begin/+", on_progress), API_GET("/asked/+/by", on_asked),
+	API_POST("/asked/+/by", on_asked), {},
 };
 
 static int on_exit_fd(sd_event_source *source, int fd, uint32_t events,
@@ -546,7 +546,7 @@ static void test_handlers_know_what_was_asked_and_by_whom(void **state)
 	ask(&r, s, "/asked/7/by/", NULL);
 	assert_int_equal(r.status, 404);
 	ask(&r, s, "/asked//by", NULL);
-	assert_int_equal(r.status, 404);
+	assert_int_equal(r.status, 400);
 	ask(&r, s, "/asked/7", NULL);
 	assert_int_equal(r.status, 404);
 
@@ -594,8 +594,13 @@ static void test_another_user_is_another(void **state)
 static void test_wrong_requests_get_clear_errors(void **state)
 {
 	struct server *s = *state;
+	static const char *const tricks[] = { "/../now", "//now", "/./now", "/begin/../now", "/now//",
+					      "/%2e%2e/now", "/begin%2f7", "/begin%2F7", "/now%00",
+					      "/now%00.html", "/begin/%5c", "/begin/%zz",
+					      "/begin/%2", "/begin/%252f", "/now;x" };
 	struct request r;
 	char *deep = malloc(60001);
+	size_t i;
 
 	ask(&r, s, "/nowhere", NULL);
 	check_error(&r, 404, "not found", "nothing at /nowhere");
@@ -603,8 +608,13 @@ static void test_wrong_requests_get_clear_errors(void **state)
 	check_error(&r, 404, "not found", "nothing at /nowhere");
 	ask(&r, s, "/now/", NULL);
 	check_error(&r, 404, "not found", "nothing at /now/");
-	ask(&r, s, "/../now", NULL);
-	assert_int_equal(r.status, 404);
+	for (i = 0; i < sizeof(tricks) / sizeof(tricks[0]); i++) {
+		ask(&r, s, tricks[i], NULL);
+		check_error(&r, 400, "bad request",
+			    "the path must begin with a slash and be without //, /. and escapes of "
+			    "them");
+	}
+	assert_int_equal(api_counts(s->api, API_COUNT_BAD_REQUEST), i);
 	ask(&r, s, "/begin/", NULL);
 	check_error(&r, 404, "not found", "nothing at /begin/");
 	ask(&r, s, "/begin/7/8", NULL);
