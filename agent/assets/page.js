@@ -406,7 +406,8 @@ function showTables(tables) {
 }
 
 function resyncText(r) {
-	const whom = "with " + (r.peers.join(", ") || "nobody") + " of " + r.tables.join(", ");
+	const what = r.tables.length < page.status.tables.length ? r.tables.join(", ") : "all tables";
+	const whom = "with " + (r.peers.join(", ") || "nobody") + ", " + what;
 	const sent = count(r.records) + " of " + count(r.records_total) + " records";
 	if (r.state === "running")
 		return whom + ": " + sent + ", " + bytes(r.bytes_per_s) + "/s" +
@@ -466,6 +467,12 @@ function buildSide(conflict, side, i) {
 			(i === conflict.local ? ", in effect here" : "")), dl);
 }
 
+/* As the buttons stand. */
+function localFirst(conflict) {
+	const others = [...conflict.sides.keys()].filter((i) => i !== conflict.local);
+	return [conflict.local, ...others];
+}
+
 function buildConflict(conflict) {
 	const actions = make("div", { class: "actions" });
 	for (const [how, texts] of Object.entries(RESOLUTIONS)) {
@@ -477,7 +484,8 @@ function buildConflict(conflict) {
 	actions.append(make("span", { class: "when" }));
 	return make("article", { class: "conflict" },
 		make("h3", {}, titleOf(conflict)), make("p", { class: "when" }),
-		make("div", { class: "sides" }, ...conflict.sides.map((s, i) => buildSide(conflict, s, i))),
+		make("div", { class: "sides" }, ...localFirst(conflict)
+			.map((i) => buildSide(conflict, conflict.sides[i], i))),
 		actions);
 }
 
