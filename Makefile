@@ -215,6 +215,9 @@ check-lint: ## checkpatch, sparse, cppcheck, shellcheck, codespell, includes
 check-install: ## install and uninstall, and DKMS builds for both kernels
 	$(Q)selftests/check install
 
+check-page: ## the page in a browser, with answers of agents and with an agent
+	$(Q)selftests/check page
+
 check-lab: ## that the lab itself reports silence, warnings and failures
 	$(Q)selftests/check lab
 
@@ -320,5 +323,5 @@ clean: ## remove what was built (the cache of kernels stays)
 	$(Q)rm -rf $(BUILD)
 
 .PHONY: all tools help deps module foreign unit-tests fuzzers kmod-tests bench-tools \
-	check check-unit check-fuzz check-lint check-install check-lab check-vm \
+	check check-unit check-fuzz check-lint check-install check-page check-lab check-vm \
 	check-bats check-pair check-faults soak check-rt check-next check-debug lint demo bench clean install install-dkms uninstall

@@ -111,6 +111,7 @@ static enum MHD_Result send_answer(struct api_call *call)
 		{ MHD_HTTP_HEADER_CACHE_CONTROL, "no-store" },
 		/* What a browser must not take it for, nor show it in. */
 		{ "X-Content-Type-Options", "nosniff" },
+		{ "X-Frame-Options", "DENY" },
 		{ "Cross-Origin-Resource-Policy", "same-origin" },
 		{ "Referrer-Policy", "no-referrer" },
 		{ "Content-Security-Policy", asset && asset->policy ?

@@ -13,4 +13,10 @@
 	extern const char asset_##name##_end[] __attribute__((visibility("hidden")));     \
 	const struct asset asset_##name = { asset_##name##_begin, asset_##name##_end, __VA_ARGS__ }
 
+#define PAGE_POLICY \
+	"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 ASSET(openapi, "docs/openapi.json", "application/json", 0);
+ASSET(page, "agent/assets/page.html", "text/html; charset=utf-8", PAGE_POLICY);
+ASSET(page_css, "agent/assets/page.css", "text/css; charset=utf-8", 0);
+ASSET(page_js, "agent/assets/page.js", "text/javascript; charset=utf-8", 0);

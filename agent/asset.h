@@ -20,5 +20,9 @@ struct asset {
 };
 
 extern const struct asset asset_openapi;	/* docs/openapi.json */
+/* The page for people: agent/assets/ */
+extern const struct asset asset_page;
+extern const struct asset asset_page_css;
+extern const struct asset asset_page_js;
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -73,6 +74,16 @@ int certs_use(SSL_CTX *ctx, const struct certs_files *f, char *why,
 		return refuse("ca_file", f->ca_file, why, why_len);
 	return check_dates(SSL_CTX_get0_certificate(ctx), f->cert_file, why,
 			   why_len);
+}
+
+int64_t certs_expiry(const SSL_CTX *ctx)
+{
+	const X509 *cert = SSL_CTX_get0_certificate(ctx);
+	struct tm tm;
+
+	if (!cert || ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
+		return 0;
+	return timegm(&tm);
 }
 
 /* A NUL or anything else that is in no node id makes it none. */

@@ -52,6 +52,9 @@ void certs_stamp(const struct certs_files *f, struct certs_stamp *s);
  */
 int certs_use(SSL_CTX *ctx, const struct certs_files *f, char *why, size_t why_len);
 
+/* When the certificate that a context shows ends, seconds since 1970; 0: it has none. */
+int64_t certs_expiry(const SSL_CTX *ctx);
+
 void certs_names(X509 *cert, struct certs_names *names);
 /* Letter by letter: there are no wildcards. */
 bool certs_has_name(const struct certs_names *names, const char *id);

@@ -15,7 +15,9 @@
 #include "control_state.h"
 #include "control_stats.h"
 #include "control_status.h"
+#include "exposition.h"
 #include "log.h"
+#include "metrics.h"
 #include "monotonic.h"
 #include "ready.h"
 #include "validate.h"
@@ -407,7 +409,40 @@ static void on_openapi(void *cookie, struct api_call *call, const json_t *body)
 	api_reply_asset(call, &asset_openapi);
 }
 
+static void on_page(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)cookie;
+	(void)body;
+	api_reply_asset(call, &asset_page);
+}
+
+static void on_page_css(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)cookie;
+	(void)body;
+	api_reply_asset(call, &asset_page_css);
+}
+
+static void on_page_js(void *cookie, struct api_call *call, const json_t *body)
+{
+	(void)cookie;
+	(void)body;
+	api_reply_asset(call, &asset_page_js);
+}
+
+static void on_metrics(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct control *c = cookie;
+
+	(void)body;
+	api_reply_text(call, EXPOSITION_TYPE, metrics_text(c->flow, c->api));
+}
+
 static const struct api_route routes[] = {
+	API_GET_PUBLIC("/", on_page),
+	API_GET_PUBLIC("/page.css", on_page_css),
+	API_GET_PUBLIC("/page.js", on_page_js),
+	API_GET("/metrics", on_metrics),
 	API_GET_PUBLIC("/api/openapi.json", on_openapi),
 	API_GET("/api/replication/status", on_status),
 	API_GET("/api/replication/peers", on_peers),

@@ -47,12 +47,18 @@ static const char *reader_state(const struct flow_link *l)
 	return r->is_equal ? "in_sync" : "needs_resync";
 }
 
+/* Worst first; the last two are of the node alone, and of no link. */
+static const char *const states[] = { "split_brain", "no_quorum",  "paused",  "down",
+				      "needs_resync", "lagging",   "connecting", "syncing",
+				      "in_sync",      "init",	   "standalone", NULL };
+
+const char *control_state_name(size_t i)
+{
+	return i < sizeof(states) / sizeof(states[0]) ? states[i] : NULL;
+}
+
 static const char *worse_state(const char *a, const char *b)
 {
-	/* Worst first. */
-	static const char *const states[] = { "split_brain", "no_quorum",    "paused",
-					      "down",	     "needs_resync", "lagging",
-					      "connecting",  "syncing",	     "in_sync" };
 	size_t k;
 
 	for (k = 0; strcmp(a, states[k]) && strcmp(b, states[k]); k++)

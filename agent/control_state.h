@@ -13,6 +13,8 @@ uint64_t control_state_age_ns(const struct flow_link *l, uint64_t *n_changes, ui
 /* One word for a link, and for the node: that of its worst link, or a worse one of its own. */
 const char *control_state_link(const struct flow_link *l);
 const char *control_state_node(const struct flow *f);
+/* All words that these two have, the worst first; NULL: no more. */
+const char *control_state_name(size_t i);
 /* Whom to ask about conflicts. */
 struct arbiter control_state_arbiter(const struct flow *f);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "control_status.h"
 
+#include <stdio.h>
 #include <time.h>
 
 #include "control_json.h"
@@ -76,6 +77,15 @@ static json_t *quorum_json(const struct flow *f, const struct quorum *q)
 			 fr_config_split_brain_name(rule));
 }
 
+/* The last one begun, by whomever; null: none. */
+static json_t *resync_last(const struct resync *r)
+{
+	char id[16];
+
+	snprintf(id, sizeof(id), "%u", resync_id(r));
+	return resync_json(r, id) ?: json_null();
+}
+
 /* Where it listens beside the unix socket. */
 static json_t *api_json(const struct api *api)
 {
@@ -119,6 +129,7 @@ json_t *control_status_json(struct flow *f, const struct api *api)
 						       json_string(arbiter_trouble(&a)) :
 						       json_null());
 	json_object_set_new(s, "next_full_resync", next_json(f->schedule));
+	json_object_set_new(s, "resync", resync_last(f->resync));
 	json_object_set_new(s, "taken_over", json_integer(f->n_taken_over));
 	json_object_set_new(s, "lost", json_integer(f->n_lost));
 	json_object_set_new(s, "module", module_json(f));

@@ -3,16 +3,9 @@
 
 #include "control_json.h"
 
-/* How a link stands in one table, as far as an audit of this session told. */
-struct step {
-	bool is_known;
-	bool is_equal;
-	unsigned int n_buckets;		/* that differ; the standby does not know how many */
-};
-
-static struct step step_as_reader(const struct flow_link *l, uint8_t table)
+static struct control_step step_as_reader(const struct flow_link *l, uint8_t table)
 {
-	return (struct step){
+	return (struct control_step){
 		.is_known = receive_is_started(l->receive) &&
 			    receive_figures(l->receive)->last_audit_ns &&
 			    receive_tables(l->receive) >> table & 1,
@@ -20,21 +13,21 @@ static struct step step_as_reader(const struct flow_link *l, uint8_t table)
 	};
 }
 
-static struct step step_as_writer(const struct flow_link *l, uint8_t table)
+static struct control_step step_as_writer(const struct flow_link *l, uint8_t table)
 {
 	const struct ship_table_figures *t = ship_table_figures(l->ship, table);
 	unsigned int n = !t ? 0 : t->n_dirty > t->n_differ ? t->n_dirty : t->n_differ;
 
-	return (struct step){
+	return (struct control_step){
 		.is_known = t && ship_figures(l->ship)->last_audit_ns,
 		.is_equal = !n,
 		.n_buckets = n,
 	};
 }
 
-static struct step step_of(const struct flow_link *l, uint8_t table)
+struct control_step control_tables_step(const struct flow_link *l, uint8_t table)
 {
-	struct step w, r;
+	struct control_step w, r;
 
 	if (!flow_link_writes(l))
 		return step_as_reader(l, table);
@@ -55,7 +48,7 @@ static void add_step(json_t *o, const struct flow *f, uint8_t table)
 	size_t i;
 
 	for (i = 0; i < f->n_links; i++) {
-		struct step s = step_of(&f->links[i], table);
+		struct control_step s = control_tables_step(&f->links[i], table);
 
 		if (!s.is_known)
 			continue;

@@ -564,6 +564,17 @@ json_t *resync_json(const struct resync *r, const char *id)
 	return o;
 }
 
+double resync_ratio(const struct resync *r, bool *is_on, bool *has_failed)
+{
+	const struct fr_resync *m = &r->now;
+
+	*is_on = is_running(r);
+	*has_failed = m->state == FR_RESYNC_FAILED;
+	if (*is_on || *has_failed)
+		return m->buckets_total ? (double)m->buckets / (double)m->buckets_total : 0;
+	return 1;
+}
+
 /* --- life --- */
 
 int resync_new(struct resync **out, sd_event *event, struct flow *f)
