@@ -28,11 +28,12 @@ stop() {
 	pid=
 }
 
-# listen FILE|silence: that is what whoever asks at $sock gets from now on
+# listen FILE...|silence: that is what whoever asks at $sock gets from now on; of several files each
+# asker gets the next one, and then the last again and again
 listen() {
 	local deadline=$((SECONDS + 10))
 	stop
-	bats/answer "$sock" "$1" 3>&- &
+	bats/answer "$sock" "$@" 3>&- &
 	pid=$!
 	until [ -S "$sock" ]; do
 		((SECONDS < deadline)) || return 1
@@ -106,6 +107,18 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	assert_failure 2
 	run "$flyrep" role --watch
 	assert_failure 2
+	run "$flyrep" kernel statsu
+	assert_failure 2
+	assert_line 'flyrep: "statsu" is not one of status, events, snapshot: did you mean status?'
+	run "$flyrep" backup lst
+	assert_failure 2
+	assert_line --partial 'did you mean list?'
+	run "$flyrep" resync --table conntrac
+	assert_failure 2
+	assert_line --partial 'did you mean conntrack?'
+	run "$flyrep" record list dsn
+	assert_failure 2
+	assert_line --partial 'did you mean dns?'
 	for words in --force 'backup --force' '--force fault'; do
 		# shellcheck disable=SC2086
 		run "$flyrep" role $words
@@ -229,6 +242,27 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	run "$flyrep" status --verbose
 	assert_line 'heartbeat  fw-b  alive  0.3 ms  epoch 3'
 	assert_line 'heartbeat  witness 192.0.2.9:9002  SILENT  -  epoch -'
+}
+
+@test "a peer that is none, and the one that was meant" {
+	http 409 <<<'{"error":"fw-c is none of our peers","details":""}'
+	run "$flyrep" resync --peer fw-c
+	assert_failure 1
+	assert_output 'flyrep: fw-c is none of our peers'
+	# Refused, and then told who there is
+	cp "$sock.reply" "$sock.refusal"
+	http 200 <<<"$node"
+	listen "$sock.refusal" "$sock.reply"
+	run "$flyrep" key rotate fwb
+	assert_failure 1
+	assert_output 'flyrep: fw-c is none of our peers: did you mean fw-b?'
+	listen "$sock.refusal" "$sock.reply"
+	run "$flyrep" resync --json --peer other
+	assert_failure 1
+	assert_output '{"error":"fw-c is none of our peers; there is: fw-b"}'
+	run "$flyrep" resync --peer ''
+	assert_failure 2
+	assert_line 'flyrep: --peer: "" is no node_id'
 }
 
 @test "status as JSON is what the agent said" {

@@ -169,8 +169,6 @@ int backup_run(struct cli *cli, int argc, char **argv)
 	const char *sub = argc > 1 ? argv[1] : "list";
 	bool is_restore = !strcmp(sub, "restore");
 
-	if (strcmp(sub, "list") != 0 && strcmp(sub, "create") != 0 && !is_restore)
-		return cli_usage(cli, "backup", "say backup list, create or restore");
 	if (is_restore && argc != 3)
 		return cli_usage(cli, "backup", "restore one of those that backup list tells");
 	if (!is_restore && argc > 2)

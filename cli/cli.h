@@ -20,6 +20,7 @@ enum cli_exit {
 };
 
 #define CLI_FLAGS_MAX 24
+#define CLI_ERROR_LEN 1024
 
 /* One option of a verb; a table of them ends with a row without a name. */
 struct cli_flag {
@@ -32,12 +33,12 @@ struct cli_flag {
 
 struct cli;
 
-/* One row of the table in main.c; help, completion and the man page come from it. */
+/* One row of the table in verbs.c. */
 struct cli_verb {
 	const char *name;
-	const char *args; /* positionals as the help shows them, or "" */
+	const char *args; /* positionals as the help shows them, or ""; placeholders in capitals */
 	const char *summary;
-	const char *subs; /* first words to complete, or NULL */
+	const char *subs; /* what the first word may be, spaces between, or NULL */
 	const struct cli_flag *flags; /* or NULL */
 	/*
 	 * argv[0] is the verb, the rest are positionals; options were taken
@@ -55,6 +56,7 @@ struct cli {
 	bool is_tty; /* stdout is a terminal */
 	double watch_s; /* 0 = once */
 	const char *socket; /* of the agent */
+	char *error; /* CLI_ERROR_LEN bytes for errors that are not to be told, or NULL */
 
 	const struct cli_verb
 		*verbs; /* the whole table, for help and completion */

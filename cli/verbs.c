@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "verbs.h"
+
+#include "items.h"
+#include "kernel.h"
+
+static const struct cli_flag lag_flags[] = {
+	{ "max", 0, "DURATION", false,
+	  "exit 4 when a peer is further behind than this" },
+	{ 0 },
+};
+
+static const struct cli_flag role_flags[] = {
+	{ "force", 0, NULL, false,
+	  "primary: without the votes that quorum.enabled asks for" },
+	{ 0 },
+};
+
+static const struct cli_flag validate_flags[] = {
+	{ "deep", 0, NULL, false,
+	  "compare record by record with the kernels, not only digests" },
+	{ 0 },
+};
+
+static const struct cli_flag resync_flags[] = {
+	{ "peer", 0, "PEER", false, "only to or from this node" },
+	{ "table", 0, "TABLE", false, "only this table" },
+	{ "wait", 0, NULL, false, "until it is done; exit 1 if it fails" },
+	{ 0 },
+};
+
+static const struct cli_flag conflicts_flags[] = {
+	{ "state", 0, "STATE", false,
+	  "only these: pending, resolved or expired" },
+	{ "reason", 0, "TEXT", false, "resolve: for the record" },
+	{ 0 },
+};
+
+static const struct cli_flag test_conflict_flags[] = {
+	{ "peer", 0, "PEER", false, "with this node; default: the first" },
+	{ 0 },
+};
+
+static const struct cli_flag backup_flags[] = {
+	{ "dry-run", 0, NULL, false, "restore: only tell what would be done" },
+	{ "exact", 0, NULL, false,
+	  "restore: delete what the backup does not hold" },
+	{ 0 },
+};
+
+static const struct cli_flag item_flags[] = {
+	{ "expires", 0, "DURATION", false, "add: it ends by itself after this" },
+	{ "force", 0, NULL, false,
+	  "also where a peer owns it, or another has the address" },
+	{ 0 },
+};
+
+static const struct cli_flag filter_flags[] = {
+	{ "kernel", 0, NULL, false,
+	  "count how many of the records in the kernel pass" },
+	{ 0 },
+};
+
+/* What the manual pages are checked against. */
+static const struct cli_flag scdoc_flags[] = {
+	{ "scdoc", 0, NULL, false, NULL },
+	{ 0 },
+};
+
+/* The only list of verbs there is. */
+const struct cli_verb verbs_all[] = {
+	{ "status", "", "this node, its peers and what it carries", NULL, NULL,
+	  status_run, true, "flyrep status --watch" },
+	{ "lag", "", "how far behind each peer is", NULL, lag_flags, lag_run,
+	  true, "flyrep lag --max 10s || alert" },
+	{ "ready", "", "may this node take over now; exit 4 if not", NULL, NULL,
+	  ready_run, true, "flyrep ready" },
+	{ "role", "[primary|backup|fault]", "show or change what this node is",
+	  "primary backup fault", role_flags, role_run, false,
+	  "flyrep role primary" },
+	{ "key", "rotate [PEER]",
+	  "replace the keys of the sessions with the peers, without a pause",
+	  "rotate", NULL, key_run, false, "flyrep key rotate" },
+	{ "validate", "",
+	  "compare this node with its peers; exit 1 if they differ", NULL,
+	  validate_flags, validate_run, false, "flyrep validate --deep" },
+	{ "pause", "", "send and apply nothing; capture goes on", NULL, NULL,
+	  pause_run, false, "flyrep pause" },
+	{ "resume", "", "go on after a pause", NULL, NULL, resume_run, false,
+	  "flyrep resume" },
+	{ "resync", "[ID]", "send everything again, or tell how far that is",
+	  NULL, resync_flags, resync_run, true, "flyrep resync --wait" },
+	{ "conflicts", "[ID|resolve ID RESOLUTION]",
+	  "what two nodes wrote at once; decide what waits", "resolve",
+	  conflicts_flags, conflicts_run, true,
+	  "flyrep conflicts resolve 123 use_local --reason 'as planned'" },
+	{ "test-conflict", "",
+	  "who would win if this node and a peer wrote one key now", NULL,
+	  test_conflict_flags, test_conflict_run, false,
+	  "flyrep test-conflict --peer node2" },
+	{ "checkpoint", "", "write a checkpoint now", NULL, NULL,
+	  checkpoint_run, false, "flyrep checkpoint" },
+	{ "backup", "[list|create|restore NAME]",
+	  "list the backups of this node, take one, write one back into the kernel",
+	  "list create restore", backup_flags, backup_run, true,
+	  "flyrep backup create" },
+	{ "config", "check|show|schema [FILE]",
+	  "check a configuration, show what it comes to, list all keys",
+	  "check show schema", scdoc_flags, config_run, false,
+	  "flyrep config check /etc/flyrep/flyrep.hcl" },
+	{ "filter", "test TYPE CONDITION [FIELD=VALUE...|-]",
+	  "check a condition, and put it to a record; exit 1 if it is false",
+	  "test", filter_flags, filter_run, false,
+	  "flyrep filter test dns 'ttl > 60' name=www.example ttl=300" },
+	{ "kernel", "status|events|snapshot [TABLE]",
+	  "the kernel module itself, without the agent",
+	  "status events snapshot", NULL, kernel_run, true,
+	  "flyrep kernel status" },
+	{ "lease", "add|del|list [FIELD=VALUE]...",
+	  "leases of addresses and prefixes, in the kernel",
+	  "add del list", item_flags, lease_run, true,
+	  "flyrep lease add scope=lan client=00:1b:21:3c:4d:5e ip=192.0.2.7 --expires 1h" },
+	{ "record", "add|del|list TABLE [FIELD=VALUE]...",
+	  "records of dns, learning, config and metric, in the kernel",
+	  "add del list", item_flags, record_run, true,
+	  "flyrep record list dns view=lan" },
+	{ "completion", "bash", "completion for the shell", "bash", NULL,
+	  completion_run, false, ". <(flyrep completion bash)" },
+	{ "help", "[COMMAND]", "this, or more about one command", NULL,
+	  scdoc_flags, help_run, false, "flyrep help lag" },
+	{ 0 },
+};
