@@ -67,7 +67,8 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 @test "help names every verb, and each has its own" {
 	run "$flyrep" --help
 	assert_success
-	for verb in status lag ready role key validate pause resume resync conflicts test-conflict config kernel completion help; do
+	for verb in status peers lag queue ready role key validate pause resume resync conflicts test-conflict \
+		checkpoint backup debug events config filter kernel lease record completion help; do
 		assert_line --regexp "^  $verb"
 		run "$flyrep" "$verb" --help
 		assert_success
@@ -132,7 +133,7 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 }
 
 @test "no agent: exit 3, for every verb that needs one" {
-	for verb in '' status lag ready role 'role primary' validate 'replication status'; do
+	for verb in '' status peers lag 'queue status' debug events 'events -f' ready role 'role primary' validate 'replication status'; do
 		# shellcheck disable=SC2086
 		run "$flyrep" --socket "$sock" $verb
 		assert_failure 3
@@ -287,6 +288,152 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	assert_failure 124
 	assert [ "${#lines[@]}" -gt 3 ]
 	assert_equal "$(jq -r .status.node_id <<<"${lines[2]}")" fw-a
+}
+
+@test "peers: the lines of the status, and its exit" {
+	local peer
+	peer=$(jq -c .status.peers <<<"$node")
+	http 200 <<<"{\"peers\":$peer}"
+	run "$flyrep" peers
+	assert_success
+	assert_line --index 0 --regexp '^peer +role +state +lag '
+	assert_line --index 1 --regexp '^fw-b +replica +in sync +12 ms +4 321 '
+	assert_equal "${#lines[@]}" 2
+	run "$flyrep" peers --json
+	assert_equal "$(jq -r '.peers[0].id' <<<"$output")" fw-b
+	http 200 <<<"{\"peers\":${peer/in_sync/down}}"
+	run "$flyrep" peers
+	assert_failure 4
+	http 200 <<<'{"peers":[]}'
+	run "$flyrep" peers
+	assert_success
+	assert_output 'no peers'
+	http 200 <<<"{\"peers\":${peer/\"error\":null/\"error\":\"a\\u001b[2J\\u009bb\"}}"
+	run "$flyrep" peers
+	assert_line 'fw-b: a?[2J?'$'\x9b''b'
+}
+
+queue='{"queue":{"paused":false,
+"ring":{"present":true,"entries":131072,"dirty_buckets":0,"queued":12345,"coalesced":7,"drained":12340,"overflowed":0,"busy":false},
+"batch":{"changes":3,"oldest_ms":12.5,"withheld":0},
+"backlog":{"first_sequence":10,"next_sequence":20,"batches":9,"changes":1234,"bytes":2048,"bytes_max":67108864},
+"peers":[{"id":"fw-b","state":"lagging","direction":"out","acked_sequence":11,"changes":1234,"bytes":2048,"oldest_ms":15000,
+"in_flight_bytes":512,"socket_bytes":0,"repair_buckets":2,"remote_changes":0,"jumps":1}]}}'
+
+@test "queue status: stage by stage, then a line a peer" {
+	http 200 <<<"$queue"
+	run "$flyrep" queue status
+	assert_success
+	assert_line 'ring     room for 131 072 changes a CPU, 12 345 queued so far, 12 340 drained'
+	assert_line 'batch    3 changes, the oldest 12 ms old'
+	assert_line 'backlog  1 234 changes in 9 batches, 2.0 kB of 67 MB'
+	assert_line --regexp '^fw-b +LAGGING +out +1 234 +2\.0 kB +15 s +512 B +0 B +2 +0 +1$'
+	run head -n 1 "$sock.asked"
+	assert_output --partial 'GET /api/replication/queue HTTP'
+	run "$flyrep" queue status --verbose
+	assert_line --partial 'sequences 10 to 20'
+	run "$flyrep" --json queue status
+	run diff <(jq -S . <<<"$output") <(jq -S . <<<"$queue")
+	assert_success
+	http 200 <<<"${queue/\"present\":true/\"present\":false}"
+	run "$flyrep" queue status
+	assert_failure 4
+	assert_line 'ring     no kernel module'
+	http 200 <<<"${queue/\"dirty_buckets\":0/\"dirty_buckets\":5}"
+	run "$flyrep" queue status
+	assert_line --partial ', 5 buckets to be read whole'
+	http 200 <<<"${queue/\"paused\":false/\"paused\":true}"
+	run "$flyrep" queue status
+	assert_failure 4
+	assert_line --index 0 --partial PAUSED
+	run "$flyrep" queue
+	assert_failure 2
+	run "$flyrep" queue statsu
+	assert_failure 2
+	assert_line 'flyrep: "statsu" is not status: did you mean status?'
+	run "$flyrep" queue status now
+	assert_failure 2
+}
+
+debug='{"peer":{"id":"fw-b","state":"in_sync","role":"backup","paused":false,"error":""},
+"session":{"state":"up","since_ms":60000,"dialled_here":false,"address":"192.0.2.2:9001","expected_id":"fw-b","relation":"write",
+"wire_version":2,"version":"0.1.0","epoch":3,"offers":["conntrack","dns"],"rtt_ms":0.4,"rx_bytes":10,"tx_bytes":2000,"encrypted":true,
+"old_secret":true,"key_age_ms":1000,"key_renewals":0,"key_trouble":"","suspect":false,"backoff_ms":0,"error":""},
+"ship":{"started":true,"acked_sequence":11,"next_sequence":12,"changes":0,"lag_p50_ms":1,"lag_p99_ms":2,"lag_max_ms":3,"last_audit":null,
+"equal":true,"remote_entries":7,"held_back":[]},"receive":{"started":false},
+"tables":[{"table":"conntrack","sent":true,"received":false,"entries":7,"remote_entries":6,"buckets_differ":1,"dirty_buckets":0,"refused":0,"unrepaired":0}],
+"heartbeat":null,"clock":{"offset_ms":-12,"tolerance_ms":100},
+"events":[{"n":1,"at_ms":1000,"type":"peer_up","level":"notice","peer":"fw-b","text":"connected"}]}'
+
+@test "debug: one peer, in groups" {
+	http 200 <<<"$debug"
+	run "$flyrep" debug --peer fw-b
+	assert_success
+	assert_line --index 0 'peer: fw-b'
+	for line in '  state: in sync' session '  for: 60 s' '  expected name: fw-b' '  replicates: conntrack, dns' '  encrypted: yes' \
+		'  previous secret: yes' 'ship: to this peer' '  lag max: 3.0 ms' '  equal: yes' tables clock '  ahead by ms: -12' events; do
+		assert_line "$line"
+	done
+	assert_line --regexp '^  conntrack +out +7 +6 +1 +0 +0 +0$'
+	assert_line --regexp '^[A-Z][a-z]+ [0-9]+ [0-9:]+:01\.000  peer_up +fw-b  connected$'
+	refute_output --partial 'receive: '
+	refute_output --partial 'error'
+	run head -n 1 "$sock.asked"
+	assert_output --partial 'GET /api/replication/peers/fw-b/debug HTTP'
+	run "$flyrep" debug --peer fw-b --verbose
+	assert_line 'receive: from this peer'
+	run "$flyrep" debug --peer 'a/b'
+	assert_failure 2
+	run "$flyrep" debug fw-b
+	assert_failure 2
+	http 200 <<<'{"peers":[{"id":"fw-b"},{"id":"fw-c"}]}'
+	run "$flyrep" debug
+	assert_failure 2
+	assert_line 'flyrep: --peer: which one of fw-b, fw-c?'
+	http 200 <<<'{"peers":[{"id":"?"}]}'
+	run "$flyrep" debug
+	assert_failure 1
+	http 200 <<<'{"peers":[{"id":"fw-b"}]}'
+	cp "$sock.reply" "$sock.peers"
+	http 200 <<<"$debug"
+	listen "$sock.peers" "$sock.reply"
+	run "$flyrep" debug --json
+	assert_success
+	assert_equal "$(jq -r .peer.id <<<"$output")" fw-b
+}
+
+# event N TEXT
+event() {
+	printf '{"n":%d,"at_ms":%d000,"type":"role","level":"warning","peer":null,"text":"%s"}' "$1" "$1" "$2"
+}
+
+@test "events: a line each; --follow asks for more, also of another run of the agent" {
+	http 200 <<<"{\"instance\":\"x\",\"events\":[$(event 1 one),$(event 2 two)],\"next\":3,\"missed\":4}"
+	run "$flyrep" events
+	assert_success
+	assert_line --index 0 '4 before these are no longer remembered'
+	assert_line --index 1 --regexp ':01\.000  role +one$'
+	assert_equal "${#lines[@]}" 3
+	run "$flyrep" events --json
+	assert_equal "$(jq -r '.events[1].text' <<<"$output")" two
+	run "$flyrep" events -f --watch
+	assert_failure 2
+	cp "$sock.reply" "$sock.1"
+	http 200 <<<"{\"instance\":\"x\",\"events\":[$(event 3 three)],\"next\":4,\"missed\":0}"
+	cp "$sock.reply" "$sock.2"
+	http 200 <<<"{\"instance\":\"y\",\"events\":[$(event 1 new)],\"next\":2,\"missed\":0}"
+	cp "$sock.reply" "$sock.3"
+	http 200 <<<'{"instance":"y","events":[],"next":2,"missed":0}'
+	listen "$sock.1" "$sock.2" "$sock.3" "$sock.3" "$sock.reply"
+	run timeout 3 "$flyrep" events -f --json
+	assert_failure 124
+	assert_equal "$(jq -r .text <<<"$output" | xargs)" 'one two three new'
+	run sed -n '/^GET/s/ HTTP.*//p' "$sock.asked"
+	assert_line --index 0 'GET /api/replication/events'
+	assert_line --index 1 'GET /api/replication/events?since=3&wait=50'
+	assert_line --index 2 'GET /api/replication/events?since=4&wait=50'
+	assert_line --index 3 'GET /api/replication/events'
+	assert_line --index 4 'GET /api/replication/events?since=2&wait=50'
 }
 
 @test "lag --max exits 4 when a peer is over it or unknown" {

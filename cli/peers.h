@@ -38,4 +38,14 @@ int peers_call(const struct cli *cli, const struct http_request *request, const 
  */
 const json_t *peers_find(const json_t *peers, const char *id);
 
+/**
+ * peers_print() - a table with a line for each, and what else there is to say of them
+ */
+void peers_print(const struct cli *cli, const json_t *peers);
+
+/**
+ * peers_are_degraded() - is any of them not in sync
+ */
+bool peers_are_degraded(const json_t *peers);
+
 #endif

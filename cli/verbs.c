@@ -55,6 +55,16 @@ static const struct cli_flag item_flags[] = {
 	{ 0 },
 };
 
+static const struct cli_flag debug_flags[] = {
+	{ "peer", 0, "PEER", false, "this one; needed where there are several" },
+	{ 0 },
+};
+
+static const struct cli_flag events_flags[] = {
+	{ "follow", 'f', NULL, false, "go on, and tell what happens from now on" },
+	{ 0 },
+};
+
 static const struct cli_flag filter_flags[] = {
 	{ "kernel", 0, NULL, false,
 	  "count how many of the records in the kernel pass" },
@@ -71,8 +81,12 @@ static const struct cli_flag scdoc_flags[] = {
 const struct cli_verb verbs_all[] = {
 	{ "status", "", "this node, its peers and what it carries", NULL, NULL,
 	  status_run, true, "flyrep status --watch" },
+	{ "peers", "", "one line for each peer", NULL, NULL, peers_run, true,
+	  "flyrep peers" },
 	{ "lag", "", "how far behind each peer is", NULL, lag_flags, lag_run,
 	  true, "flyrep lag --max 10s || alert" },
+	{ "queue", "status", "what waits on its way from the kernel to the peers",
+	  "status", NULL, queue_run, true, "flyrep queue status --watch" },
 	{ "ready", "", "may this node take over now; exit 4 if not", NULL, NULL,
 	  ready_run, true, "flyrep ready" },
 	{ "role", "[primary|backup|fault]", "show or change what this node is",
@@ -104,6 +118,10 @@ const struct cli_verb verbs_all[] = {
 	  "list the backups of this node, take one, write one back into the kernel",
 	  "list create restore", backup_flags, backup_run, true,
 	  "flyrep backup create" },
+	{ "debug", "", "all there is to know about one peer", NULL, debug_flags,
+	  debug_run, true, "flyrep debug --peer node2" },
+	{ "events", "", "what happened of late", NULL, events_flags, events_run,
+	  true, "flyrep events --follow" },
 	{ "config", "check|show|schema [FILE]",
 	  "check a configuration, show what it comes to, list all keys",
 	  "check show schema", scdoc_flags, config_run, false,

@@ -13,6 +13,10 @@
 extern const struct cli_verb verbs_all[];
 
 int status_run(struct cli *cli, int argc, char **argv);
+int peers_run(struct cli *cli, int argc, char **argv);
+int queue_run(struct cli *cli, int argc, char **argv);
+int debug_run(struct cli *cli, int argc, char **argv);
+int events_run(struct cli *cli, int argc, char **argv);
 int lag_run(struct cli *cli, int argc, char **argv);
 int ready_run(struct cli *cli, int argc, char **argv);
 int role_run(struct cli *cli, int argc, char **argv);
