@@ -68,7 +68,7 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	run "$flyrep" --help
 	assert_success
 	for verb in status peers lag queue ready role key validate pause resume resync conflicts test-conflict \
-		checkpoint backup debug events config filter kernel lease record completion help; do
+		checkpoint backup debug events doctor config filter kernel lease record completion help; do
 		assert_line --regexp "^  $verb"
 		run "$flyrep" "$verb" --help
 		assert_success

@@ -65,6 +65,11 @@ static const struct cli_flag events_flags[] = {
 	{ 0 },
 };
 
+static const struct cli_flag doctor_flags[] = {
+	{ "config", 0, "FILE", false, "the configuration, if it is another one" },
+	{ 0 },
+};
+
 static const struct cli_flag filter_flags[] = {
 	{ "kernel", 0, NULL, false,
 	  "count how many of the records in the kernel pass" },
@@ -122,6 +127,8 @@ const struct cli_verb verbs_all[] = {
 	  debug_run, true, "flyrep debug --peer node2" },
 	{ "events", "", "what happened of late", NULL, events_flags, events_run,
 	  true, "flyrep events --follow" },
+	{ "doctor", "", "what is wrong with this machine, and what to do about it",
+	  NULL, doctor_flags, doctor_run, true, "flyrep doctor" },
 	{ "config", "check|show|schema [FILE]",
 	  "check a configuration, show what it comes to, list all keys",
 	  "check show schema", scdoc_flags, config_run, false,
