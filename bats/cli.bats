@@ -31,7 +31,7 @@ stop() {
 # listen FILE...|silence: that is what whoever asks at $sock gets from now on; of several files each
 # asker gets the next one, and then the last again and again
 listen() {
-	local deadline=$((SECONDS + 10))
+	local deadline=$((SECONDS + 30))
 	stop
 	bats/answer "$sock" "$@" 3>&- &
 	pid=$!
@@ -48,12 +48,17 @@ raw() {
 	listen "$sock.reply"
 }
 
-# http CODE: the JSON on stdin as an HTTP answer
-http() {
+# answer CODE: the JSON on stdin as an HTTP answer
+answer() {
 	local body
 	body=$(cat)
-	raw < <(printf 'HTTP/1.1 %s X\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s' \
-		"$1" "${#body}" "$body")
+	printf 'HTTP/1.1 %s X\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s' \
+		"$1" "${#body}" "$body"
+}
+
+# http CODE: that is what whoever asks gets
+http() {
+	raw < <(answer "$1")
 }
 
 node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connected":true,
@@ -67,7 +72,7 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 @test "help names every verb, and each has its own" {
 	run "$flyrep" --help
 	assert_success
-	for verb in status peers lag queue ready role key validate pause resume resync conflicts test-conflict \
+	for verb in status peers lag queue top ready role key validate pause resume resync conflicts test-conflict \
 		checkpoint backup debug events doctor config filter kernel lease record completion help; do
 		assert_line --regexp "^  $verb"
 		run "$flyrep" "$verb" --help
@@ -133,7 +138,7 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 }
 
 @test "no agent: exit 3, for every verb that needs one" {
-	for verb in '' status peers lag 'queue status' debug events 'events -f' ready role 'role primary' validate 'replication status'; do
+	for verb in '' status peers lag 'queue status' top debug events 'events -f' ready role 'role primary' validate 'replication status'; do
 		# shellcheck disable=SC2086
 		run "$flyrep" --socket "$sock" $verb
 		assert_failure 3
@@ -252,7 +257,7 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	assert_output 'flyrep: fw-c is none of our peers'
 	# Refused, and then told who there is
 	cp "$sock.reply" "$sock.refusal"
-	http 200 <<<"$node"
+	answer 200 <<<"$node" >"$sock.reply"
 	listen "$sock.refusal" "$sock.reply"
 	run "$flyrep" key rotate fwb
 	assert_failure 1
@@ -393,9 +398,8 @@ debug='{"peer":{"id":"fw-b","state":"in_sync","role":"backup","paused":false,"er
 	http 200 <<<'{"peers":[{"id":"?"}]}'
 	run "$flyrep" debug
 	assert_failure 1
-	http 200 <<<'{"peers":[{"id":"fw-b"}]}'
-	cp "$sock.reply" "$sock.peers"
-	http 200 <<<"$debug"
+	answer 200 <<<'{"peers":[{"id":"fw-b"}]}' >"$sock.peers"
+	answer 200 <<<"$debug" >"$sock.reply"
 	listen "$sock.peers" "$sock.reply"
 	run "$flyrep" debug --json
 	assert_success
@@ -419,13 +423,11 @@ event() {
 	run "$flyrep" events -f --watch
 	assert_failure 2
 	cp "$sock.reply" "$sock.1"
-	http 200 <<<"{\"instance\":\"x\",\"events\":[$(event 3 three)],\"next\":4,\"missed\":0}"
-	cp "$sock.reply" "$sock.2"
-	http 200 <<<"{\"instance\":\"y\",\"events\":[$(event 1 new)],\"next\":2,\"missed\":0}"
-	cp "$sock.reply" "$sock.3"
-	http 200 <<<'{"instance":"y","events":[],"next":2,"missed":0}'
+	answer 200 <<<"{\"instance\":\"x\",\"events\":[$(event 3 three)],\"next\":4,\"missed\":0}" >"$sock.2"
+	answer 200 <<<"{\"instance\":\"y\",\"events\":[$(event 1 new)],\"next\":2,\"missed\":0}" >"$sock.3"
+	answer 200 <<<'{"instance":"y","events":[],"next":2,"missed":0}' >"$sock.reply"
 	listen "$sock.1" "$sock.2" "$sock.3" "$sock.3" "$sock.reply"
-	run timeout 3 "$flyrep" events -f --json
+	run timeout 5 "$flyrep" events -f --json
 	assert_failure 124
 	assert_equal "$(jq -r .text <<<"$output" | xargs)" 'one two three new'
 	run sed -n '/^GET/s/ HTTP.*//p' "$sock.asked"
@@ -434,6 +436,82 @@ event() {
 	assert_line --index 2 'GET /api/replication/events?since=4&wait=50'
 	assert_line --index 3 'GET /api/replication/events'
 	assert_line --index 4 'GET /api/replication/events?since=2&wait=50'
+}
+
+# busy N LAG: the status of a node that has shipped so many flows
+busy() {
+	jq -c --argjson n "$1" --argjson lag "$2" '.status.tables[0] += {changes_out: $n, changes_in: 0} |
+		.status.peers[0].lag_ms = $lag | .status.warnings = ["w one", "w two"]' <<<"$node"
+}
+
+# busy_node: three answers, the last again and again
+busy_node() {
+	busy 1000 5 | answer 200 >"$sock.1"
+	busy 4000 20 | answer 200 >"$sock.2"
+	busy 4000 40 | answer 200 >"$sock.3"
+	listen "$sock.1" "$sock.2" "$sock.3"
+}
+
+@test "top as plain blocks and as lines of JSON" {
+	busy_node
+	run env LC_ALL=C.UTF-8 "$flyrep" top --watch=1 --count 3
+	assert_success
+	assert_line --index 0 'fw-a  primary  in sync  flows - of -'
+	assert_line --index 2 --regexp '^conntrack +184 220 +- +- $'
+	assert_line --index 4 --regexp '^fw-b +in sync +5\.0 ms +4 321 +- +- █$'
+	# 3000 in a second or more
+	assert_line --index 9 --regexp '^conntrack +184 220 +(2 [0-9]{3}|3 000|[0-9]{3}) +0 $'
+	assert_line --index 18 --regexp '▂▅█$'
+	refute_output --partial $'\e'
+	busy_node
+	run env LC_ALL=C "$flyrep" top --watch=0.1 --count 3
+	assert_line --index 18 --regexp ' \.=#$'
+	busy_node
+	run "$flyrep" top --watch=0.1 --count 2 --json
+	assert_success
+	assert_equal "${#lines[@]}" 2
+	assert_equal "$(jq -c '[.node_id, .tables[0].out_per_s > 100, .peers[0].lag_ms]' <<<"${lines[0]}")" '["fw-a",true,20]'
+	assert_equal "$(jq -c '.tables[0].out_per_s == 0' <<<"${lines[1]}")" true
+	for n in 0 x -1 '' 1000000000; do
+		run "$flyrep" top --count "$n"
+		assert_failure 2
+	done
+	http 503 <<<'{"error":"busy"}'
+	run "$flyrep" top
+	assert_failure 1
+	assert_output 'flyrep: busy'
+}
+
+# on_terminal ROWS COLUMNS COMMAND: what a terminal of that size gets, and what stty says after it
+on_terminal() {
+	local keys=${4:-} deadline=$((SECONDS + 30))
+	# Typed once there is a picture; without keys nothing is
+	(until [ -z "$keys" ] || grep -qs waits "$sock.screen" || ((SECONDS > deadline)); do read -rt 0.05 <> <(:) || :; done
+		printf '%s' "$keys") |
+		timeout 60 script -qefc "stty rows $1 cols $2; $3; stty -a" "$sock.screen" >/dev/null
+	sed 1d "$sock.screen"
+	rm "$sock.screen"
+}
+
+@test "top on a terminal: within its edges, until q; then all is as it was" {
+	busy_node
+	run on_terminal 24 80 "LC_ALL=C.UTF-8 '$flyrep' top --watch=0.2" q
+	assert_output --partial $'\e[?1049h\e[?25l'
+	assert_output --partial $'\e[?25h\e[?1049l'
+	assert_output --regexp '[^-]icanon.*[^-]echo '
+	assert_output --partial $'\e[32min sync\e[0m'
+	# Nothing is wider than the terminal, and the last line stays empty
+	busy_node
+	run on_terminal 6 30 "LC_ALL=C.UTF-8 NO_COLOR=1 '$flyrep' top --watch=0.2 --count 2"
+	refute_output --partial $'\e[32m'
+	refute_output --partial 'waits'
+	run awk -F '\033' '/\033\[K/ { sub(/\r/, ""); sub(/.*\033\[H/, ""); sub(/.*\033\[\?25l/, ""); sub(/\033\[K.*/, "");
+		n++; if (length($0) > 30) bad = 1 } END { print n, bad + 0 }' <<<"$output"
+	assert_output '10 0'
+	busy_node
+	run on_terminal 24 80 "timeout --foreground -s TERM 1 '$flyrep' top"
+	assert_output --partial $'\e[?25h\e[?1049l'
+	assert_output --regexp '[^-]icanon.*[^-]echo '
 }
 
 @test "lag --max exits 4 when a peer is over it or unknown" {

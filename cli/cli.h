@@ -33,6 +33,13 @@ struct cli_flag {
 
 struct cli;
 
+/* What --watch makes of a verb */
+enum cli_watch {
+	CLI_ONCE, /* it makes no sense */
+	CLI_AGAIN, /* runs it again and again */
+	CLI_BY_ITSELF, /* that it does by itself */
+};
+
 /* One row of the table in verbs.c. */
 struct cli_verb {
 	const char *name;
@@ -45,7 +52,7 @@ struct cli_verb {
 	 * out before. Returns enum cli_exit.
 	 */
 	int (*run)(struct cli *cli, int argc, char **argv);
-	bool is_watchable; /* --watch runs it again and again */
+	enum cli_watch watch;
 	const char *example;
 };
 

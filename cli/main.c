@@ -142,9 +142,9 @@ static int run(struct cli *cli, struct options *options)
 	rc = check_sub(cli, options);
 	if (rc)
 		return rc;
-	if (!cli->watch_s)
+	if (!cli->watch_s || options->verb->watch == CLI_BY_ITSELF)
 		return run_once(cli, options);
-	if (!options->verb->is_watchable)
+	if (options->verb->watch == CLI_ONCE)
 		return cli_usage(cli, options->verb->name,
 				 "--watch makes no sense with %s",
 				 options->verb->name);

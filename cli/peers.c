@@ -32,6 +32,14 @@ const json_t *peers_find(const json_t *peers, const char *id)
 	return NULL;
 }
 
+const json_t *peers_lag(const json_t *peer)
+{
+	const json_t *lag = json_object_get(peer, "lag_ms");
+
+	return json_is_true(json_object_get(peer, "connected")) || json_number_value(lag) > 0 ?
+		       lag : NULL;
+}
+
 /* The names of all peers with spaces between; "" if the agent does not tell. */
 static void list(const struct cli *cli, char *words)
 {
@@ -96,7 +104,7 @@ static void print_row(struct style_table *table, const json_t *peer)
 	style_table_cell(table, state->style, "%s", state->text);
 	style_table_cell(
 		table, strcmp(state->text, "LAGGING") ? STYLE_PLAIN : STYLE_BAD,
-		"%s", format_ms(json_object_get(peer, "lag_ms"), text));
+		"%s", format_ms(peers_lag(peer), text));
 	style_table_cell(table, STYLE_PLAIN, "%s",
 			 format_count(json_object_get(peer, "backlog_changes"),
 				      text));

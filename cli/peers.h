@@ -48,4 +48,9 @@ void peers_print(const struct cli *cli, const json_t *peers);
  */
 bool peers_are_degraded(const json_t *peers);
 
+/**
+ * peers_lag() - its lag_ms; NULL where nobody knows, as it is not there
+ */
+const json_t *peers_lag(const json_t *peer);
+
 #endif

@@ -18,6 +18,7 @@ int queue_run(struct cli *cli, int argc, char **argv);
 int debug_run(struct cli *cli, int argc, char **argv);
 int events_run(struct cli *cli, int argc, char **argv);
 int doctor_run(struct cli *cli, int argc, char **argv);
+int top_run(struct cli *cli, int argc, char **argv);
 int lag_run(struct cli *cli, int argc, char **argv);
 int ready_run(struct cli *cli, int argc, char **argv);
 int role_run(struct cli *cli, int argc, char **argv);
