@@ -117,6 +117,10 @@ $$(DIR_$(1))/lib.a $$(DIR_$(1))/agent.a $$(DIR_$(1))/cli.a:
 endef
 $(foreach v,normal asan fuzz previous,$(eval $(call objects,$(v))))
 
+# What agent/asset.c builds in; the compiler does not see that it depends on them.
+assets := docs/openapi.json $(wildcard agent/assets/*)
+$(foreach v,normal asan fuzz previous,$(DIR_$(v))/obj/agent/asset.o): $(assets)
+
 $(BUILD)/flyrepd: $(BUILD)/obj/agent/main.o $(BUILD)/agent.a $(BUILD)/lib.a
 $(BUILD)/flyrep: $(BUILD)/obj/cli/main.o $(BUILD)/cli.a $(BUILD)/lib.a
 $(BUILD)/previous/flyrepd: $(addprefix $(BUILD)/previous/,obj/agent/main.o agent.a lib.a)

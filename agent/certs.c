@@ -69,7 +69,7 @@ int certs_use(SSL_CTX *ctx, const struct certs_files *f, char *why,
 		    1 ||
 	    SSL_CTX_check_private_key(ctx) != 1)
 		return refuse("key_file", f->key_file, why, why_len);
-	if (SSL_CTX_load_verify_file(ctx, f->ca_file) != 1)
+	if (f->ca_file && SSL_CTX_load_verify_file(ctx, f->ca_file) != 1)
 		return refuse("ca_file", f->ca_file, why, why_len);
 	return check_dates(SSL_CTX_get0_certificate(ctx), f->cert_file, why,
 			   why_len);

@@ -20,7 +20,7 @@
  * struct certs_files - paths, the caller's
  * @cert_file: ours, and intermediate ones after it
  * @key_file: its private key
- * @ca_file: authorities; nothing else is believed
+ * @ca_file: authorities; nothing else is believed. NULL, for certs_use(): nobody is asked who it is
  */
 struct certs_files {
 	const char *cert_file;
