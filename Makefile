@@ -281,11 +281,16 @@ unit_src := $(wildcard agent/*.service)
 sysusers_src := $(wildcard agent/flyrep.sysusers)
 tmpfiles_src := $(wildcard agent/flyrep.tmpfiles)
 hook_src := $(wildcard agent/hooks/*.sh)
+# The guide says "flywall replication ...". Where Flywall itself is installed, it has that name.
+has_our_flywall = grep -qs '^\# Installed by flyrep' $(bindir)/flywall
 mans = $(patsubst docs/man/%.scd,%,$(man_src))
 
 install: tools install-dkms ## agent, command, unit, man pages and the module by DKMS; PREFIX=, DESTDIR=
 	install -D -m 755 $(BUILD)/flyrepd $(sbindir)/flyrepd
 	install -D -m 755 $(BUILD)/flyrep $(bindir)/flyrep
+	if [ ! -e $(bindir)/flywall ] || $(has_our_flywall); then \
+		install -m 755 cli/flywall.sh $(bindir)/flywall; \
+	else echo "there is a flywall already: left as it is"; fi
 	for m in $(mans); do install -D -m 644 $(BUILD)/man/$$m \
 		$(mandir)/man$${m##*.}/$$m || exit; done
 	mkdir -p $(unitdir)
@@ -318,6 +323,7 @@ ifeq ($(DESTDIR),)
 	! dkms status -m flyrep -v $(VERSION) | grep -q . || dkms remove -m flyrep -v $(VERSION) --all
 endif
 	rm -rf $(dkmsdir) $(libexecdir)
+	! $(has_our_flywall) || rm -f $(bindir)/flywall
 	rm -f $(sbindir)/flyrepd $(bindir)/flyrep $(compdir)/flyrep \
 		$(addprefix $(unitdir)/,$(notdir $(unit_src))) \
 		$(sysusersdir)/flyrep.conf $(tmpfilesdir)/flyrep.conf \

@@ -720,6 +720,26 @@ over='{"id":7,"table":"lease","state":"resolved","kind":"address","skew":false,"
 	assert_line --regexp '^fw-b +'
 	run "$flyrep" ready
 	assert_failure 4
+	run "$flyrep" peers
+	assert_failure 4
+	assert_line --regexp '^fw-b +unknown +'
+	run "$flyrep" queue status
+	assert_line --regexp '^ring +'
+	assert_line --regexp '^backlog +0 changes in 0 batches'
+	assert_line --regexp '^fw-b +'
+	run "$flyrep" debug --peer fw-b
+	assert_failure 4
+	assert_line 'peer: fw-b'
+	assert_line --regexp '^  expected name: fw-b$'
+	run "$flyrep" debug --peer fwb
+	assert_failure 1
+	assert_output --partial 'did you mean fw-b?'
+	run "$flyrep" top --json --count 1 --watch=0.2
+	assert_success
+	assert_equal "$(jq -r '.peers[0].id' <<<"$output")" fw-b
+	run "$flyrep" events --json
+	assert_success
+	assert_equal "$(jq '.events | length > 0' <<<"$output")" true
 	run "$flyrep" validate
 	assert_failure 1
 	assert_output --partial 'nothing to compare with'
@@ -758,6 +778,21 @@ words() {
 	assert_equal "$(words 3 flyrep --socket /x rea)" ready
 	assert_equal "$(words 2 flyrep config s)" 'show schema'
 	assert_equal "$(words 3 flyrep config check LICENS | cut -d' ' -f1)" LICENSE
+	assert_equal "$(words 2 flyrep queue s)" status
+	assert_equal "$(words 3 flyrep kernel snapshot le)" 'lease learning'
+	assert_equal "$(words 3 flyrep resync --table nf)" nft_set
+	assert_equal "$(words 4 flyrep resync --table = nf)" nft_set
+	assert_equal "$(words 3 flyrep conflicts --state p)" pending
+	assert_equal "$(words 4 flyrep status --color = al)" always
+	assert_equal "$(words 3 flyrep doctor --config LICENS)" LICENSE
+	assert_equal "$(words 2 flyrep help doc)" doctor
+	assert_equal "$(words 3 flyrep lag --max 1)" ''
+	# The names of peers come from the agent, if there is one.
+	assert_equal "$(words 3 "$flyrep" resync --peer f)" ''
+	http 200 <<<'{"peers":[{"id":"fw-b","address":"192.0.2.2:9001"},{"id":"fw-c"},{"id":"x"}]}'
+	assert_equal "$(words 3 "$flyrep" debug --peer f)" 'fw-b fw-c'
+	assert_equal "$(words 4 "$flyrep" debug --peer = fw-c)" fw-c
+	assert_equal "$(words 3 "$flyrep" key rotate x)" x
 	run "$flyrep" completion zsh
 	assert_failure 2
 }

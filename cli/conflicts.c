@@ -292,7 +292,7 @@ static int show(const struct cli *cli, const char *id)
 
 static int resolve(const struct cli *cli, int argc, char **argv)
 {
-	struct http_request request = { "POST", NULL, NULL, HTTP_TIMEOUT_S };
+	struct http_request request = { "POST", NULL, NULL, HTTP_TIMEOUT_S, NULL };
 	const char *reason = cli_flag(cli, "reason");
 	char path[128];
 	json_t *answer;
@@ -349,7 +349,7 @@ static void print_test(const struct cli *cli, const json_t *test)
 
 int test_conflict_run(struct cli *cli, int argc, char **argv)
 {
-	struct http_request request = { "GET", NULL, NULL, HTTP_TIMEOUT_S };
+	struct http_request request = { "GET", NULL, NULL, HTTP_TIMEOUT_S, NULL };
 	const char *peer = cli_flag(cli, "peer");
 	char path[192] = "/api/replication/test-conflict";
 	json_t *answer;

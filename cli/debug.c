@@ -309,7 +309,7 @@ static int choose(const struct cli *cli, char *id)
 
 int debug_run(struct cli *cli, int argc, char **argv)
 {
-	struct http_request request = { "GET", NULL, NULL, HTTP_TIMEOUT_S };
+	struct http_request request = { "GET", NULL, NULL, HTTP_TIMEOUT_S, NULL };
 	char path[WORDS_LEN + 64], id[WORDS_LEN] = "";
 	const char *peer = cli_flag(cli, "peer");
 	json_t *answer;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "probe.h"
 
 #define MODULE "/sys/module/flyrep"
@@ -281,9 +282,27 @@ static void check_settings(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "all as they should be");
 }
 
+/* A node that takes over has to have room for all that another one had. */
+static void compare_room(struct doctor *d, long long max)
+{
+	const json_t *peer;
+	long long theirs;
+	size_t i;
+
+	json_array_foreach(json_object_get(d->status, "peers"), i, peer) {
+		theirs = json_integer_value(json_object_get(peer, "flows_max"));
+		if (!theirs || theirs == max)
+			continue;
+		doctor_say(d, theirs > max ? DOCTOR_BAD : DOCTOR_WARN,
+			   "net.netfilter.nf_conntrack_max is %lld here, and %lld on %s", max, theirs,
+			   format_text(peer, "id"));
+		doctor_remedy(d, "the same on all nodes, in /etc/sysctl.d");
+	}
+}
+
 static void check_room(struct doctor *d)
 {
-	long long n, max;
+	long long n, max = 0;
 
 	if (read_setting("net.netfilter.nf_conntrack_count", &n) ||
 	    read_setting("net.netfilter.nf_conntrack_max", &max) || max <= 0) {
@@ -295,6 +314,8 @@ static void check_room(struct doctor *d)
 	} else {
 		doctor_say(d, DOCTOR_OK, "%lld of %lld flows", n, max);
 	}
+	if (max > 0)
+		compare_room(d, max);
 }
 
 const struct doctor_check doctor_kernel_checks[] = {

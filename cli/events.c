@@ -93,7 +93,7 @@ static void print_more(const struct cli *cli, const json_t *events)
 
 static int ask(const struct cli *cli, const struct follower *f, json_t **answer)
 {
-	struct http_request request = { "GET", PATH, NULL, WAIT_S + HTTP_TIMEOUT_S };
+	struct http_request request = { "GET", PATH, NULL, WAIT_S + HTTP_TIMEOUT_S, NULL };
 	char path[128];
 
 	if (*f->instance) {

@@ -102,7 +102,7 @@ static int print_result(const struct cli *cli, const json_t *begun,
 static int rotate(const struct cli *cli, const char *peer)
 {
 	struct http_request request = { "POST", "/api/replication/key/rotate",
-					NULL, HTTP_TIMEOUT_S };
+					NULL, HTTP_TIMEOUT_S, NULL };
 	json_t *begun, *answer;
 	int rc;
 

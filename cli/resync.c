@@ -111,7 +111,7 @@ static int wait_for(const struct cli *cli, json_t **job)
 static int start(const struct cli *cli, json_t **job)
 {
 	struct http_request request = { "POST", PATH, NULL,
-					HTTP_TIMEOUT_S };
+					HTTP_TIMEOUT_S, NULL };
 	static const char *const keys[] = { "peer", "table" };
 	const char *table = cli_flag(cli, "table");
 	size_t i;

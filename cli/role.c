@@ -56,7 +56,7 @@ static void print_change(const json_t *answer)
 static int change(const struct cli *cli, const char *role)
 {
 	struct http_request request = { "POST", "/api/replication/role", NULL,
-					TAKEOVER_TIMEOUT_S };
+					TAKEOVER_TIMEOUT_S, NULL };
 
 	request.body = json_pack("{s:s}", "role", role);
 	if (cli_flag(cli, "force"))

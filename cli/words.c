@@ -59,19 +59,26 @@ int words_check(const struct cli *cli, const char *verb, const char *what, const
 			 best ? best : "", best ? "?" : "");
 }
 
-int words_check_table(const struct cli *cli, const char *verb, const char *what,
-		      const char *word)
+const char *words_tables(char *buf)
 {
-	char words[WORDS_LEN] = "";
 	const struct fr_table *t;
 	unsigned int id;
 	size_t len = 0;
 
-	for (id = 0; id <= FLYREP_TABLE_MAX && len < sizeof(words); id++) {
+	*buf = '\0';
+	for (id = 0; id <= FLYREP_TABLE_MAX && len < WORDS_LEN; id++) {
 		t = fr_table_by_id(id);
 		if (t)
-			len += (size_t)snprintf(words + len, sizeof(words) - len, "%s%s",
+			len += (size_t)snprintf(buf + len, WORDS_LEN - len, "%s%s",
 						len ? " " : "", t->name);
 	}
-	return words_check(cli, verb, what, word, words);
+	return buf;
+}
+
+int words_check_table(const struct cli *cli, const char *verb, const char *what,
+		      const char *word)
+{
+	char words[WORDS_LEN];
+
+	return words_check(cli, verb, what, word, words_tables(words));
 }

@@ -28,6 +28,12 @@ int words_check(const struct cli *cli, const char *verb, const char *what, const
 		const char *words);
 
 /**
+ * words_tables() - the names of all tables that are replicated
+ * @buf: holds them, WORDS_LEN bytes
+ */
+const char *words_tables(char *buf);
+
+/**
  * words_check_table() - words_check() for the name of a replicated table
  */
 int words_check_table(const struct cli *cli, const char *verb, const char *what,
