@@ -9,6 +9,7 @@
 
 #include "control_backups.h"
 #include "control_debug.h"
+#include "control_events.h"
 #include "control_peers.h"
 #include "control_queue.h"
 #include "control_state.h"
@@ -28,6 +29,7 @@ struct control {
 	uint64_t begin_ns;
 	struct validate *validate;	/* the running one */
 	struct control_backups *backups;
+	struct control_events *events;
 	struct api_call *takeover;	/* that is voted on, since then */
 	uint64_t takeover_ns;
 };
@@ -83,6 +85,14 @@ static void on_stats(void *cookie, struct api_call *call, const json_t *body)
 	(void)body;
 	api_reply(call, json_pack("{s:o}", "stats",
 				  control_stats_json(c->flow, c->api, c->begin_ns)));
+}
+
+static void on_events(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct control *c = cookie;
+
+	(void)body;
+	control_events_tell(c->events, call);
 }
 
 /* Changes that exist nowhere but on the writer. */
@@ -405,6 +415,7 @@ static const struct api_route routes[] = {
 	API_GET("/api/replication/lag", on_lag),
 	API_GET("/api/replication/queue", on_queue),
 	API_GET("/api/replication/stats", on_stats),
+	API_GET("/api/replication/events", on_events),
 	API_GET("/api/replication/ready", on_ready),
 	API_POST("/api/replication/role", on_role),
 	API_POST("/api/replication/pause", on_pause),
@@ -443,7 +454,9 @@ int control_new(struct control **out, sd_event *event, struct flow *flow,
 		control_free(c);
 		return rc;
 	}
-	rc = api_listen(c->api, &config->api);
+	rc = control_events_new(&c->events, event, flow, c->api);
+	if (rc >= 0)
+		rc = api_listen(c->api, &config->api);
 	if (rc < 0) {
 		control_free(c);
 		return rc;
@@ -454,6 +467,7 @@ int control_new(struct control **out, sd_event *event, struct flow *flow,
 
 int control_reload(struct control *c)
 {
+	events_note(c->flow->events, EVENT_RELOAD, FR_LOG_NOTICE, NULL, "the configuration was read anew");
 	return api_listen(c->api, &c->config->api);
 }
 
@@ -461,6 +475,7 @@ void control_free(struct control *c)
 {
 	if (!c)
 		return;
+	control_events_free(c->events);
 	validate_stop(c->validate);
 	control_backups_free(c->backups);
 	if (c->takeover) {

@@ -197,12 +197,13 @@ static json_t *link_json(const struct flow_link *l)
 	const struct fr_config *config = l->flow->config;
 	struct arbiter a = control_state_arbiter(l->flow);
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}}", "peer",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o}", "peer",
 			 control_peers_one(l), "session", session_json(l), "ship", ship_json(l),
 			 "receive", receive_json(l), "tables", tables_json(l), "heartbeat",
 			 v ? control_peers_voter(v) : json_null(), "clock", "offset_ms",
 			 (json_int_t)arbiter_offset_ms(&a, peer_id(l->peer)), "tolerance_ms",
-			 (json_int_t)config->conflict_resolution.clock_skew_tolerance_ms);
+			 (json_int_t)config->conflict_resolution.clock_skew_tolerance_ms, "events",
+			 events_about(l->flow->events, peer_id(l->peer)));
 }
 
 json_t *control_debug_json(const struct flow *f, const char *id)

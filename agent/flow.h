@@ -27,6 +27,7 @@
 #include "config.h"
 #include "drain.h"
 #include "elements.h"
+#include "events.h"
 #include "filter.h"
 #include "inject.h"
 #include "log.h"
@@ -146,6 +147,7 @@ struct flow {
 	struct resync *resync;
 	struct schedule *schedule;	/* NULL: none */
 	struct archive *archive;
+	struct events *events;
 
 	bool is_drained;		/* the ring was empty once since the module is there */
 	bool is_known;			/* all tables are, or are missing */
