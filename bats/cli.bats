@@ -111,8 +111,11 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	assert_failure 2
 	run "$flyrep" status --watch=0
 	assert_failure 2
-	run "$flyrep" role --watch
-	assert_failure 2
+	for words in 'role primary' pause 'config check' 'key rotate'; do
+		# shellcheck disable=SC2086
+		run "$flyrep" $words --watch
+		assert_failure 2
+	done
 	run "$flyrep" kernel statsu
 	assert_failure 2
 	assert_line 'flyrep: "statsu" is not one of status, events, snapshot: did you mean status?'
@@ -285,6 +288,27 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 		run "$flyrep" status
 		assert_failure 4
 		done
+}
+
+# reading: each command that only reads
+reading=(status peers lag 'queue status' ready role validate conflicts 'conflicts 1' 'resync 1' 'debug --peer fw-b' events top
+	'backup list' doctor)
+
+@test "every reading command answers in JSON, and again and again" {
+	local words
+	http 200 <<<"$node"
+	for words in "${reading[@]}"; do
+		# shellcheck disable=SC2086
+		run head -n 2 < <("$flyrep" $words --json --watch=0.1 2>&1)
+		[ "${#lines[@]}" -eq 2 ] || fail "$words: $output"
+		jq -e type <<<"${lines[0]}" >/dev/null || fail "$words: $output"
+	done
+	for words in --version 'config schema' doctor "${reading[@]}"; do
+		[ "$words" != top ] || continue
+		# shellcheck disable=SC2086
+		run "$flyrep" $words --json
+		jq -es 'length == 1' <<<"$output" >/dev/null || fail "$words: $output"
+	done
 }
 
 @test "watch goes on when things go wrong" {

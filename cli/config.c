@@ -6,6 +6,7 @@
 #include "style.h"
 #include "verbs.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -68,6 +69,21 @@ static int check(const struct cli *cli, const char *path)
 	return err ? CLI_FAILED : CLI_OK;
 }
 
+static int show_json(const struct fr_config *config, const char *path)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	int err = out ? fr_config_print(config, out) : -ENOMEM;
+
+	if (out)
+		fclose(out);
+	if (!err)
+		print_json(json_pack("{s:s, s:s}", "file", path, "text", text));
+	free(text);
+	return err;
+}
+
 static int show(const struct cli *cli, const char *path)
 {
 	struct fr_config config;
@@ -77,6 +93,8 @@ static int show(const struct cli *cli, const char *path)
 	err = fr_config_load(path, FR_CONFIG_SECRET_OPTIONAL, &config, &diag);
 	if (err)
 		print_entries(cli, &diag, stderr);
+	else if (cli->json)
+		err = show_json(&config, path);
 	else
 		err = fr_config_print(&config, stdout);
 	fr_diag_free(&diag);

@@ -121,7 +121,7 @@ static int run(struct cli *cli, struct options *options)
 	int rc;
 
 	if (cli_flag(cli, "version")) {
-		puts("flyrep " FLYREP_VERSION);
+		puts(cli->json ? "{\"version\":\"" FLYREP_VERSION "\"}" : "flyrep " FLYREP_VERSION);
 		return CLI_OK;
 	}
 	if (cli_flag(cli, "help")) {

@@ -70,5 +70,7 @@ int role_run(struct cli *cli, int argc, char **argv)
 		return cli_usage(cli, "role", "--force is for primary");
 	if (argc > 2)
 		return cli_usage(cli, "role", "one role at a time");
+	if (argc > 1 && cli->watch_s > 0)
+		return cli_usage(cli, "role", "--watch is for the role as it is");
 	return argc < 2 ? show(cli) : change(cli, argv[1]);
 }
