@@ -147,6 +147,7 @@ says() {
 @test "a table of flows that is nearly full" {
 	local n
 	n=$(sysctl -n net.netfilter.nf_conntrack_max)
+	# shellcheck disable=SC2016
 	on a bash -c 'for i in 1 2 3 4 5; do
 		conntrack -I -p udp -s 10.1.0.2 -d 10.2.0.2 --sport $i --dport 53 -t 600 >/dev/null 2>&1; done'
 	sysctl -qw net.netfilter.nf_conntrack_max=5
