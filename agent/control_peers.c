@@ -45,6 +45,7 @@ json_t *control_peers_one(const struct flow_link *l)
 	json_object_set_new(o, "state", json_string(control_state_link(l)));
 	json_object_set_new(o, "connected", json_boolean(peer_state(l->peer) == PEER_UP));
 	json_object_set_new(o, "wire_version", json_integer(peer_wire(l->peer)));
+	json_object_set_new(o, "flows_max", json_integer(peer_hello(l->peer)->ct_max));
 	json_object_set_new(o, "lag_ms", json_real(monotonic_ms(age)));
 	json_object_set_new(o, "backlog_changes", json_integer(n));
 	json_object_set_new(o, "backlog_bytes", json_integer(bytes));

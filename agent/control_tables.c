@@ -62,6 +62,17 @@ static void add_step(json_t *o, const struct flow *f, uint8_t table)
 			    is_known && is_counted ? json_integer(n_buckets) : json_null());
 }
 
+/* What all peers have sent of it */
+static uint64_t n_received(const struct flow *f, uint8_t table)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < f->n_links; i++)
+		n += receive_table_figures(f->links[i].receive, table)->n_changes;
+	return n;
+}
+
 static json_t *table_json(const struct flow_table *t)
 {
 	const struct filter_counts *c = filter_counts(t->flow->filter, t->row->id);
@@ -72,6 +83,8 @@ static json_t *table_json(const struct flow_table *t)
 	json_object_set_new(o, "entries", json_integer(n));
 	json_object_set_new(o, "memory_bytes", json_integer(index_memory(truth_index(t->truth))));
 	json_object_set_new(o, "digest", control_json_digest(digest));
+	json_object_set_new(o, "changes_out", json_integer(t->n_changes));
+	json_object_set_new(o, "changes_in", json_integer(n_received(t->flow, t->row->id)));
 	json_object_set_new(o, "filtered", json_integer(c->filtered));
 	json_object_set_new(o, "withdrawn", json_integer(c->withdrawn));
 	json_object_set_new(o, "missing_value", json_integer(c->missing_value));

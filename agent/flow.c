@@ -314,6 +314,7 @@ void flow_publish(struct flow_table *t, const void *rec, int op, unsigned int bu
 	}
 	now = monotonic_ns();
 	batch_add(t->batch, rec, op, bucket, now - head->age_us * 1000ull);
+	t->n_changes++;
 	refer(t, rec, bucket);
 	if (batch_is_full(t->batch)) {
 		flush(f, t);

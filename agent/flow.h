@@ -77,6 +77,7 @@ struct flow_table {
 	struct buckets mute;	/* writer: with objects that raise no events */
 	struct truth_counts counts;	/* of the last comparison of index and kernel */
 	uint64_t n_refused;		/* records that are not well-formed, so never sent */
+	uint64_t n_changes;		/* that went into batches for the peers */
 };
 
 /* Comparisons of index and kernel, all tables. */

@@ -217,7 +217,7 @@ good() {
 	assert_failure 2
 	run "$flyrep" config sho
 	assert_failure 2
-	assert_line 'flyrep: unknown command "sho": did you mean show?'
+	assert_line 'flyrep: "sho" is not one of check, show, schema: did you mean show?'
 	run "$flyrep" config check a b
 	assert_failure 2
 }

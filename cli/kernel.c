@@ -16,6 +16,7 @@
 #include "records.h"
 #include "style.h"
 #include "units.h"
+#include "words.h"
 
 static const char *const capture_names[] = {
 	[FLYREP_CAPTURE_NONE] = "none",
@@ -461,7 +462,7 @@ int kernel_run(struct cli *cli, int argc, char **argv)
 	const struct fr_table *t = fr_table_by_id(FLYREP_TABLE_CONNTRACK);
 	const char *name = argc > 1 ? argv[1] : "status";
 	struct fr_genl *g;
-	size_t i;
+	size_t i = 0;
 	int rc;
 
 	if (argc > (strcmp(name, "snapshot") ? 2 : 3))
@@ -469,18 +470,13 @@ int kernel_run(struct cli *cli, int argc, char **argv)
 	if (argc == 3)
 		t = fr_table_by_name(argv[2]);
 	if (!t)
-		return cli_usage(cli, "kernel", "there is no table \"%s\"",
-				 argv[2]);
-	for (i = 0; i < sizeof(subs) / sizeof(subs[0]); i++) {
-		if (strcmp(subs[i].name, name))
-			continue;
-		rc = kernel_open(cli, &g);
-		if (rc)
-			return rc;
-		rc = subs[i].run(cli, g, t);
-		fr_genl_close(g);
+		return words_check_table(cli, "kernel", "table ", argv[2]);
+	while (strcmp(subs[i].name, name))
+		i++;
+	rc = kernel_open(cli, &g);
+	if (rc)
 		return rc;
-	}
-	return cli_usage(cli, "kernel",
-			 "\"%s\" is not one of status, events, snapshot", name);
+	rc = subs[i].run(cli, g, t);
+	fr_genl_close(g);
+	return rc;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "style.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -32,15 +33,31 @@ static const char *end(const struct cli *cli, enum style style)
 	return cli->color && style != STYLE_PLAIN ? "\033[0m" : "";
 }
 
+/* What others wrote may be in it: nothing that a terminal would obey. */
+static void tame(char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
+
+		if ((iscntrl(c) && c != '\n') || (c == 0xc2 && next >= 0x80 && next < 0xa0))
+			*text = '?';
+	}
+}
+
 void style_print(const struct cli *cli, enum style style, const char *fmt, ...)
 {
 	va_list args;
+	char *text;
+	int rc;
 
-	fputs(begin(cli, style), stdout);
 	va_start(args, fmt);
-	vprintf(fmt, args);
+	rc = vasprintf(&text, fmt, args);
 	va_end(args);
-	fputs(end(cli, style), stdout);
+	if (rc < 0)
+		return;
+	tame(text);
+	printf("%s%s%s", begin(cli, style), text, end(cli, style));
+	free(text);
 }
 
 struct style_table *style_table_new(const struct style_column *columns,
@@ -72,8 +89,9 @@ void style_table_cell(struct style_table *table, enum style style,
 	va_start(args, fmt);
 	rc = vasprintf(&cells[table->n_cells].text, fmt, args);
 	va_end(args);
-	if (rc >= 0)
-		table->n_cells++;
+	if (rc < 0)
+		return;
+	tame(cells[table->n_cells++].text);
 }
 
 /* In characters, which for what we print are columns of the terminal. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * style - colours and aligned columns for a person at a terminal
+ *
+ * What is printed in a style or a cell may come from others: control characters but newlines
+ * come out as '?'.
  */
 #ifndef STYLE_H
 #define STYLE_H
