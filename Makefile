@@ -179,7 +179,7 @@ kmod-tests: $(kmod_tests)
 bench-tools: $(bench_tools)
 	@:
 
--include $(shell find $(BUILD) -name '*.d' -not -path '*/module/*' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/*/obj -name '*.d' 2>/dev/null)
 .SECONDARY:
 .DELETE_ON_ERROR:
 
