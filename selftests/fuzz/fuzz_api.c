@@ -18,7 +18,7 @@
 #include "log.h"
 
 #define TOKEN "0123456789abcdef"
-#define DEADLINE_MS 30000
+#define PATIENCE_MS 50 /* half a request has no answer until it is given up */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -60,7 +60,8 @@ static void *serve(void *arg)
 	char text[32];
 	unsigned int try;
 
-	must(mkdtemp(dir) && sd_event_new(&event) >= 0);
+	must(mkdtemp(dir));
+	must(sd_event_new(&event) >= 0);
 	snprintf(path, sizeof(path), "%s/sock", dir);
 	must(!api_start(&api, event, path, routes, NULL));
 	unlink(path);
@@ -116,8 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	(void)!send(fd, data, len, MSG_NOSIGNAL);
 	shutdown(fd, SHUT_WR);
-	must(poll(&p, 1, DEADLINE_MS) == 1);
-	n = recv(fd, answer, sizeof(answer), 0);
+	n = poll(&p, 1, PATIENCE_MS) == 1 ? recv(fd, answer, sizeof(answer), 0) : 0;
 	if (n >= 9)
 		must(!memcmp(answer, "HTTP/1.", 7));
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
