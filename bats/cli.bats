@@ -478,13 +478,13 @@ busy_node() {
 
 @test "top as plain blocks and as lines of JSON" {
 	busy_node
-	run env LC_ALL=C.UTF-8 "$flyrep" top --watch=1 --count 3
+	run env LC_ALL=C.UTF-8 "$flyrep" top --watch=1.1 --count 3
 	assert_success
 	assert_line --index 0 'fw-a  primary  in sync  flows - of -'
 	assert_line --index 2 --regexp '^conntrack +184 220 +- +- $'
 	assert_line --index 4 --regexp '^fw-b +in sync +5\.0 ms +4 321 +- +- █$'
-	# 3000 in a second or more
-	assert_line --index 9 --regexp '^conntrack +184 220 +(2 [0-9]{3}|3 000|[0-9]{3}) +0 $'
+	# 3000 in more than a second
+	assert_line --index 9 --regexp '^conntrack +184 220 +([12] [0-9]{3}|[0-9]{3}) +0 $'
 	assert_line --index 18 --regexp '▂▅█$'
 	refute_output --partial $'\e'
 	busy_node
