@@ -241,6 +241,15 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	assert_line 'conntrack  184 220  digest 00ff'
 }
 
+@test "a table on a narrow terminal: what does not fit is left out, and nothing is broken" {
+	http 200 <<<"$node"
+	run on_terminal 24 60 "'$flyrep' status --color=never"
+	assert_output --regexp 'peer +role +state +lag +backlog +rtt'$'\r'
+	refute_output --partial 'address'
+	run on_terminal 24 120 "'$flyrep' status --color=never"
+	assert_output --partial 'address'
+}
+
 @test "status tells of the quorum, and of its voters to who asks" {
 	http 200 <<<"${node/\"sequence\":12/\"quorum\":{\"enabled\":true,\"votes\":3,\"needed\":2,\"alive\":2\},
 		\"heartbeat\":{\"voters\":[{\"name\":\"fw-b\",\"alive\":true,\"rtt_ms\":0.31,\"epoch\":3\},
@@ -392,7 +401,7 @@ debug='{"peer":{"id":"fw-b","state":"in_sync","role":"backup","paused":false,"er
 "equal":true,"remote_entries":7,"held_back":[]},"receive":{"started":false},
 "tables":[{"table":"conntrack","sent":true,"received":false,"entries":7,"remote_entries":6,"buckets_differ":1,"dirty_buckets":0,"refused":0,"unrepaired":0}],
 "heartbeat":null,"clock":{"offset_ms":-12,"tolerance_ms":100},
-"events":[{"n":1,"at_ms":1000,"type":"peer_up","level":"notice","peer":"fw-b","text":"connected"}]}'
+"events":[{"n":1,"at_ms":1000,"type":"peer_up","level":"notice","peer":"fw-b","text":"peer fw-b: connected"}]}'
 
 @test "debug: one peer, in groups" {
 	http 200 <<<"$debug"
@@ -400,7 +409,7 @@ debug='{"peer":{"id":"fw-b","state":"in_sync","role":"backup","paused":false,"er
 	assert_success
 	assert_line --index 0 'peer: fw-b'
 	for line in '  state: in sync' session '  for: 60 s' '  expected name: fw-b' '  replicates: conntrack, dns' '  encrypted: yes' \
-		'  previous secret: yes' 'ship: to this peer' '  lag max: 3.0 ms' '  equal: yes' tables clock '  ahead by ms: -12' events; do
+		'  previous secret: yes' 'ship: to this peer' '  lag max: 3.0 ms' '  equal: yes' tables clock '  ahead by (ms): -12' events; do
 		assert_line "$line"
 	done
 	assert_line --regexp '^  conntrack +out +7 +6 +1 +0 +0 +0$'

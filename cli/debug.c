@@ -60,7 +60,7 @@ static const struct row session_rows[] = {
 	{ "renewals", "key_renewals", COUNT, false, STYLE_PLAIN },
 	{ "keys not replaced", "key_trouble", TEXT, false, STYLE_WARN },
 	{ "heartbeat stopped", "suspect", YES, false, STYLE_BAD },
-	{ "dialled again in", "backoff_ms", MS, false, STYLE_PLAIN },
+	{ "back-off if lost", "backoff_ms", MS, false, STYLE_PLAIN },
 	{ "error", "error", TEXT, false, STYLE_BAD },
 	{ 0 },
 };
@@ -69,7 +69,7 @@ static const struct row ship_rows[] = {
 	{ "acknowledged", "acked_sequence", COUNT, true, STYLE_PLAIN },
 	{ "next", "next_sequence", COUNT, true, STYLE_PLAIN },
 	{ "waiting changes", "changes", COUNT, true, STYLE_PLAIN },
-	{ "of bytes", "bytes", BYTES, false, STYLE_PLAIN },
+	{ "waiting bytes", "bytes", BYTES, false, STYLE_PLAIN },
 	{ "the oldest", "oldest_ms", MS, false, STYLE_PLAIN },
 	{ "in flight", "in_flight_bytes", BYTES, false, STYLE_PLAIN },
 	{ "window", "window_bytes", BYTES, false, STYLE_PLAIN },
@@ -127,7 +127,7 @@ static const struct row heartbeat_rows[] = {
 };
 
 static const struct row clock_rows[] = {
-	{ "ahead by ms", "offset_ms", TEXT, true, STYLE_PLAIN },
+	{ "ahead by (ms)", "offset_ms", TEXT, true, STYLE_PLAIN },
 	{ "tolerance", "tolerance_ms", MS, true, STYLE_PLAIN },
 	{ 0 },
 };

@@ -43,6 +43,19 @@ static enum style style_of(const char *level)
 	return strcmp(level, "warning") ? STYLE_PLAIN : STYLE_WARN;
 }
 
+/* The peer has a column of its own. */
+static const char *text_of(const json_t *event)
+{
+	const char *peer = json_string_value(json_object_get(event, "peer"));
+	const char *text = format_text(event, "text");
+	size_t len = peer ? strlen(peer) : 0;
+
+	return len && !strncmp(text, "peer ", 5) && !strncmp(text + 5, peer, len) &&
+			       !strncmp(text + 5 + len, ": ", 2) ?
+		       text + 5 + len + 2 :
+		       text;
+}
+
 static void print_event(const struct cli *cli, const json_t *event)
 {
 	const json_t *peer = json_object_get(event, "peer");
@@ -53,7 +66,7 @@ static void print_event(const struct cli *cli, const json_t *event)
 		    format_text(event, "type"));
 	if (json_is_string(peer))
 		style_print(cli, STYLE_HEAD, "  %s", json_string_value(peer));
-	style_print(cli, STYLE_PLAIN, "  %s\n", format_text(event, "text"));
+	style_print(cli, STYLE_PLAIN, "  %s\n", text_of(event));
 }
 
 static void print_missed(const struct cli *cli, const json_t *answer)

@@ -96,8 +96,8 @@ static void print_peers(const struct cli *cli, const json_t *peers)
 	static const struct style_column columns[] = {
 		{ "peer", false },  { "state", false },	   { "way", false },
 		{ "waits", true },  { "bytes", true },	   { "oldest", true },
-		{ "sent", true },   { "socket", true },	   { "repair", true },
-		{ "theirs", true }, { "jumps", true },
+		{ "in flight", true },   { "socket", true },	   { "repair", true },
+		{ "waits there", true }, { "jumps", true },
 	};
 	struct style_table *table =
 		style_table_new(columns, sizeof(columns) / sizeof(columns[0]));

@@ -4,6 +4,10 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define COLUMNS_MIN 3 /* that are shown however narrow it is */
 
 struct cell {
 	enum style style;
@@ -119,9 +123,22 @@ static void print_cell(const struct cli *cli, enum style style,
 		printf("%*s", (int)(is_right ? 2 : pad + 2), "");
 }
 
+/* Of the columns, how many fit beside each other: a line that is broken is worse than one cut off. */
+static size_t n_fitting(const struct cli *cli, const size_t *widths, size_t n)
+{
+	struct winsize size = { 0 };
+	size_t i, at = 0;
+
+	if (!cli->is_tty || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
+		return n;
+	for (i = 0; i < n && (i < COLUMNS_MIN || at + widths[i] <= size.ws_col); i++)
+		at += widths[i] + 2;
+	return i;
+}
+
 void style_table_end(const struct cli *cli, struct style_table *table)
 {
-	size_t widths[STYLE_COLUMNS_MAX], n, i;
+	size_t widths[STYLE_COLUMNS_MAX], n, n_shown, i;
 
 	if (!table)
 		return;
@@ -131,13 +148,15 @@ void style_table_end(const struct cli *cli, struct style_table *table)
 	for (i = 0; i < table->n_cells; i++)
 		if (width_of(table->cells[i].text) > widths[i % n])
 			widths[i % n] = width_of(table->cells[i].text);
-	for (i = 0; i < n; i++)
+	n_shown = n_fitting(cli, widths, n);
+	for (i = 0; i < n_shown; i++)
 		print_cell(cli, STYLE_DIM, table->columns[i].title, widths[i],
-			   table->columns[i].is_right, i == n - 1);
+			   table->columns[i].is_right, i == n_shown - 1);
 	for (i = 0; i < table->n_cells; i++) {
-		print_cell(cli, table->cells[i].style, table->cells[i].text,
-			   widths[i % n], table->columns[i % n].is_right,
-			   i % n == n - 1);
+		if (i % n < n_shown)
+			print_cell(cli, table->cells[i].style, table->cells[i].text,
+				   widths[i % n], table->columns[i % n].is_right,
+				   i % n == n_shown - 1);
 		free(table->cells[i].text);
 	}
 	free(table->cells);

@@ -55,6 +55,8 @@ void style_table_cell(struct style_table *table, enum style style,
 
 /**
  * style_table_end() - print to stdout and release
+ *
+ * On a terminal the last columns are left out if they do not fit.
  */
 void style_table_end(const struct cli *cli, struct style_table *table);
 
