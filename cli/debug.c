@@ -23,7 +23,7 @@ enum kind {
 	LIST,
 };
 
-/* Which of the answer's objects is shown how; what is zero, no or empty is left out unless asked for */
+/* What of an object is shown, and how. What is zero, no or empty is left out unless asked for. */
 struct row {
 	const char *label, *key;
 	enum kind kind;
@@ -302,7 +302,8 @@ static int choose(const struct cli *cli, char *id)
 	else if (i > 1)
 		rc = cli_usage(cli, "debug", "--peer: which one of %s?", id);
 	else if (!strcmp(id, "?"))
-		rc = cli_error(cli, CLI_FAILED, "the peer has not told its name yet: no session so far");
+		rc = cli_error(cli, CLI_FAILED,
+			       "the peer has not told its name yet: no session so far");
 	json_decref(answer);
 	return rc;
 }

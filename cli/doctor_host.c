@@ -79,7 +79,8 @@ static void check_config(struct doctor *d)
 	size_t i;
 
 	if (access(d->config_path, R_OK) && errno == EACCES) {
-		doctor_say(d, DOCTOR_WARN, "%s is not yours to read, so only part of this is checked",
+		doctor_say(d, DOCTOR_WARN,
+			   "%s is not yours to read, so only part of this is checked",
 			   d->config_path);
 		doctor_remedy(d, "run flyrep doctor as root");
 		return;
@@ -92,8 +93,8 @@ static void check_config(struct doctor *d)
 		if (strstr(text, "may read it"))
 			doctor_remedy(d, "chmod 600, and a new secret if others may have seen it");
 		else if (strstr(text, "few for a secret"))
-			doctor_remedy(d, "openssl rand -base64 33, on all nodes; previous_secret_keys "
-					 "takes the old one meanwhile");
+			doctor_remedy(d, "openssl rand -base64 33, on all nodes; meanwhile "
+					 "previous_secret_keys takes the old one");
 		else if (!d->config && access(d->config_path, F_OK))
 			doctor_remedy(d, "write one: flyrep.hcl(5) has examples");
 		else
@@ -257,11 +258,11 @@ static void check_keepalived(struct doctor *d)
 	} else if (m.n_files) {
 		doctor_say(d, DOCTOR_BAD, "it moves addresses, and does not call flyrep");
 		doctor_remedy(d, "notify_master \"flyrep role primary\", notify_backup \"flyrep role "
-				 "backup\", notify_fault \"flyrep role fault\", and flyrep ready as its "
-				 "vrrp_script");
+				 "backup\", notify_fault \"flyrep role fault\", and flyrep ready "
+				 "as its vrrp_script");
 	} else {
-		doctor_say(d, DOCTOR_OK, "not configured here: what moves the addresses has to call "
-			   "flyrep role");
+		doctor_say(d, DOCTOR_OK, "not configured here: what moves the addresses has to "
+			   "call flyrep role");
 	}
 }
 

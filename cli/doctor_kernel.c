@@ -183,7 +183,8 @@ static void check_options(struct doctor *d)
 	for (i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
 		check_option(d, text, needed[i]);
 	if (!probe_option(text, "CONFIG_KPROBES")) {
-		doctor_say(d, DOCTOR_WARN, "without CONFIG_KPROBES elements of nft sets are not told");
+		doctor_say(d, DOCTOR_WARN,
+			   "without CONFIG_KPROBES elements of nft sets are not told");
 		doctor_remedy(d, "a kernel with kprobes, if nft sets are replicated");
 	}
 	if (json_array_size(d->findings) == n)
@@ -273,8 +274,8 @@ static void check_settings(struct doctor *d)
 	}
 	if (is_shared && !read_setting("net.netfilter.nf_conntrack_tcp_be_liberal", &value) &&
 	    !value) {
-		doctor_say(d, DOCTOR_BAD, "net.netfilter.nf_conntrack_tcp_be_liberal = 0: a connection "
-			   "that moves to another node and back may stall");
+		doctor_say(d, DOCTOR_BAD, "net.netfilter.nf_conntrack_tcp_be_liberal = 0: a "
+			   "connection that moves to another node and back may stall");
 		doctor_remedy(d, "sysctl -w net.netfilter.nf_conntrack_tcp_be_liberal=1, and in "
 				 "/etc/sysctl.d, on all nodes");
 	}
@@ -294,8 +295,8 @@ static void compare_room(struct doctor *d, long long max)
 		if (!theirs || theirs == max)
 			continue;
 		doctor_say(d, theirs > max ? DOCTOR_BAD : DOCTOR_WARN,
-			   "net.netfilter.nf_conntrack_max is %lld here, and %lld on %s", max, theirs,
-			   format_text(peer, "id"));
+			   "net.netfilter.nf_conntrack_max is %lld here, and %lld on %s", max,
+			   theirs, format_text(peer, "id"));
 		doctor_remedy(d, "the same on all nodes, in /etc/sysctl.d");
 	}
 }

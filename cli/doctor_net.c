@@ -24,9 +24,11 @@ static void check_readers(struct doctor *d)
 	if (pid) {
 		doctor_say(d, DOCTOR_WARN, "conntrackd runs beside (process %d): both write what "
 			   "peers have", (int)pid);
-		doctor_remedy(d, "once flyrep status says in sync: systemctl disable --now conntrackd");
+		doctor_remedy(d,
+			      "once flyrep status says in sync: systemctl disable --now conntrackd");
 	} else if (!strcmp(capture, "netlink")) {
-		doctor_say(d, DOCTOR_OK, "another module has the event notifier: captured by netlink");
+		doctor_say(d, DOCTOR_OK,
+			   "another module has the event notifier: captured by netlink");
 	} else if (!strcmp(capture, "none")) {
 		doctor_say(d, DOCTOR_BAD, "the module captures nothing");
 		doctor_remedy(d, "dmesg tells why; flyrep events tells since when");
@@ -124,12 +126,12 @@ static void check_port(struct doctor *d, const struct port *port)
 	if (pid && !strcmp(owner, "flyrepd"))
 		return;
 	if (pid) {
-		doctor_say(d, DOCTOR_BAD, "%s port %u is taken by %s (process %d)", name, port->port,
-			   owner, (int)pid);
+		doctor_say(d, DOCTOR_BAD, "%s port %u is taken by %s (process %d)", name,
+			   port->port, owner, (int)pid);
 		doctor_remedy(d, "stop it, or another %s", port->key);
 	} else if (!d->status) {
-		doctor_say(d, DOCTOR_WARN, "%s port %u is taken, and the agent does not answer", name,
-			   port->port);
+		doctor_say(d, DOCTOR_WARN, "%s port %u is taken, and the agent does not answer",
+			   name, port->port);
 		doctor_remedy(d, "run flyrep doctor as root to see by whom");
 	}
 }

@@ -110,7 +110,8 @@ static int ask(const struct cli *cli, const struct follower *f, json_t **answer)
 	char path[128];
 
 	if (*f->instance) {
-		snprintf(path, sizeof(path), PATH "?since=%lld&wait=%d", (long long)f->next, WAIT_S);
+		snprintf(path, sizeof(path), PATH "?since=%lld&wait=%d", (long long)f->next,
+			 WAIT_S);
 		request.path = path;
 	}
 	return http_call(cli, &request, answer);

@@ -14,7 +14,7 @@ struct http_request {
 	const char *path; /* "/api/replication/..." */
 	json_t *body; /* or NULL; the caller keeps it */
 	long timeout_s;
-	/* What is being done, told with the time it takes on a terminal where that is long; or NULL */
+	/* What is being done: told with its time on a terminal if it takes long; or NULL */
 	const char *doing;
 };
 

@@ -76,7 +76,7 @@ static int refused(const struct cli *cli, int rc, const char *error, const char 
 }
 
 int peers_call(const struct cli *cli, const struct http_request *request, const char *id,
-	      json_t **answer)
+	       json_t **answer)
 {
 	char error[CLI_ERROR_LEN] = "";
 	struct cli quiet = *cli;

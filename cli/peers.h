@@ -31,7 +31,7 @@ int peers_check(const struct cli *cli, const char *verb, const char *what, const
  * Return: as http_call()
  */
 int peers_call(const struct cli *cli, const struct http_request *request, const char *id,
-	      json_t **answer);
+	       json_t **answer);
 
 /**
  * peers_find() - the one of an array of peers whose "id" is @id, or NULL

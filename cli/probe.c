@@ -121,7 +121,8 @@ bool probe_socket(const char *line, struct probe_socket *s)
 	unsigned int port, remote_port;
 
 	/* sl: address:port address:port state queues timer retransmits uid timeout inode */
-	if (sscanf(line, " %*d: %*32[0-9A-Fa-f]:%4x %*32[0-9A-Fa-f]:%4x %2x %*s %*s %*s %*u %*d %lu",
+	if (sscanf(line,
+		   " %*d: %*32[0-9A-Fa-f]:%4x %*32[0-9A-Fa-f]:%4x %2x %*s %*s %*s %*u %*d %lu",
 		   &port, &remote_port, &s->state, &s->inode) != 4)
 		return false;
 	s->port = (uint16_t)port;

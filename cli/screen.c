@@ -132,18 +132,18 @@ static size_t clip(const char *text, unsigned int columns, unsigned int *n)
 	return at;
 }
 
-static void put(struct screen *s, enum style style, const char *text)
+static void put(struct screen *s, enum style how, const char *text)
 {
 	unsigned int n;
 	size_t len = clip(text, screen_left(s), &n);
 
 	if (!len || is_out(s))
 		return;
-	style_print(s->cli, style, "%.*s", (int)len, text);
+	style_print(s->cli, how, "%.*s", (int)len, text);
 	s->column += n;
 }
 
-void screen_put(struct screen *s, enum style style, const char *fmt, ...)
+void screen_put(struct screen *s, enum style how, const char *fmt, ...)
 {
 	va_list args;
 	char *text;
@@ -154,18 +154,18 @@ void screen_put(struct screen *s, enum style style, const char *fmt, ...)
 	va_end(args);
 	if (rc < 0)
 		return;
-	put(s, style, text);
+	put(s, how, text);
 	free(text);
 }
 
-void screen_cell(struct screen *s, enum style style, int width, const char *text)
+void screen_cell(struct screen *s, enum style how, int width, const char *text)
 {
 	unsigned int room = (unsigned int)abs(width), n;
 	size_t len = clip(text, room, &n);
 
 	if (width > 0)
 		screen_put(s, STYLE_PLAIN, "%*s", (int)(room - n), "");
-	screen_put(s, style, "%.*s", (int)len, text);
+	screen_put(s, how, "%.*s", (int)len, text);
 	if (width < 0)
 		screen_put(s, STYLE_PLAIN, "%*s", (int)(room - n), "");
 	screen_put(s, STYLE_PLAIN, " ");

@@ -57,13 +57,13 @@ bool screen_end(struct screen *s);
 /**
  * screen_put() - text at the end of the line, as much of it as the terminal is wide
  */
-void screen_put(struct screen *s, enum style style, const char *fmt, ...)
+void screen_put(struct screen *s, enum style how, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /**
- * screen_cell() - text and spaces up to @width columns, to the left or the right of it, and one more
+ * screen_cell() - text, spaces up to @width columns in front (behind, if < 0), and one more
  */
-void screen_cell(struct screen *s, enum style style, int width, const char *text);
+void screen_cell(struct screen *s, enum style how, int width, const char *text);
 
 /**
  * screen_line() - the line is over

@@ -123,7 +123,7 @@ static void print_cell(const struct cli *cli, enum style style,
 		printf("%*s", (int)(is_right ? 2 : pad + 2), "");
 }
 
-/* Of the columns, how many fit beside each other: a line that is broken is worse than one cut off. */
+/* How many columns fit beside each other: a line that is broken is worse than one cut off. */
 static size_t n_fitting(const struct cli *cli, const size_t *widths, size_t n)
 {
 	struct winsize size = { 0 };

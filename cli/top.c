@@ -75,7 +75,8 @@ static json_t *rate(const struct top *top, const json_t *now, const json_t *befo
 
 static json_t *table_rates(const struct top *top, const json_t *table)
 {
-	const json_t *before = same(json_object_get(status_of(top->before), "tables"), table, "table");
+	const json_t *all = json_object_get(status_of(top->before), "tables");
+	const json_t *before = same(all, table, "table");
 
 	return json_pack("{s:O, s:O?, s:o, s:o}", "table", json_object_get(table, "table"),
 			 "entries", json_object_get(table, "entries"), "out_per_s",
@@ -147,7 +148,8 @@ static void remember(struct top *top, const json_t *peer)
 /* As high as the greatest that is shown, but no less than a millisecond */
 static void print_history(struct screen *s, const struct history *h)
 {
-	static const char *const blocks[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
+	static const char *const blocks[] = { "▁", "▂", "▃", "▄",
+					      "▅", "▆", "▇", "█" };
 	static const char *const letters[] = { "_", ".", ":", "-", "=", "+", "*", "#" };
 	size_t room = screen_left(s), i;
 	double max = 1;

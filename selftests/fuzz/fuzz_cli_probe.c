@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What doctor reads: any text is a line of /proc/net/tcp, a kernel's configuration, a list of modules and a ruleset, or none
- * of them; what is found is in it.
+ * What doctor reads: any text is a line of /proc/net/tcp, a kernel's configuration, a list of modules and a
+ * ruleset, or none of them; what is found is in it.
  */
 #include <stdint.h>
 #include <stdlib.h>
