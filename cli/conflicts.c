@@ -19,7 +19,6 @@
 #define STATES "pending resolved expired"
 #define RESOLUTIONS "use_local use_remote merge"
 
-
 /* --- words ---------------------------------------------------------------- */
 
 static double now_ms(void)
@@ -311,7 +310,8 @@ static int resolve(const struct cli *cli, int argc, char **argv)
 		return rc;
 	snprintf(path, sizeof(path), PATH "/%s/resolve", argv[0]);
 	request.path = path;
-	request.body = json_pack("{s:s, s:s}", "resolution", argv[1], "reason", reason ? reason : "");
+	request.body = json_pack("{s:s, s:s}", "resolution", argv[1], "reason",
+				 reason ? reason : "");
 	if (!request.body)
 		return cli_usage(cli, "conflicts", "--reason: not UTF-8");
 	rc = http_call(cli, &request, &answer);

@@ -257,8 +257,8 @@ static void check_keepalived(struct doctor *d)
 		doctor_remedy(d, "run flyrep doctor as root");
 	} else if (m.n_files) {
 		doctor_say(d, DOCTOR_BAD, "it moves addresses, and does not call flyrep");
-		doctor_remedy(d, "notify_master \"flyrep role primary\", notify_backup \"flyrep role "
-				 "backup\", notify_fault \"flyrep role fault\", and flyrep ready "
+		doctor_remedy(d, "notify_master \"flyrep role primary\", notify_backup \"flyrep "
+				 "role backup\", notify_fault \"flyrep role fault\", and flyrep ready "
 				 "as its vrrp_script");
 	} else {
 		doctor_say(d, DOCTOR_OK, "not configured here: what moves the addresses has to "
