@@ -172,9 +172,11 @@ static pid_t find(const char *link, const char *name)
 
 	while (dir && !found && (entry = readdir(dir))) {
 		pid = isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : 0;
-		if (pid && name)
+		if (!pid)
+			continue;
+		if (name)
 			name_of(pid, its_name);
-		if (pid && (name ? !strcmp(its_name, name) : has_socket(pid, link)))
+		if ((name && !strcmp(its_name, name)) || (link && has_socket(pid, link)))
 			found = pid;
 	}
 	if (dir)
