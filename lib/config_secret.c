@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define CREDSTORE "/etc/credstore" /* systemd.exec(5) */
 #define TOKENS_LEN_MAX (64 << 10) /* of the file */
 
 ssize_t fr_config_secret_read_file(const char *path, char *buf, size_t max, mode_t *mode)
@@ -112,10 +113,18 @@ static void take_secret_key(const struct fr_config_load *load, struct fr_diag_po
 	check_mode(load, pos, "this file", load->file_mode);
 }
 
+/* Who only checks looks where the service manager will take them from, as far as he may. */
+static const char *credentials_of(const struct fr_config_load *load)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+
+	return dir || !(load->flags & FR_CONFIG_SECRET_OPTIONAL) ? dir : CREDSTORE;
+}
+
 static void take_credential(const struct fr_config_load *load)
 {
 	const struct fr_config *config = load->config;
-	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	const char *dir = credentials_of(load);
 	bool has_peers = config->listen_addr.sa_len ||
 			 fr_config_primary_address(config, 0) || config->peers.n;
 	bool has_heartbeat = fr_config_has_heartbeat(config);
@@ -332,8 +341,9 @@ static int read_tokens(struct token_file *f, bool is_credential)
 
 static void find_tokens(const struct fr_config_load *load)
 {
+	bool is_check = load->flags & FR_CONFIG_SECRET_OPTIONAL;
 	const struct fr_config *config = load->config;
-	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	const char *dir = credentials_of(load);
 	struct token_file f = { load, fr_config_pos(load->section, "api.token_file"),
 				config->api.token_file, 0 };
 	char path[512];
@@ -343,15 +353,14 @@ static void find_tokens(const struct fr_config_load *load)
 		rc = read_tokens(&f, false);
 		if (rc < 0)
 			fr_diag_add(load->diag,
-				    load->flags & FR_CONFIG_SECRET_OPTIONAL ? FR_DIAG_WARNING :
-									      FR_DIAG_ERROR,
-				    f.pos, "api.token_file: cannot read the tokens in %s: %s",
+				    is_check ? FR_DIAG_WARNING : FR_DIAG_ERROR, f.pos,
+				    "api.token_file: cannot read the tokens in %s: %s",
 				    f.path, strerror(-rc));
 	} else if (dir) {
 		snprintf(path, sizeof(path), "%s/api_token", dir);
 		f.path = path;
 		rc = read_tokens(&f, true);
-		if (rc < 0 && rc != -ENOENT)
+		if (rc < 0 && rc != -ENOENT && !(is_check && rc == -EACCES))
 			fr_diag_error(load->diag, f.pos, "cannot read the tokens in %s: %s", path,
 				      strerror(-rc));
 	}
