@@ -210,7 +210,7 @@ static int fd_of(const struct api_call *call)
 }
 
 /* Over TCP: by its name, from no other site, with a token. */
-static void check_guard(struct api_call *call, struct api_head *said)
+static void check_guard(struct api_call *call, struct api_head said)
 {
 	static const enum api_count counts[] = {
 		[API_BAD_HOST] = API_COUNT_WRONG_HOST,
@@ -228,14 +228,14 @@ static void check_guard(struct api_call *call, struct api_head *said)
 		fail(call, MHD_HTTP_INTERNAL_SERVER_ERROR, "internal", "not connected");
 		return;
 	}
-	said->local = (const struct sockaddr *)&local;
-	said->is_tls = server->is_tls;
-	verdict = api_guard_check(server->guard, said, &who, why, sizeof(why));
+	said.local = (const struct sockaddr *)&local;
+	said.is_tls = server->is_tls;
+	verdict = api_guard_check(server->guard, &said, &who, why, sizeof(why));
 	if (verdict != API_PASS)
 		refuse(call, counts[verdict], "%s", why);
 	else if (who)
 		snprintf(call->who, sizeof(call->who), "%s", who);
-	else if (!server->is_local && !said->is_public)
+	else if (!server->is_local && !said.is_public)
 		refuse(call, API_COUNT_NO_TOKEN, "a token is needed");
 }
 
@@ -346,7 +346,7 @@ static enum MHD_Result on_head(struct api_call *call, const char *method, const 
 		call->route = find_route(call, method, path);
 	h.said.is_public = call->route && call->route->is_public;
 	if (call->server->guard && !call->status)
-		check_guard(call, &h.said);
+		check_guard(call, h.said);
 	if (call->has_bad_path)
 		refuse(call, API_COUNT_BAD_REQUEST,
 		       "the path must begin with a slash and be without //, /. and escapes of them");

@@ -175,8 +175,8 @@ static json_t *table_json(const struct flow_link *l, const struct flow_table *t)
 							       json_null());
 	json_object_set_new(o, "buckets_differ", s ? json_integer(s->n_differ) : json_null());
 	json_object_set_new(o, "dirty_buckets", s ? json_integer(s->n_dirty) : json_null());
-	json_object_set_new(o, "refused", json_integer(r ? r->refused : 0));
-	json_object_set_new(o, "unrepaired", json_integer(r ? r->unrepaired : 0));
+	json_object_set_new(o, "refused", json_integer(r->refused));
+	json_object_set_new(o, "unrepaired", json_integer(r->unrepaired));
 	return o;
 }
 

@@ -195,7 +195,7 @@ good() {
 	run "$flyrep" config schema
 	assert_success
 	assert_line 'sync.batch_size  number; default 1000; 1 to 65536'
-	assert_line 'api.listen  address; not supported yet'
+	assert_line 'api.listen  list of addresses; default ["127.0.0.1:8080", "[::1]:8080"]; at most 8 of them'
 	run bash -c "'$flyrep' config schema --json | jq -r '.[] | select(.key == \"sync.interval\") | .default, .range, .reloadable, .supported'"
 	assert_output - <<-'END'
 		"1s"
