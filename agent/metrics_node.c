@@ -213,7 +213,7 @@ static double has_ledger_trouble(const struct scrape *s)
 {
 	struct arbiter a = control_state_arbiter(s->flow);
 
-	return a.ledger ? arbiter_trouble(&a) != NULL : NAN;
+	return a.ledger ? !!arbiter_trouble(&a) : NAN;
 }
 
 static double n_resyncs(const struct scrape *s)
@@ -277,12 +277,13 @@ static double n_votes_alive(const struct scrape *s)
 /* --- the table --- */
 
 #define NODE(fn) tell_node, .node = (fn)
-#define INJECT(field) tell_inject, METRICS_AT(struct inject_counts, field)
-#define BEAT(field) tell_heartbeat, METRICS_AT(struct heartbeat_counts, field)
-#define LEDGER(field) tell_ledger, METRICS_AT(struct ledger_figures, field)
+#define INJECT(field) tell_inject, .at = METRICS_AT(struct inject_counts, field)
+#define BEAT(field) tell_heartbeat, .at = METRICS_AT(struct heartbeat_counts, field)
+#define LEDGER(field) tell_ledger, .at = METRICS_AT(struct ledger_figures, field)
 
 const struct metrics_row metrics_node_rows[] = {
-	{ "flyrep_build_info", "gauge", "Always 1, with what is running.", METRICS_TELL(tell_build) },
+	{ "flyrep_build_info", "gauge", "Always 1, with what is running.",
+	  METRICS_TELL(tell_build) },
 	{ "flyrep_role", "gauge", "1 for the role of this node.", METRICS_TELL(tell_role) },
 	{ "flyrep_state", "gauge", "1 for the state of this node, as sync_state of the status.",
 	  METRICS_TELL(tell_state) },
@@ -363,7 +364,8 @@ const struct metrics_row metrics_node_rows[] = {
 	  "Of these: echo nothing that was sent just now.", BEAT(unproven) },
 	{ "flyrep_heartbeat_strangers_total", "counter", "Of these: not of a voter, or not to us.",
 	  BEAT(strangers) },
-	{ "flyrep_voter_alive", "gauge", "Heartbeats of the voter are heard.", METRICS_TELL(tell_voters) },
+	{ "flyrep_voter_alive", "gauge", "Heartbeats of the voter are heard.",
+	  METRICS_TELL(tell_voters) },
 	{ "flyrep_quorum_majority", "gauge", "The voters that are alive are a majority.",
 	  NODE(has_majority) },
 	{ "flyrep_quorum_votes", "gauge", "Votes that there are.", NODE(n_votes) },

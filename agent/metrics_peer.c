@@ -296,16 +296,17 @@ static void tell_differ(struct scrape *s, const struct metrics_row *m)
 
 #define LINK(fn) tell_link, .link = (fn)
 #define TABLE(fn) tell_table, .table = (fn)
-#define SHIP(field) tell_ship, METRICS_AT(struct ship_figures, field)
-#define RECEIVE(field) tell_receive, METRICS_AT(struct receive_figures, field)
-#define FILTER(field) tell_filter, METRICS_AT(struct filter_counts, field)
+#define SHIP(field) tell_ship, .at = METRICS_AT(struct ship_figures, field)
+#define RECEIVE(field) tell_receive, .at = METRICS_AT(struct receive_figures, field)
+#define FILTER(field) tell_filter, .at = METRICS_AT(struct filter_counts, field)
 
 const struct metrics_row metrics_peer_rows[] = {
 	{ "flyrep_peer_up", "gauge", "There is a session with the peer.", LINK(is_up) },
 	{ "flyrep_peer_state", "gauge", "1 for the state of the peer, as in the status.",
 	  METRICS_TELL(tell_peer_state) },
 	{ "flyrep_peer_lag_seconds", "summary",
-	  "From the capture of a change to its acknowledgement, the last minute.", METRICS_TELL(tell_lag) },
+	  "From the capture of a change to its acknowledgement, the last minute.",
+	  METRICS_TELL(tell_lag) },
 	{ "flyrep_peer_oldest_change_seconds", "gauge",
 	  "Age of the oldest change that the peer has not acknowledged; 0: there is none.",
 	  LINK(oldest) },

@@ -47,7 +47,7 @@ struct metrics_row {
 #define METRICS_TELL(fn) (fn), .at = 0
 /* Only counters of 64 bits. */
 #define METRICS_AT(type, field) \
-	.at = offsetof(type, field) + 0 * sizeof(char[sizeof(((type *)0)->field) == 8 ? 1 : -1])
+	(offsetof(type, field) + 0 * sizeof(char[sizeof(((type *)0)->field) == 8 ? 1 : -1]))
 
 #define METRICS_LABELS(...) ((const struct exposition_label[]){ __VA_ARGS__, { NULL, NULL } })
 

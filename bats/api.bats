@@ -73,12 +73,13 @@ answers() {
 	return 1
 }
 
-# note METHOD PATH [CURL-ARGUMENT...]: get an answer, for all_hold
+# note METHOD PATH [CURL-ARGUMENT...]: get an answer, for all_hold; what is not JSON as one string
 note() {
 	local method=$1 path=$2 status
 	shift 2
 	status=$(code a -X "$method" "http://localhost:8080$path" "$@")
-	echo "$method ${path%%\?*} $status $(jq -c . "$topo_dir/answer")" >>"$topo_dir/answers"
+	echo "$method ${path%%\?*} $status $(jq -c . "$topo_dir/answer" 2>/dev/null ||
+		jq -Rsc . "$topo_dir/answer")" >>"$topo_dir/answers"
 }
 
 # all_hold: the answers noted are what the document says

@@ -56,7 +56,8 @@ def check(document, line):
         print(f"{method} {path}: {status} is not among its answers", file=sys.stderr)
         return False
     response = resolve(document, responses.get(status, responses["default"]))
-    schema = plain({**response["content"]["application/json"]["schema"],
+    (content,) = response["content"].values()
+    schema = plain({**content["schema"],
                     "components": document["components"]})
     validator = jsonschema.Draft4Validator(schema)
     errors = list(validator.iter_errors(json.loads(text)))
