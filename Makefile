@@ -336,9 +336,17 @@ ifeq ($(DESTDIR),)
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
 endif
 
+# What git knows of the tree is copied as it is now, so that nothing is built or left in it.
+deb: ## the Debian packages, in $(BUILD)/deb
+	$(Q)selftests/deps
+	$(Q)rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb/flyrep
+	$(Q)git ls-files -z | \
+		tar -c --null -T - | tar -x -C $(BUILD)/deb/flyrep
+	$(Q)cd $(BUILD)/deb/flyrep && MAKEFLAGS= dpkg-buildpackage -us -uc
+
 clean: ## remove what was built (the cache of kernels stays)
 	$(Q)rm -rf $(BUILD)
 
 .PHONY: all tools help deps module foreign unit-tests fuzzers kmod-tests bench-tools \
 	check check-unit check-fuzz check-lint check-install check-page check-lab check-vm \
-	check-bats check-pair check-faults soak check-rt check-next check-debug lint demo bench clean install install-dkms uninstall
+	check-bats check-pair check-faults soak check-rt check-next check-debug lint demo bench clean install install-dkms uninstall deb
