@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# lab: deadline=900 kernel=6.12
+# lab: deadline=900 kernel=6.1
 #
 # The HTTP API over TCP: what it answers, to whom and to whom not, and that neither a port that is
 # taken nor who never reads does harm. Two nodes that both write, each on port 8080 of its own.
