@@ -114,9 +114,10 @@ static bool is_address(const struct host *h, const struct sockaddr *local)
 {
 	const struct sockaddr_in6 *sin6 = (const struct sockaddr_in6 *)local;
 	const struct sockaddr_in *sin = (const struct sockaddr_in *)local;
+	bool is_v6 = local->sa_family == AF_INET6;
 	unsigned char addr[16];
 
-	if (h->is_v6 != (local->sa_family == AF_INET6) ||
+	if (h->is_v6 != is_v6 ||
 	    inet_pton(local->sa_family, h->name, addr) != 1)
 		return false;
 	return h->is_v6 ? !memcmp(addr, &sin6->sin6_addr, sizeof(sin6->sin6_addr)) :

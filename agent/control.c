@@ -502,7 +502,8 @@ int control_new(struct control **out, sd_event *event, struct flow *flow,
 
 int control_reload(struct control *c)
 {
-	events_note(c->flow->events, EVENT_RELOAD, FR_LOG_NOTICE, NULL, "the configuration was read anew");
+	events_note(c->flow->events, EVENT_RELOAD, FR_LOG_NOTICE, NULL,
+		    "the configuration was read anew");
 	return api_listen(c->api, &c->config->api);
 }
 

@@ -23,10 +23,13 @@ static json_t *held_json(const struct flow_link *l)
 							(json_int_t)index_entries(ix), "digest",
 							control_json_digest(index_digest(ix))));
 	}
-	return json_pack("{s:I, s:I, s:I, s:o, s:b, s:o}", "entries",
-			 (json_int_t)flow_link_entries(l), "of", (json_int_t)r->writer_entries,
-			 "refused", (json_int_t)r->refused, "last_audit", control_json_when(r->last_audit_ns),
-			 "in_step", r->is_equal, "tables", tables);
+	return json_pack("{s:I, s:I, s:I, s:o, s:b, s:o}",
+			 "entries", (json_int_t)flow_link_entries(l),
+			 "of", (json_int_t)r->writer_entries,
+			 "refused", (json_int_t)r->refused,
+			 "last_audit", control_json_when(r->last_audit_ns),
+			 "in_step", r->is_equal,
+			 "tables", tables);
 }
 
 json_t *control_peers_one(const struct flow_link *l)
@@ -52,7 +55,8 @@ json_t *control_peers_one(const struct flow_link *l)
 	json_object_set_new(o, "rtt_ms", json_real(monotonic_ms(peer_rtt_ns(l->peer))));
 	json_object_set_new(o, "tx_bytes", json_integer(peer_tx_bytes(l->peer)));
 	json_object_set_new(o, "rx_bytes", json_integer(peer_rx_bytes(l->peer)));
-	json_object_set_new(o, "last_audit", control_json_when(reads ? r->last_audit_ns : s->last_audit_ns));
+	json_object_set_new(o, "last_audit",
+			    control_json_when(reads ? r->last_audit_ns : s->last_audit_ns));
 	json_object_set_new(o, "entries",
 			    json_integer(reads ? r->writer_entries : s->remote_entries));
 	json_object_set_new(o, "repairing_buckets", json_integer(s->n_dirty));

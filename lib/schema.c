@@ -454,8 +454,8 @@ static const struct fr_schema rows[] = {
 		  "that is taken, or not there, is a warning in status, and tried again." },
 	{ "api.hosts", FR_SCHEMA_STRINGS, RELOADABLE, AT(api.hosts),
 	  RANGE(0, FR_CONFIG_API_HOSTS_MAX), .dflt = "[]",
-	  .help = "Names by which clients may call it there, \"name\" or \"name:port\", besides the "
-		  "address itself and, on loopback, localhost." },
+	  .help = "Names by which clients may call it there, \"name\" or \"name:port\", besides "
+		  "the address itself and, on loopback, localhost." },
 	{ "api.token_file", FR_SCHEMA_PATH, RELOADABLE, AT(api.token_file),
 	  .help = "File of tokens, one on a line, with a name before it or not: who calls over "
 		  "TCP must have one. Without it the agent takes the systemd credential api_token, if "

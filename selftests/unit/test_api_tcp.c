@@ -502,8 +502,8 @@ static void test_tokens(void **state)
 	assert_int_equal(a.status, 401);
 	ASK(&a, s, .url = "http://localhost:", .headers = { "Authorization: " TOKEN "1" });
 	assert_int_equal(a.status, 401);
-	ASK(&a, s, .url = "http://localhost:", .headers = { "Authorization: Bearer " TOKEN "1",
-							    "Authorization: Bearer " TOKEN "1" });
+	ASK(&a, s, .url = "http://localhost:",
+	    .headers = { "Authorization: Bearer " TOKEN "1", "Authorization: Bearer " TOKEN "1" });
 	assert_int_equal(a.status, 401);
 	assert_null(strstr(a.text, TOKEN));
 	ASK(&a, s, .url = "http://localhost:", .headers = { "Authorization: Bearer " TOKEN "1" });
@@ -515,8 +515,8 @@ static void test_tokens(void **state)
 	    .headers = { "Authorization: Bearer " TOKEN "2" });
 	assert_string_equal(a.who, "token");
 	/* A token is no key to other doors. */
-	ASK(&a, s, .url = "http://localhost:", .headers = { "Authorization: Bearer " TOKEN "1",
-							    "Host: evil.example" });
+	ASK(&a, s, .url = "http://localhost:",
+	    .headers = { "Authorization: Bearer " TOKEN "1", "Host: evil.example" });
 	assert_int_equal(a.status, 403);
 	assert_int_equal(api_counts(s->api, API_COUNT_NO_TOKEN), 6);
 
