@@ -65,7 +65,7 @@ LIBS := $(filter-out -lcurl,$(PKG_LIBS)) -pthread
 
 lib_src := $(wildcard lib/*.c)
 agent_src := $(filter-out agent/main.c,$(wildcard agent/*.c agent/hooks/*.c))
-cli_src := $(wildcard cli/*.c)
+cli_src := $(filter-out cli/main.c,$(wildcard cli/*.c))
 man_src := $(wildcard docs/man/*.scd)
 
 products := $(if $(wildcard agent/main.c),$(BUILD)/flyrepd) \
@@ -109,17 +109,20 @@ $$(DIR_$(1))/obj/%.o: %.c Makefile
 
 $$(DIR_$(1))/lib.a: $$(patsubst %.c,$$(DIR_$(1))/obj/%.o,$$(lib_src))
 $$(DIR_$(1))/agent.a: $$(patsubst %.c,$$(DIR_$(1))/obj/%.o,$$(agent_src))
-$$(DIR_$(1))/lib.a $$(DIR_$(1))/agent.a:
+$$(DIR_$(1))/cli.a: $$(patsubst %.c,$$(DIR_$(1))/obj/%.o,$$(cli_src))
+$$(DIR_$(1))/lib.a $$(DIR_$(1))/agent.a $$(DIR_$(1))/cli.a:
 	$$(say) AR $$@
 	@mkdir -p $$(@D)
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
 $(foreach v,normal asan fuzz previous,$(eval $(call objects,$(v))))
 
-cli_obj := $(patsubst %.c,$(BUILD)/obj/%.o,$(cli_src))
+# What agent/asset.c builds in; the compiler does not see that it depends on them.
+assets := docs/openapi.json $(wildcard agent/assets/*)
+$(foreach v,normal asan fuzz previous,$(DIR_$(v))/obj/agent/asset.o): $(assets)
 
 $(BUILD)/flyrepd: $(BUILD)/obj/agent/main.o $(BUILD)/agent.a $(BUILD)/lib.a
-$(BUILD)/flyrep: $(cli_obj) $(BUILD)/lib.a
+$(BUILD)/flyrep: $(BUILD)/obj/cli/main.o $(BUILD)/cli.a $(BUILD)/lib.a
 $(BUILD)/previous/flyrepd: $(addprefix $(BUILD)/previous/,obj/agent/main.o agent.a lib.a)
 $(BUILD)/flyrepd $(BUILD)/flyrep $(BUILD)/previous/flyrepd:
 	$(say) LD $@
@@ -132,14 +135,26 @@ $(BUILD)/man/%: docs/man/%.scd
 
 # --- test programs --------------------------------------------------------
 
-$(BUILD)/unit/%: $(BUILD)/asan/obj/selftests/unit/%.o $(BUILD)/asan/agent.a $(BUILD)/asan/lib.a
+define link_unit
 	$(say) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -lcurl $(LIBS)
-
-$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/selftests/fuzz/fuzz_%.o $(BUILD)/fuzz/agent.a $(BUILD)/fuzz/lib.a
+endef
+define link_fuzz
 	$(say) LD $@
 	$(Q)$(CLANG) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+endef
+
+# Of the command. It shares names with the agent, so a test has one of them.
+$(BUILD)/unit/test_cli_%: $(BUILD)/asan/obj/selftests/unit/test_cli_%.o $(BUILD)/asan/cli.a $(BUILD)/asan/lib.a
+	$(link_unit)
+$(BUILD)/fuzz/fuzz_cli_%: $(BUILD)/fuzz/obj/selftests/fuzz/fuzz_cli_%.o $(BUILD)/fuzz/cli.a $(BUILD)/fuzz/lib.a
+	$(link_fuzz)
+
+$(BUILD)/unit/%: $(BUILD)/asan/obj/selftests/unit/%.o $(BUILD)/asan/agent.a $(BUILD)/asan/lib.a
+	$(link_unit)
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/selftests/fuzz/fuzz_%.o $(BUILD)/fuzz/agent.a $(BUILD)/fuzz/lib.a
+	$(link_fuzz)
 
 # kselftest_harness.h comes from the kernel's source, see selftests/vm/kernel.
 kselftest = -isystem $(shell selftests/vm/kernel source)/kselftest \
@@ -164,7 +179,7 @@ kmod-tests: $(kmod_tests)
 bench-tools: $(bench_tools)
 	@:
 
--include $(shell find $(BUILD) -name '*.d' -not -path '*/module/*' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/*/obj -name '*.d' 2>/dev/null)
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -210,6 +225,9 @@ check-lint: ## checkpatch, sparse, cppcheck, shellcheck, codespell, includes
 
 check-install: ## install and uninstall, and DKMS builds for both kernels
 	$(Q)selftests/check install
+
+check-page: ## the page in a browser, with answers of agents and with an agent
+	$(Q)selftests/check page
 
 check-lab: ## that the lab itself reports silence, warnings and failures
 	$(Q)selftests/check lab
@@ -266,11 +284,16 @@ unit_src := $(wildcard agent/*.service)
 sysusers_src := $(wildcard agent/flyrep.sysusers)
 tmpfiles_src := $(wildcard agent/flyrep.tmpfiles)
 hook_src := $(wildcard agent/hooks/*.sh)
+# The guide says "flywall replication ...". Where Flywall itself is installed, it has that name.
+has_our_flywall = grep -qs '^\# Installed by flyrep' $(bindir)/flywall
 mans = $(patsubst docs/man/%.scd,%,$(man_src))
 
 install: tools install-dkms ## agent, command, unit, man pages and the module by DKMS; PREFIX=, DESTDIR=
 	install -D -m 755 $(BUILD)/flyrepd $(sbindir)/flyrepd
 	install -D -m 755 $(BUILD)/flyrep $(bindir)/flyrep
+	if [ ! -e $(bindir)/flywall ] || $(has_our_flywall); then \
+		install -m 755 cli/flywall.sh $(bindir)/flywall; \
+	else echo "there is a flywall already: left as it is"; fi
 	for m in $(mans); do install -D -m 644 $(BUILD)/man/$$m \
 		$(mandir)/man$${m##*.}/$$m || exit; done
 	mkdir -p $(unitdir)
@@ -303,6 +326,7 @@ ifeq ($(DESTDIR),)
 	! dkms status -m flyrep -v $(VERSION) | grep -q . || dkms remove -m flyrep -v $(VERSION) --all
 endif
 	rm -rf $(dkmsdir) $(libexecdir)
+	! $(has_our_flywall) || rm -f $(bindir)/flywall
 	rm -f $(sbindir)/flyrepd $(bindir)/flyrep $(compdir)/flyrep \
 		$(addprefix $(unitdir)/,$(notdir $(unit_src))) \
 		$(sysusersdir)/flyrep.conf $(tmpfilesdir)/flyrep.conf \
@@ -312,9 +336,17 @@ ifeq ($(DESTDIR),)
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
 endif
 
+# What git knows of the tree is copied as it is now, so that nothing is built or left in it.
+deb: ## the Debian packages, in $(BUILD)/deb
+	$(Q)selftests/deps
+	$(Q)rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb/flyrep
+	$(Q)git ls-files -z | \
+		tar -c --null -T - | tar -x -C $(BUILD)/deb/flyrep
+	$(Q)cd $(BUILD)/deb/flyrep && MAKEFLAGS= dpkg-buildpackage -us -uc
+
 clean: ## remove what was built (the cache of kernels stays)
 	$(Q)rm -rf $(BUILD)
 
 .PHONY: all tools help deps module foreign unit-tests fuzzers kmod-tests bench-tools \
-	check check-unit check-fuzz check-lint check-install check-lab check-vm \
-	check-bats check-pair check-faults soak check-rt check-next check-debug lint demo bench clean install install-dkms uninstall
+	check check-unit check-fuzz check-lint check-install check-page check-lab check-vm \
+	check-bats check-pair check-faults soak check-rt check-next check-debug lint demo bench clean install install-dkms uninstall deb

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The loop thread's side. Lock order: never call MHD_resume_connection() with our
+ * The loop thread's side, of all servers. Lock order: never call MHD_resume_connection() with our
  * lock held; suspending happens under it, so that no call can be answered
  * before its connection sleeps.
  */
@@ -17,10 +17,13 @@
 #include <unistd.h>
 
 #include "api_call.h"
+#include "api_listen.h"
 #include "monotonic.h"
 
 #define DEADLINE_MS 60000
 #define STOP_MS 1000 /* for the last answers to leave */
+#define TICK_US 2000000
+#define TURN_S 30 /* to send a request, or to take an answer */
 
 /* --- calls ------------------------------------------------------------------- */
 
@@ -106,12 +109,13 @@ int api_enqueue(struct api *api, struct api_call *call)
 	pthread_mutex_lock(&api->lock);
 	if (api->is_stopping) {
 		rc = -ESHUTDOWN;
-	} else if (api->n_calls >= API_CALLS_MAX) {
+	} else if (call->server->n_calls >= call->server->calls_max) {
 		rc = -EBUSY;
 	} else {
 		call->api = api;
 		atomic_fetch_add(&call->n_refs, 1);
 		api->n_calls++;
+		call->server->n_calls++;
 		MHD_suspend_connection(call->connection);
 		list_push(&api->queue, call);
 	}
@@ -121,9 +125,12 @@ int api_enqueue(struct api *api, struct api_call *call)
 	return rc;
 }
 
-void api_completed(struct api *api)
+void api_completed(struct api_server *server)
 {
+	struct api *api = server->api;
+
 	pthread_mutex_lock(&api->lock);
+	server->n_calls--;
 	if (!--api->n_calls)
 		pthread_cond_signal(&api->is_idle);
 	pthread_mutex_unlock(&api->lock);
@@ -188,6 +195,15 @@ void api_reply_text(struct api_call *call, const char *type, char *text)
 		answer(call, MHD_HTTP_OK, text);
 	} else {
 		free(text);
+	}
+	release(call);
+}
+
+void api_reply_asset(struct api_call *call, const struct asset *asset)
+{
+	if (call->api) {
+		call->asset = asset;
+		answer(call, MHD_HTTP_OK, NULL);
 	}
 	release(call);
 }
@@ -260,9 +276,11 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *cookie)
 	uint64_t now_ns = monotonic_ns();
 
 	(void)usec;
-	while (api->pending.first && api->pending.first->deadline_ns <= now_ns)
+	while (api->pending.first && api->pending.first->deadline_ns <= now_ns) {
+		api_count(api, API_COUNT_TIMED_OUT);
 		answer(api->pending.first, MHD_HTTP_GATEWAY_TIMEOUT,
 		       api_error_text("timeout", "no answer in time"));
+	}
 	if (!api->pending.first)
 		return 0;
 	/* Rounded up, or the loop would spin for the rest of a microsecond. */
@@ -277,6 +295,24 @@ void api_set_deadline(struct api *api, uint64_t ms)
 }
 
 /* --- life -------------------------------------------------------------------- */
+
+static unsigned int sweep(struct api_server *s)
+{
+	return api_guests_sweep(&s->guests, TURN_S * 1000000000ull);
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *cookie)
+{
+	struct api *api = cookie;
+	unsigned int n = sweep(&api->local) + api_listen_sum(api->listen, sweep);
+
+	(void)usec;
+	while (n--)
+		api_count(api, API_COUNT_SLOW);
+	api_listen_tick(api->listen);
+	sd_event_source_set_time_relative(source, TICK_US);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
 
 static int loop_start(struct api *api, sd_event *event)
 {
@@ -296,11 +332,17 @@ static int loop_start(struct api *api, sd_event *event)
 	if (rc < 0)
 		return rc;
 	sd_event_source_set_description(api->timer, "api deadline");
-	return sd_event_source_set_enabled(api->timer, SD_EVENT_OFF);
+	sd_event_source_set_enabled(api->timer, SD_EVENT_OFF);
+	rc = sd_event_add_time_relative(event, &api->tick, CLOCK_MONOTONIC, TICK_US, 0, on_tick,
+					api);
+	if (rc >= 0)
+		sd_event_source_set_description(api->tick, "api tick");
+	return rc;
 }
 
 static void loop_stop(struct api *api)
 {
+	sd_event_source_disable_unref(api->tick);
 	sd_event_source_disable_unref(api->timer);
 	sd_event_source_disable_unref(api->wake);
 	if (api->wake_fd >= 0)
@@ -311,6 +353,7 @@ static void loop_stop(struct api *api)
 int api_start(struct api **out, sd_event *event, const char *socket_path,
 	      const struct api_route *routes, void *cookie)
 {
+	static const struct api_guests_limits limits = { .total = API_GUESTS_MAX };
 	struct api *api = calloc(1, sizeof(*api));
 	pthread_condattr_t attr;
 	int fd, rc;
@@ -323,13 +366,17 @@ int api_start(struct api **out, sd_event *event, const char *socket_path,
 	api->routes = routes;
 	api->cookie = cookie;
 	api->deadline_ns = DEADLINE_MS * 1000000ull;
+	api->local.api = api;
+	api->local.is_local = true;
+	api->local.calls_max = API_CALLS_MAX;
 	pthread_mutex_init(&api->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&api->is_idle, &attr);
 	pthread_condattr_destroy(&attr);
 
-	rc = loop_start(api, event);
+	api->listen = api_listen_new(api);
+	rc = api->listen ? loop_start(api, event) : -ENOMEM;
 	if (rc < 0)
 		goto err_loop;
 	fd = api_socket_open(&api->socket, socket_path);
@@ -337,7 +384,7 @@ int api_start(struct api **out, sd_event *event, const char *socket_path,
 		rc = fd;
 		goto err_loop;
 	}
-	rc = api_http_start(api, fd);
+	rc = api_http_start(&api->local, fd, &limits, NULL);
 	if (rc)
 		goto err_http;
 	*out = api;
@@ -346,19 +393,60 @@ err_http:
 	api_socket_remove(&api->socket);
 err_loop:
 	loop_stop(api);
+	api_listen_free(api->listen);
 	pthread_cond_destroy(&api->is_idle);
 	pthread_mutex_destroy(&api->lock);
 	free(api);
 	return rc;
 }
 
-static void answer_stopping(struct api_call *call)
+int api_listen(struct api *api, const struct fr_config_api *config)
 {
-	answer(call, MHD_HTTP_SERVICE_UNAVAILABLE,
-	       api_error_text("stopping", "the agent is stopping"));
+	return api_listen_set(api->listen, config);
 }
 
-/* Until the HTTP thread has sent what it was given, or has had its time. */
+/* Whose server is NULL: all. */
+static bool is_of(const struct api_call *call, const struct api_server *server)
+{
+	return !server || call->server == server;
+}
+
+static void dismiss(struct api *api, const struct api_server *server, const char *why)
+{
+	struct api_call *call, *next;
+	struct api_list queue = { 0 };
+
+	pthread_mutex_lock(&api->lock);
+	for (call = api->queue.first; call; call = next) {
+		next = call->next;
+		if (!is_of(call, server))
+			continue;
+		list_remove(&api->queue, call);
+		list_push(&queue, call);
+	}
+	pthread_mutex_unlock(&api->lock);
+
+	/* These have handlers, which will still reply, to nobody. */
+	for (call = api->pending.first; call; call = next) {
+		next = call->next;
+		if (is_of(call, server))
+			answer(call, MHD_HTTP_SERVICE_UNAVAILABLE, api_error_text("stopping", why));
+	}
+	while (queue.first) {
+		call = queue.first;
+		list_remove(&queue, call);
+		list_push(&api->pending, call);
+		answer(call, MHD_HTTP_SERVICE_UNAVAILABLE, api_error_text("stopping", why));
+		release(call);
+	}
+}
+
+void api_dismiss(const struct api_server *server, const char *why)
+{
+	dismiss(server->api, server, why);
+}
+
+/* Until the HTTP threads have sent what they were given, or have had their time. */
 static void wait_idle(struct api *api)
 {
 	uint64_t until_ns = monotonic_ns() + STOP_MS * 1000000ull;
@@ -376,36 +464,69 @@ static void wait_idle(struct api *api)
 
 void api_stop(struct api *api)
 {
-	struct api_call *call;
-	struct api_list queue;
 	int listen_fd;
 
 	if (!api)
 		return;
 	api_socket_remove(&api->socket);
-	listen_fd = MHD_quiesce_daemon(api->daemon);
+	listen_fd = api_http_quiesce(&api->local);
 	pthread_mutex_lock(&api->lock);
 	api->is_stopping = true;
-	queue = api->queue;
-	api->queue = (struct api_list){ 0 };
 	pthread_mutex_unlock(&api->lock);
-
-	/* These have handlers, which will still reply, to nobody. */
-	while (api->pending.first)
-		answer_stopping(api->pending.first);
-	while (queue.first) {
-		call = queue.first;
-		list_remove(&queue, call);
-		list_push(&api->pending, call);
-		answer_stopping(call);
-		release(call);
-	}
+	dismiss(api, NULL, "the agent is stopping");
 	wait_idle(api);
-	MHD_stop_daemon(api->daemon);
-	if (listen_fd != MHD_INVALID_SOCKET)
-		close(listen_fd);
+	api_listen_free(api->listen);
+	api_http_stop(&api->local, listen_fd);
 	loop_stop(api);
 	pthread_cond_destroy(&api->is_idle);
 	pthread_mutex_destroy(&api->lock);
 	free(api);
+}
+
+/* --- what there is to tell --------------------------------------------------- */
+
+bool api_place(const struct api *api, size_t i, struct api_place *place)
+{
+	return api_listen_place(api->listen, i, place);
+}
+
+const char *api_count_name(enum api_count what)
+{
+	static const char *const names[API_N_COUNTS] = {
+		[API_COUNT_REQUESTS] = "requests",
+		[API_COUNT_BAD_REQUEST] = "bad_request",
+		[API_COUNT_MALFORMED_JSON] = "malformed_json",
+		[API_COUNT_NO_TOKEN] = "no_token",
+		[API_COUNT_WRONG_HOST] = "wrong_host",
+		[API_COUNT_CROSS_ORIGIN] = "cross_origin",
+		[API_COUNT_DENIED] = "denied",
+		[API_COUNT_NOT_FOUND] = "not_found",
+		[API_COUNT_WRONG_METHOD] = "wrong_method",
+		[API_COUNT_TOO_LARGE] = "too_large",
+		[API_COUNT_BUSY] = "busy",
+		[API_COUNT_TIMED_OUT] = "timed_out",
+		[API_COUNT_SLOW] = "slow",
+	};
+
+	return names[what];
+}
+
+void api_count(struct api *api, enum api_count what)
+{
+	atomic_fetch_add_explicit(&api->counts[what], 1, memory_order_relaxed);
+}
+
+uint64_t api_counts(const struct api *api, enum api_count what)
+{
+	return atomic_load_explicit(&api->counts[what], memory_order_relaxed);
+}
+
+static unsigned int count_guests(struct api_server *s)
+{
+	return api_guests_count(&s->guests);
+}
+
+unsigned int api_connections(struct api *api)
+{
+	return count_guests(&api->local) + api_listen_sum(api->listen, count_guests);
 }

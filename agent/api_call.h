@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * API call: one request between the two threads, for api.c (loop thread) and
- * api_http.c (HTTP thread) only.
+ * API call: one request between the two threads, for api.c, api_listen.c (loop thread) and
+ * api_http.c (HTTP threads) only.
  *
- * The HTTP thread makes a call, and suspends its connection when it hands the call
- * over (api_enqueue()). From there on the loop thread writes to it, until it
- * resumes the connection. Two references: the HTTP thread's, until the request is over,
- * and the handler's, until it has replied.
+ * An HTTP thread, of which each listening socket has one, makes a call, and suspends its
+ * connection when it hands the call over (api_enqueue()). From there on the loop thread writes to
+ * it, until it resumes the connection. Two references: the HTTP thread's, until the request is
+ * over, and the handler's, until it has replied.
  */
 #ifndef API_CALL_H
 #define API_CALL_H
@@ -18,17 +18,38 @@
 #include <stdint.h>
 
 #include "api.h"
+#include "api_guard.h"
+#include "api_guests.h"
 #include "api_socket.h"
 
 #define API_BODY_MAX (64u << 10)
 #define API_ARG_LEN 64
-#define API_CALLS_MAX 128 /* handed over, until the answer is sent */
-#define API_CONNECTIONS_MAX 160
+#define API_CALLS_MAX 128 /* of a server: handed over, until the answer is sent */
+#define API_CALLS_MAX_TCP 48
+
+/**
+ * struct api_server - one listening socket and its HTTP thread
+ * @guard: who is let in; NULL: the unix socket, where the file system says that
+ * @is_local: nobody but programs of this machine gets there
+ * @is_tls: for others
+ * @calls_max: handed over, until their request is over
+ */
+struct api_server {
+	struct api *api;
+	struct MHD_Daemon *daemon;
+	const struct api_guard *guard;
+	bool is_local;
+	bool is_tls;
+	unsigned int calls_max;
+	unsigned int n_calls;	/* under the lock of the api */
+	struct api_guests guests;
+};
 
 struct api_call {
 	atomic_int n_refs;
 
 	/* HTTP thread */
+	struct api_server *server;
 	struct MHD_Connection *connection;
 	const struct api_route *route;
 	char arg[API_ARG_LEN];
@@ -37,6 +58,9 @@ struct api_call {
 	char *body;
 	size_t body_len;
 	size_t n_drained; /* bytes of body that came and were not kept */
+	bool has_bad_path;
+	bool has_head;
+	bool is_last;		/* of its connection */
 	bool is_handed_over;
 
 	/* handed over */
@@ -51,6 +75,7 @@ struct api_call {
 	unsigned int status; /* 0: none yet */
 	char *text;
 	const char *type;
+	const struct asset *asset;
 	char allow[64];
 };
 
@@ -63,21 +88,24 @@ struct api {
 	const struct api_route *routes;
 	void *cookie;
 	struct api_socket socket;
-	struct MHD_Daemon *daemon;
+	struct api_server local; /* of that socket */
+	struct api_listen *listen;
 	int wake_fd;
+	atomic_ullong counts[API_N_COUNTS];
 
 	/* loop thread */
 	sd_event *event;
 	sd_event_source *wake;
 	sd_event_source *timer;
+	sd_event_source *tick;
 	struct api_list pending; /* with a handler, the oldest first */
 	uint64_t deadline_ns; /* from queue to answer */
 
-	/* both */
+	/* all */
 	pthread_mutex_t lock;
 	pthread_cond_t is_idle; /* n_calls has become 0 */
 	struct api_list queue;
-	unsigned int n_calls; /* handed over, until their request is over */
+	unsigned int n_calls; /* of all servers */
 	bool is_stopping;
 };
 
@@ -87,12 +115,31 @@ struct api {
  */
 int api_enqueue(struct api *api, struct api_call *call);
 /* The request of a call that was handed over is over. */
-void api_completed(struct api *api);
+void api_completed(struct api_server *server);
 void api_call_unref(struct api_call *call);
 /* {"error","details"}, malloced; NULL: no memory. */
 char *api_error_text(const char *error, const char *details);
+void api_count(struct api *api, enum api_count what);
+/* Loop thread: answer all calls of a server with 503; a handler may still own them. */
+void api_dismiss(const struct api_server *server, const char *why);
 
-/* Start the HTTP thread on a listening socket, which it takes over in any case. -errno */
-int api_http_start(struct api *api, int listen_fd);
+/* PEM texts; NULL: no TLS */
+struct api_http_tls {
+	const char *cert;
+	const char *key;
+};
+
+/**
+ * api_http_start - start the HTTP thread of a server on a listening socket
+ * @s: with api, guard, is_local and calls_max set
+ * @listen_fd: closed by api_http_stop(), or if this fails
+ * @tls: must outlive the server
+ */
+int api_http_start(struct api_server *s, int listen_fd, const struct api_guests_limits *limits,
+		   const struct api_http_tls *tls);
+/* Accept nobody any more. Return: descriptor to close at last, or -1 */
+int api_http_quiesce(struct api_server *s);
+/* After api_dismiss(). Connections are closed. */
+void api_http_stop(struct api_server *s, int listen_fd);
 
 #endif

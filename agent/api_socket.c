@@ -2,6 +2,7 @@
 #include "api_socket.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 #define BACKLOG 128
 #define MODE 0660
+#define GROUPS_MAX 1024 /* of one user; who has more is taken for nobody */
 
 static int stream_socket(void)
 {
@@ -81,29 +83,55 @@ int api_socket_open(struct api_socket *s, const char *path)
 	}
 	s->dev = st.st_dev;
 	s->ino = st.st_ino;
+	s->uid = st.st_uid;
+	s->gid = st.st_gid;
 	return fd;
 err:
 	close(fd);
 	return rc;
 }
 
-int api_socket_who(int fd, char who[API_WHO_LEN])
+void api_socket_name(uid_t uid, char who[API_WHO_LEN])
 {
 	struct passwd entry, *found = NULL;
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
 	char room[4096];
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
-		return -errno;
-	if (!peer.uid)
+	if (!uid)
 		snprintf(who, API_WHO_LEN, "root");
-	else if (!getpwuid_r(peer.uid, &entry, room, sizeof(room), &found) && found &&
+	else if (!getpwuid_r(uid, &entry, room, sizeof(room), &found) && found &&
 		 *found->pw_name && strlen(found->pw_name) < API_WHO_LEN)
 		snprintf(who, API_WHO_LEN, "%s", found->pw_name);
 	else
-		snprintf(who, API_WHO_LEN, "%u", peer.uid);
+		snprintf(who, API_WHO_LEN, "%u", uid);
+}
+
+int api_socket_who(int fd, char who[API_WHO_LEN])
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		return -errno;
+	api_socket_name(peer.uid, who);
 	return 0;
+}
+
+bool api_socket_admits(const struct api_socket *s, uid_t uid)
+{
+	struct passwd entry, *found = NULL;
+	gid_t groups[GROUPS_MAX];
+	int n = GROUPS_MAX;
+	char room[4096];
+
+	if (!uid || uid == s->uid)
+		return true;
+	if (getpwuid_r(uid, &entry, room, sizeof(room), &found) || !found ||
+	    getgrouplist(found->pw_name, found->pw_gid, groups, &n) < 0)
+		return false;
+	while (n)
+		if (groups[--n] == s->gid)
+			return true;
+	return false;
 }
 
 void api_socket_remove(const struct api_socket *s)

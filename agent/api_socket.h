@@ -5,6 +5,7 @@
 #ifndef API_SOCKET_H
 #define API_SOCKET_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
@@ -13,6 +14,8 @@ struct api_socket {
 	struct sockaddr_un address;
 	dev_t dev;
 	ino_t ino;
+	uid_t uid;
+	gid_t gid;
 };
 
 /**
@@ -37,5 +40,9 @@ void api_socket_remove(const struct api_socket *s);
  * Return: 0 or -errno
  */
 int api_socket_who(int fd, char who[API_WHO_LEN]);
+/* Likewise, of a uid. */
+void api_socket_name(uid_t uid, char who[API_WHO_LEN]);
+/* May this user connect to the socket: its owner, a member of its group, root? */
+bool api_socket_admits(const struct api_socket *s, uid_t uid);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -69,10 +70,20 @@ int certs_use(SSL_CTX *ctx, const struct certs_files *f, char *why,
 		    1 ||
 	    SSL_CTX_check_private_key(ctx) != 1)
 		return refuse("key_file", f->key_file, why, why_len);
-	if (SSL_CTX_load_verify_file(ctx, f->ca_file) != 1)
+	if (f->ca_file && SSL_CTX_load_verify_file(ctx, f->ca_file) != 1)
 		return refuse("ca_file", f->ca_file, why, why_len);
 	return check_dates(SSL_CTX_get0_certificate(ctx), f->cert_file, why,
 			   why_len);
+}
+
+int64_t certs_expiry(const SSL_CTX *ctx)
+{
+	const X509 *cert = SSL_CTX_get0_certificate(ctx);
+	struct tm tm;
+
+	if (!cert || ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
+		return 0;
+	return timegm(&tm);
 }
 
 /* A NUL or anything else that is in no node id makes it none. */

@@ -20,7 +20,7 @@
  * struct certs_files - paths, the caller's
  * @cert_file: ours, and intermediate ones after it
  * @key_file: its private key
- * @ca_file: authorities; nothing else is believed
+ * @ca_file: authorities; nothing else is believed. NULL, for certs_use(): nobody is asked who it is
  */
 struct certs_files {
 	const char *cert_file;
@@ -51,6 +51,9 @@ void certs_stamp(const struct certs_files *f, struct certs_stamp *s);
  *	is not valid now
  */
 int certs_use(SSL_CTX *ctx, const struct certs_files *f, char *why, size_t why_len);
+
+/* When the certificate that a context shows ends, seconds since 1970; 0: it has none. */
+int64_t certs_expiry(const SSL_CTX *ctx);
 
 void certs_names(X509 *cert, struct certs_names *names);
 /* Letter by letter: there are no wildcards. */

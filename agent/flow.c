@@ -314,6 +314,7 @@ void flow_publish(struct flow_table *t, const void *rec, int op, unsigned int bu
 	}
 	now = monotonic_ns();
 	batch_add(t->batch, rec, op, bucket, now - head->age_us * 1000ull);
+	t->n_changes++;
 	refer(t, rec, bucket);
 	if (batch_is_full(t->batch)) {
 		flush(f, t);
@@ -695,6 +696,7 @@ static void on_attached(void *cookie)
 		drain_promote(f->drain, &(uint32_t){ 0 });
 	forget(f); /* dirty() follows */
 	f->is_drained = false;
+	events_note(f->events, EVENT_MODULE_UP, FR_LOG_NOTICE, NULL, "the kernel module is there");
 	if (f->elements)
 		elements_attach(f->elements);
 	peers_restart(f->peers, "its kernel module is back");
@@ -710,6 +712,7 @@ static void on_detached(void *cookie)
 	if (f->elements)
 		elements_detach(f->elements);
 	f->was_in_step = false;
+	events_note(f->events, EVENT_MODULE_DOWN, FR_LOG_ERR, NULL, "the kernel module is gone");
 	peers_restart(f->peers, "its kernel module is gone");
 }
 
@@ -817,13 +820,15 @@ static void on_ship_audited(void *cookie, struct ship *s, uint64_t entries, unsi
 
 		/* What a peer cannot take differs at every audit. */
 		if (n && n != l->n_differ[row->id])
-			fr_notice("replication: peer %s: %s: holds %lu, %u buckets differ%s",
-				  peer_id(l->peer), row->name, t->remote_entries, t->n_differ,
-				  ship_is_auto(s) ? ", repairing" : ", waiting for a resync");
+			events_log(f->events, EVENT_DIFFERS, FR_LOG_NOTICE, peer_id(l->peer),
+				   "replication: peer %s: %s: holds %lu, %u buckets differ%s",
+				   peer_id(l->peer), row->name, t->remote_entries, t->n_differ,
+				   ship_is_auto(s) ? ", repairing" : ", waiting for a resync");
 		l->n_differ[row->id] = n;
 	}
 	if (!n_buckets && ship_figures(s)->n_audits == 1)
-		fr_notice("replication: peer %s: in step, %lu entries", peer_id(l->peer), entries);
+		events_log(f->events, EVENT_IN_STEP, FR_LOG_NOTICE, peer_id(l->peer),
+			   "replication: peer %s: in step, %lu entries", peer_id(l->peer), entries);
 }
 
 static void on_ship_checked(void *cookie, struct ship *s, uint8_t table,
@@ -1092,7 +1097,8 @@ static void on_receive_audited(void *cookie, unsigned int n_groups)
 	if (flow_is_shared(f) && !has_heard_all(f))
 		n_groups++;
 	if (!n_groups && !f->was_in_step)
-		fr_notice("replication: in step, %lu entries held", flow_entries(f));
+		events_log(f->events, EVENT_IN_STEP, FR_LOG_NOTICE, NULL,
+			   "replication: in step, %lu entries held", flow_entries(f));
 	f->was_in_step = !n_groups;
 	if (!n_groups && f->has_strangers) {
 		f->has_strangers = false;
@@ -1286,7 +1292,8 @@ void flow_pause(struct flow *f, bool pause)
 
 	if (f->stream.is_paused == pause)
 		return;
-	fr_notice("replication: %s by hand", pause ? "paused" : "resumed");
+	events_log(f->events, pause ? EVENT_PAUSED : EVENT_RESUMED, FR_LOG_NOTICE, NULL,
+		   "replication: %s by hand", pause ? "paused" : "resumed");
 	f->stream.is_paused = pause;
 	for (i = 0; i < f->n_links; i++) {
 		struct flow_link *l = &f->links[i];
@@ -1317,8 +1324,9 @@ static int on_pause(struct flow *f, struct flow_link *l, const uint8_t *payload,
 		return -EBADMSG;
 	}
 	if (l->is_paused != m.is_paused)
-		fr_notice("replication: peer %s was %s", peer_id(l->peer),
-			  m.is_paused ? "paused" : "resumed");
+		events_log(f->events, m.is_paused ? EVENT_PAUSED : EVENT_RESUMED, FR_LOG_NOTICE,
+			   peer_id(l->peer), "replication: peer %s was %s", peer_id(l->peer),
+			   m.is_paused ? "paused" : "resumed");
 	l->is_paused = m.is_paused;
 	if (l->is_paused)
 		stop_job_of(f, l);
@@ -1466,8 +1474,9 @@ static void relate_one(struct flow *f, struct flow_link *l)
 	}
 	relation = relation_to(l);
 	if (relation == ROLE_STEP_DOWN) {
-		fr_warn("replication: peer %s writes under epoch %lu, above ours (%lu): stepping down",
-			peer_id(l->peer), l->epoch, f->role.epoch);
+		events_log(f->events, EVENT_ROLE, FR_LOG_WARNING, peer_id(l->peer),
+			   "replication: peer %s writes under epoch %lu, above ours (%lu): stepping down",
+			   peer_id(l->peer), l->epoch, f->role.epoch);
 		role_observe(&f->role, l->epoch);
 		change_role(f, FR_ROLE_BACKUP, NULL);
 		return; /* which related all links again */
@@ -1479,10 +1488,11 @@ static void relate_one(struct flow *f, struct flow_link *l)
 		return; /* which related this link again */
 	}
 	if (relation == ROLE_SPLIT && l->relation != ROLE_SPLIT)
-		fr_err("replication: split brain: peer %s and this node both write under epoch %lu; %s",
-		       peer_id(l->peer), l->epoch, can_heal(l) ?
-			       "quorum.split_brain tells which goes on" :
-			       "run `flyrep role backup` on one of them");
+		events_log(f->events, EVENT_ROLE, FR_LOG_ERR, peer_id(l->peer),
+			   "replication: split brain: peer %s and this node both write under epoch %lu; %s",
+			   peer_id(l->peer), l->epoch, can_heal(l) ?
+				   "quorum.split_brain tells which goes on" :
+				   "run `flyrep role backup` on one of them");
 	if ((relation == ROLE_WRITE || relation == ROLE_READ) && l->epoch > f->role.epoch)
 		raise_epoch(f, l->epoch);
 	if (f->is_raised)
@@ -1598,8 +1608,9 @@ static int change_role(struct flow *f, enum fr_role role, uint32_t *n_changed)
 				       role_leave(&f->role, role);
 	if (rc < 0)
 		return rc;
-	fr_notice("replication: role %s, was %s, epoch %lu, %u objects", fr_role_name(role),
-		  fr_role_name(was), f->role.epoch, n);
+	events_log(f->events, EVENT_ROLE, FR_LOG_NOTICE, NULL,
+		   "replication: role %s, was %s, epoch %lu, %u objects", fr_role_name(role),
+		   fr_role_name(was), f->role.epoch, n);
 	drain_set_standby(f->drain, role != FR_ROLE_PRIMARY);
 	f->was_in_step = false;
 	new_stream(f);
@@ -1653,7 +1664,8 @@ static void on_step_down(void *cookie, const char *why)
 {
 	struct flow *f = cookie;
 
-	fr_warn("replication: stepping down: %s", why);
+	events_log(f->events, EVENT_ROLE, FR_LOG_WARNING, NULL, "replication: stepping down: %s",
+		   why);
 	change_role(f, FR_ROLE_BACKUP, NULL);
 }
 
@@ -1769,6 +1781,9 @@ static void on_up(void *cookie, struct peer *p, const struct fr_hello *theirs)
 	l->role = theirs->role;
 	l->epoch = theirs->epoch;
 	l->distance = theirs->distance;
+	events_note(f->events, EVENT_PEER_UP, FR_LOG_NOTICE, peer_id(p),
+		    "peer %s: connected, wire version %u, flyrep %s", peer_id(p), peer_wire(p),
+		    theirs->version);
 	if (f->versions && !versions_meet(l, theirs)) {
 		peer_reject(p, FR_ERROR_MODE, "conflict_resolution is not the same here and there");
 		return;
@@ -1886,7 +1901,11 @@ static uint64_t on_pending(void *cookie, struct peer *p)
 
 static void on_down(void *cookie, struct peer *p)
 {
-	relate(cookie, link_of(p));
+	struct flow *f = cookie;
+
+	events_note(f->events, EVENT_PEER_DOWN, FR_LOG_WARNING, peer_id(p),
+		    "peer %s: not connected: %s", peer_id(p), peer_trouble(p));
+	relate(f, link_of(p));
 }
 
 static const struct peer_ops peer_ops = {
@@ -2240,7 +2259,10 @@ int flow_new(struct flow **out, sd_event *event, const struct fr_config *config)
 	f->event = sd_event_ref(event);
 	f->config = config;
 	f->distance = FR_DISTANCE_NONE;
-	rc = open_all(f);
+	f->events = events_new();
+	events_note(f->events, EVENT_START, FR_LOG_NOTICE, NULL, "flyrep %s, node %s, %s",
+		    FLYREP_VERSION, config->node_id, fr_config_mode_name(config->mode));
+	rc = f->events ? open_all(f) : -ENOMEM;
 	if (rc < 0) {
 		flow_free(f);
 		return rc;
@@ -2327,5 +2349,6 @@ void flow_free(struct flow *f)
 	free(f->tables);
 	tls_keys_free(f->keys);
 	sd_event_unref(f->event);
+	events_free(f->events);
 	free(f);
 }

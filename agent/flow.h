@@ -27,6 +27,7 @@
 #include "config.h"
 #include "drain.h"
 #include "elements.h"
+#include "events.h"
 #include "filter.h"
 #include "inject.h"
 #include "log.h"
@@ -76,6 +77,7 @@ struct flow_table {
 	struct buckets mute;	/* writer: with objects that raise no events */
 	struct truth_counts counts;	/* of the last comparison of index and kernel */
 	uint64_t n_refused;		/* records that are not well-formed, so never sent */
+	uint64_t n_changes;		/* that went into batches for the peers */
 };
 
 /* Comparisons of index and kernel, all tables. */
@@ -145,6 +147,7 @@ struct flow {
 	struct resync *resync;
 	struct schedule *schedule;	/* NULL: none */
 	struct archive *archive;
+	struct events *events;
 
 	bool is_drained;		/* the ring was empty once since the module is there */
 	bool is_known;			/* all tables are, or are missing */

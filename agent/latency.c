@@ -25,6 +25,8 @@ struct slice {
 struct latency {
 	uint64_t slice_ns;
 	uint64_t number; /* of the slice that samples go to now, since time 0 */
+	uint64_t n;
+	double sum_s;
 	struct slice slices[N_SLICES];
 };
 
@@ -98,6 +100,8 @@ void latency_add(struct latency *l, uint64_t now_ns, uint64_t value_ns,
 		return;
 	s = &l->slices[l->number % N_SLICES];
 	s->n += n;
+	l->n += n;
+	l->sum_s += (double)us / 1e6 * (double)n;
 	s->counter[counter_of(us)] += n;
 	if (us > s->max_us)
 		s->max_us = us;
@@ -112,6 +116,12 @@ uint64_t latency_count(struct latency *l, uint64_t now_ns)
 	for (i = 0; i < N_SLICES; i++)
 		n += l->slices[i].n;
 	return n;
+}
+
+void latency_total(const struct latency *l, uint64_t *n, double *sum_s)
+{
+	*n = l->n;
+	*sum_s = l->sum_s;
 }
 
 static uint64_t max_us(const struct latency *l)

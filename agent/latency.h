@@ -19,5 +19,7 @@ void latency_add(struct latency *l, uint64_t now_ns, uint64_t value_ns, uint64_t
 /* @permille: 500 for the median; 1000 gives the maximum. 0 when there are no samples. */
 uint64_t latency_quantile_ns(struct latency *l, uint64_t now_ns, unsigned int permille);
 uint64_t latency_count(struct latency *l, uint64_t now_ns);
+/* All samples there ever were, and their sum. */
+void latency_total(const struct latency *l, uint64_t *n, double *sum_s);
 
 #endif

@@ -121,6 +121,18 @@ static int load_next(const struct agent *a, struct fr_config *next)
 	return rc;
 }
 
+/* Each goes by what it can, even if the other cannot. */
+static int reload(struct agent *a)
+{
+	int flow_rc, rc;
+
+	if (a->witness)
+		return witness_reload(a->witness);
+	flow_rc = flow_reload(a->flow);
+	rc = control_reload(a->control);
+	return flow_rc < 0 ? flow_rc : rc;
+}
+
 static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void *cookie)
 {
 	struct agent *a = cookie;
@@ -139,7 +151,7 @@ static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void
 		fr_config_free(&a->before);
 		a->before = a->config;
 		a->config = next;
-		rc = a->witness ? witness_reload(a->witness) : flow_reload(a->flow);
+		rc = reload(a);
 		if (rc < 0)
 			fr_err("replication: not all of %s was taken: %s", a->config_path,
 			       strerror(-rc));

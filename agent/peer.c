@@ -1012,6 +1012,17 @@ const char *peer_renewal_trouble(const struct peer *p)
 	return p->renewal_trouble;
 }
 
+struct peer_dialling peer_dialling(const struct peer *p)
+{
+	return (struct peer_dialling){
+		.expected = p->expected,
+		.since_ns = p->since_ns,
+		.backoff_ms = p->backoff_ms,
+		.is_dialled = p->is_dialled,
+		.is_suspect = p->is_suspect,
+	};
+}
+
 struct conn *peer_conn(const struct peer *p)
 {
 	return p->state == PEER_UP ? p->conn : NULL;

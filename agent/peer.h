@@ -97,6 +97,24 @@ int peer_renew(struct peer *p);
 uint64_t peer_key_age_ms(const struct peer *p);	/* of the session, 0 unless up */
 uint64_t peer_n_renewals(const struct peer *p);
 const char *peer_renewal_trouble(const struct peer *p);	/* of the last one, "" for none */
+
+/**
+ * struct peer_dialling - how it stands with the connection, for whoever looks for a fault
+ * @expected: node id, "*": whoever answers there
+ * @since_ns: CLOCK_MONOTONIC of its present state
+ * @backoff_ms: before the next attempt, unless a heartbeat says sooner that it is there
+ * @is_dialled: by this node, the last time
+ * @is_suspect: see peer_suspect()
+ */
+struct peer_dialling {
+	const char *expected;
+	uint64_t since_ns;
+	uint32_t backoff_ms;
+	bool is_dialled;
+	bool is_suspect;
+};
+
+struct peer_dialling peer_dialling(const struct peer *p);
 /* NULL unless up. */
 struct conn *peer_conn(const struct peer *p);
 /* End the session with ERROR @code and this text. */

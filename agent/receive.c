@@ -198,11 +198,16 @@ void receive_pause(struct receive *r, bool is_paused)
 
 void receive_forget(struct receive *r)
 {
+	size_t id;
+
 	memset(r->history, 0, sizeof(r->history));
 	r->seq = 0;
 	r->figures.is_equal = false;
 	r->figures.last_audit_ns = 0;
-	memset(r->table_figures, 0, sizeof(r->table_figures));
+	for (id = 0; id < FR_TABLES_MAX; id++)
+		r->table_figures[id] = (struct receive_table_figures){
+			.n_changes = r->table_figures[id].n_changes,
+		};
 }
 
 void receive_position(const struct receive *r, uint8_t history[FR_HISTORY_LEN], uint64_t *seq)
@@ -433,6 +438,7 @@ static int on_batch(struct receive *r, struct truth *truth, const struct fr_fram
 	}
 	r->figures.n_batches++;
 	r->figures.n_changes += n;
+	r->table_figures[truth_table(truth)->id].n_changes += n;
 	if (is_repair)
 		n = r->is_left_out ? 0 : leave_out_known(r, truth, n);
 	rc = apply(r, truth, r->recs, n, why);

@@ -61,6 +61,7 @@ struct receive_table_figures {
 	uint64_t unrepaired;		/* of all sessions, since an audit found it equal */
 	unsigned int n_groups;		/* that differed at the last audit */
 	uint64_t writer_entries;	/* at the last audit */
+	uint64_t n_changes;		/* of all sessions, repairs with them */
 };
 
 /* @truths: by table id, FR_TABLES_MAX of them; NULL: not replicated here */

@@ -151,9 +151,11 @@ static __attribute__((format(printf, 3, 4))) void finish(struct resync *r,
 	tell_asker(r);
 	r->asker = NULL;
 	if (state == FR_RESYNC_DONE)
-		fr_notice("resync %u: done, %lu records", r->now.id, r->now.records);
+		events_log(r->flow->events, EVENT_RESYNC_DONE, FR_LOG_NOTICE, NULL,
+			   "resync %u: done, %lu records", r->now.id, r->now.records);
 	else
-		fr_err("resync %u: %s", r->now.id, r->now.why);
+		events_log(r->flow->events, EVENT_RESYNC_FAILED, FR_LOG_ERR, NULL,
+			   "resync %u: %s", r->now.id, r->now.why);
 }
 
 /* Buckets that an audit after it all still found different. */
@@ -371,7 +373,8 @@ int resync_start(struct resync *r, const struct resync_wish *wish, char *why, si
 		if (r->parts[i].tables)
 			begin_part(r, &r->parts[i], &f->links[i], wish);
 	}
-	fr_notice("resync %u: begins", r->now.id);
+	events_log(r->flow->events, EVENT_RESYNC_BEGUN, FR_LOG_NOTICE, NULL,
+		   "resync %u: begins", r->now.id);
 	sd_event_source_set_time_relative(r->timer, 0);
 	sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
 	return 0;
@@ -559,6 +562,17 @@ json_t *resync_json(const struct resync *r, const char *id)
 	json_object_set_new(o, "elapsed_ms", json_real(ms));
 	json_object_set_new(o, "left_ms", left_json(r, ms));
 	return o;
+}
+
+double resync_ratio(const struct resync *r, bool *is_on, bool *has_failed)
+{
+	const struct fr_resync *m = &r->now;
+
+	*is_on = is_running(r);
+	*has_failed = m->state == FR_RESYNC_FAILED;
+	if (*is_on || *has_failed)
+		return m->buckets_total ? (double)m->buckets / (double)m->buckets_total : 0;
+	return 1;
 }
 
 /* --- life --- */

@@ -46,6 +46,14 @@ uint32_t resync_id(const struct resync *r);
 /* How far the last one is; NULL if that has another id. New reference. */
 json_t *resync_json(const struct resync *r, const char *id);
 
+/**
+ * resync_ratio - how far the last one is, or how far it has come
+ * @is_on: it is not over
+ * @has_failed: it is, without its aim
+ * Return: 0 to 1; 1 if there never was one
+ */
+double resync_ratio(const struct resync *r, bool *is_on, bool *has_failed);
+
 /* A RESYNC came. -errno with *why. */
 int resync_frame(struct resync *r, struct flow_link *l, const uint8_t *payload, size_t len,
 		 const char **why);

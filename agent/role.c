@@ -153,6 +153,22 @@ void role_observe(struct role *r, uint64_t epoch)
 		r->epoch = epoch; /* seen is seen, until the next start */
 }
 
+const char *role_relation_name(enum role_relation relation)
+{
+	static const char *const names[] = {
+		[ROLE_IDLE] = "idle",
+		[ROLE_WRITE] = "write",
+		[ROLE_READ] = "read",
+		[ROLE_STEP_DOWN] = "step_down",
+		[ROLE_FENCE] = "fence",
+		[ROLE_SPLIT] = "split",
+		[ROLE_SHARE] = "share",
+		[ROLE_MISFIT] = "misfit",
+	};
+
+	return names[relation];
+}
+
 enum role_relation role_relation(const struct role *r, enum fr_role role, uint64_t epoch)
 {
 	if (r->role == FR_ROLE_PEER || role == FR_ROLE_PEER)

@@ -75,6 +75,7 @@ int role_leave(struct role *r, enum fr_role role);
 void role_observe(struct role *r, uint64_t epoch);
 /* The hash key of the writer becomes ours. Persisted, or -errno (logged) and unchanged. */
 int role_adopt(struct role *r, const struct fr_siphash_key *hash_key);
+const char *role_relation_name(enum role_relation relation);
 enum role_relation role_relation(const struct role *r, enum fr_role role, uint64_t epoch);
 
 #endif

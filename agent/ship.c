@@ -794,6 +794,19 @@ const struct ship_figures *ship_figures(const struct ship *s)
 	return &s->figures;
 }
 
+struct ship_session ship_session(const struct ship *s)
+{
+	return (struct ship_session){
+		.cursor = s->cursor,
+		.flight_bytes = s->flight_bytes,
+		.window_bytes = WINDOW_BYTES,
+		.is_paused = s->is_paused,
+		.is_auditing = s->is_auditing,
+		.is_repairing = s->is_repairing,
+		.takes_refs = s->takes_refs,
+	};
+}
+
 const struct ship_table_figures *ship_table_figures(const struct ship *s, uint8_t table)
 {
 	const struct ship_table *t = table_of(s, table);

@@ -182,6 +182,27 @@ bool ship_is_idle(const struct ship *s);
 uint64_t ship_acked(const struct ship *s);
 uint64_t ship_tables(const struct ship *s);	/* bitmap: what travels in this session */
 const struct ship_figures *ship_figures(const struct ship *s);
+/**
+ * struct ship_session - what this one is doing, for whoever looks for a fault
+ * @cursor: number of the batch that is sent next
+ * @flight_bytes: sent and not acknowledged
+ * @window_bytes: the most of them
+ * @is_paused: by the peer
+ * @is_auditing: an answer is awaited
+ * @is_repairing: a repair is being sent
+ * @takes_refs: it understands references
+ */
+struct ship_session {
+	uint64_t cursor;
+	uint64_t flight_bytes;
+	uint64_t window_bytes;
+	bool is_paused;
+	bool is_auditing;
+	bool is_repairing;
+	bool takes_refs;
+};
+
+struct ship_session ship_session(const struct ship *s);
 /* NULL: not in this session. */
 const struct ship_table_figures *ship_table_figures(const struct ship *s, uint8_t table);
 struct latency *ship_latency(struct ship *s);

@@ -414,6 +414,11 @@ const char *tls_keys_trouble(const struct tls_keys *k)
 	return k->trouble;
 }
 
+int64_t tls_keys_expiry(const struct tls_keys *k)
+{
+	return k->has_certs ? certs_expiry(k->listener) : 0;
+}
+
 /* --- keys of a node ------------------------------------------------------------ */
 
 int tls_keys_set_secrets(struct tls_keys *k, const struct tls_secret *secrets,

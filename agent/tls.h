@@ -53,6 +53,8 @@ int tls_keys_set_secrets(struct tls_keys *k, const struct tls_secret *secrets, s
 int tls_keys_set_files(struct tls_keys *k, const struct certs_files *files);
 /* What is wrong with the files now; "" for nothing. */
 const char *tls_keys_trouble(const struct tls_keys *k);
+/* When our certificate ends, seconds since 1970; 0: there is none. */
+int64_t tls_keys_expiry(const struct tls_keys *k);
 size_t tls_keys_n_secrets(const struct tls_keys *k);
 
 /**

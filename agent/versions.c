@@ -36,6 +36,7 @@ struct versions {
 
 	struct truth_counts counts;	/* of the running learning */
 	void *item;			/* FR_ITEM_ROOM bytes */
+	struct fr_log_limit over_limit;	/* of conflicts that are decided */
 };
 
 static uint64_t now_ms(void *cookie)
@@ -93,9 +94,13 @@ static void on_conflict(void *cookie, const struct inbox_conflict *c)
 {
 	struct versions *v = cookie;
 
-	if (fr_log_allow(&v->flow->log_limit, "conflict"))
-		fr_notice("replication: conflict %lu in %s: %s", c->id,
-			  fr_table_by_id(c->table)->name, inbox_state_name(c->state));
+	bool is_over = c->state != INBOX_PENDING;
+
+	/* Thousands that come up at once shall not push out all else; nor the end of some. */
+	if (fr_log_allow(is_over ? &v->over_limit : &v->flow->log_limit, "conflict"))
+		events_log(v->flow->events, is_over ? EVENT_RESOLVED : EVENT_CONFLICT,
+			   FR_LOG_NOTICE, NULL, "replication: conflict %lu in %s: %s", c->id,
+			   fr_table_by_id(c->table)->name, inbox_state_name(c->state));
 }
 
 static const struct ledger_ops ledger_ops = {

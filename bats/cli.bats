@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: deadline=400 kernel=6.12
+# lab: deadline=1200 kernel=6.1
 #
 # flyrep: the command line itself, and what it makes of answers that a sound
 # agent never gives
@@ -28,11 +28,12 @@ stop() {
 	pid=
 }
 
-# listen FILE|silence: that is what whoever asks at $sock gets from now on
+# listen FILE...|silence: that is what whoever asks at $sock gets from now on; of several files each
+# asker gets the next one, and then the last again and again
 listen() {
-	local deadline=$((SECONDS + 10))
+	local deadline=$((SECONDS + 30))
 	stop
-	bats/answer "$sock" "$1" 3>&- &
+	bats/answer "$sock" "$@" 3>&- &
 	pid=$!
 	until [ -S "$sock" ]; do
 		((SECONDS < deadline)) || return 1
@@ -47,12 +48,17 @@ raw() {
 	listen "$sock.reply"
 }
 
-# http CODE: the JSON on stdin as an HTTP answer
-http() {
+# answer CODE: the JSON on stdin as an HTTP answer
+answer() {
 	local body
 	body=$(cat)
-	raw < <(printf 'HTTP/1.1 %s X\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s' \
-		"$1" "${#body}" "$body")
+	printf 'HTTP/1.1 %s X\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s' \
+		"$1" "${#body}" "$body"
+}
+
+# http CODE: that is what whoever asks gets
+http() {
+	raw < <(answer "$1")
 }
 
 node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connected":true,
@@ -66,7 +72,8 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 @test "help names every verb, and each has its own" {
 	run "$flyrep" --help
 	assert_success
-	for verb in status lag ready role key validate pause resume resync conflicts test-conflict config kernel completion help; do
+	for verb in status peers lag queue top ready role key validate pause resume resync conflicts test-conflict \
+		checkpoint backup debug events doctor config filter kernel lease record completion help; do
 		assert_line --regexp "^  $verb"
 		run "$flyrep" "$verb" --help
 		assert_success
@@ -104,8 +111,23 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	assert_failure 2
 	run "$flyrep" status --watch=0
 	assert_failure 2
-	run "$flyrep" role --watch
+	for words in 'role primary' pause 'config check' 'key rotate'; do
+		# shellcheck disable=SC2086
+		run "$flyrep" $words --watch
+		assert_failure 2
+	done
+	run "$flyrep" kernel statsu
 	assert_failure 2
+	assert_line 'flyrep: "statsu" is not one of status, events, snapshot: did you mean status?'
+	run "$flyrep" backup lst
+	assert_failure 2
+	assert_line --partial 'did you mean list?'
+	run "$flyrep" resync --table conntrac
+	assert_failure 2
+	assert_line --partial 'did you mean conntrack?'
+	run "$flyrep" record list dsn
+	assert_failure 2
+	assert_line --partial 'did you mean dns?'
 	for words in --force 'backup --force' '--force fault'; do
 		# shellcheck disable=SC2086
 		run "$flyrep" role $words
@@ -119,7 +141,7 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 }
 
 @test "no agent: exit 3, for every verb that needs one" {
-	for verb in '' status lag ready role 'role primary' validate 'replication status'; do
+	for verb in '' status peers lag 'queue status' top debug events 'events -f' ready role 'role primary' validate 'replication status'; do
 		# shellcheck disable=SC2086
 		run "$flyrep" --socket "$sock" $verb
 		assert_failure 3
@@ -219,6 +241,15 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	assert_line 'conntrack  184 220  digest 00ff'
 }
 
+@test "a table on a narrow terminal: what does not fit is left out, and nothing is broken" {
+	http 200 <<<"$node"
+	run on_terminal 24 60 "'$flyrep' status --color=never"
+	assert_output --regexp 'peer +role +state +lag +backlog +rtt'$'\r'
+	refute_output --partial 'address'
+	run on_terminal 24 120 "'$flyrep' status --color=never"
+	assert_output --partial 'address'
+}
+
 @test "status tells of the quorum, and of its voters to who asks" {
 	http 200 <<<"${node/\"sequence\":12/\"quorum\":{\"enabled\":true,\"votes\":3,\"needed\":2,\"alive\":2\},
 		\"heartbeat\":{\"voters\":[{\"name\":\"fw-b\",\"alive\":true,\"rtt_ms\":0.31,\"epoch\":3\},
@@ -229,6 +260,27 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 	run "$flyrep" status --verbose
 	assert_line 'heartbeat  fw-b  alive  0.3 ms  epoch 3'
 	assert_line 'heartbeat  witness 192.0.2.9:9002  SILENT  -  epoch -'
+}
+
+@test "a peer that is none, and the one that was meant" {
+	http 409 <<<'{"error":"fw-c is none of our peers","details":""}'
+	run "$flyrep" resync --peer fw-c
+	assert_failure 1
+	assert_output 'flyrep: fw-c is none of our peers'
+	# Refused, and then told who there is
+	cp "$sock.reply" "$sock.refusal"
+	answer 200 <<<"$node" >"$sock.reply"
+	listen "$sock.refusal" "$sock.reply"
+	run "$flyrep" key rotate fwb
+	assert_failure 1
+	assert_output 'flyrep: fw-c is none of our peers: did you mean fw-b?'
+	listen "$sock.refusal" "$sock.reply"
+	run "$flyrep" resync --json --peer other
+	assert_failure 1
+	assert_output '{"error":"fw-c is none of our peers; there is: fw-b"}'
+	run "$flyrep" resync --peer ''
+	assert_failure 2
+	assert_line 'flyrep: --peer: "" is no node_id'
 }
 
 @test "status as JSON is what the agent said" {
@@ -247,12 +299,252 @@ node='{"status":{"mode":"primary","ha_role":"primary","node_id":"fw-a","connecte
 		done
 }
 
+# reading: each command that only reads
+reading=(status peers lag 'queue status' ready role validate conflicts 'conflicts 1' 'resync 1' 'debug --peer fw-b' events top
+	'backup list' doctor)
+
+@test "every reading command answers in JSON, and again and again" {
+	local words
+	http 200 <<<"$node"
+	for words in "${reading[@]}"; do
+		# shellcheck disable=SC2086
+		run head -n 2 < <("$flyrep" $words --json --watch=0.1 2>&1)
+		[ "${#lines[@]}" -eq 2 ] || fail "$words: $output"
+		jq -e type <<<"${lines[0]}" >/dev/null || fail "$words: $output"
+	done
+	for words in --version 'config schema' doctor "${reading[@]}"; do
+		[ "$words" != top ] || continue
+		# shellcheck disable=SC2086
+		run "$flyrep" $words --json
+		jq -es 'length == 1' <<<"$output" >/dev/null || fail "$words: $output"
+	done
+}
+
 @test "watch goes on when things go wrong" {
 	http 200 <<<"$node"
 	run timeout 3 "$flyrep" status --json --watch=0.2
 	assert_failure 124
 	assert [ "${#lines[@]}" -gt 3 ]
 	assert_equal "$(jq -r .status.node_id <<<"${lines[2]}")" fw-a
+}
+
+@test "peers: the lines of the status, and its exit" {
+	local peer
+	peer=$(jq -c .status.peers <<<"$node")
+	http 200 <<<"{\"peers\":$peer}"
+	run "$flyrep" peers
+	assert_success
+	assert_line --index 0 --regexp '^peer +role +state +lag '
+	assert_line --index 1 --regexp '^fw-b +replica +in sync +12 ms +4 321 '
+	assert_equal "${#lines[@]}" 2
+	run "$flyrep" peers --json
+	assert_equal "$(jq -r '.peers[0].id' <<<"$output")" fw-b
+	http 200 <<<"{\"peers\":${peer/in_sync/down}}"
+	run "$flyrep" peers
+	assert_failure 4
+	http 200 <<<'{"peers":[]}'
+	run "$flyrep" peers
+	assert_success
+	assert_output 'no peers'
+	http 200 <<<"{\"peers\":${peer/\"error\":null/\"error\":\"a\\u001b[2J\\u009bb\"}}"
+	run "$flyrep" peers
+	assert_line 'fw-b: a?[2J?'$'\x9b''b'
+}
+
+queue='{"queue":{"paused":false,
+"ring":{"present":true,"entries":131072,"dirty_buckets":0,"queued":12345,"coalesced":7,"drained":12340,"overflowed":0,"busy":false},
+"batch":{"changes":3,"oldest_ms":12.5,"withheld":0},
+"backlog":{"first_sequence":10,"next_sequence":20,"batches":9,"changes":1234,"bytes":2048,"bytes_max":67108864},
+"peers":[{"id":"fw-b","state":"lagging","direction":"out","acked_sequence":11,"changes":1234,"bytes":2048,"oldest_ms":15000,
+"in_flight_bytes":512,"socket_bytes":0,"repair_buckets":2,"remote_changes":0,"jumps":1}]}}'
+
+@test "queue status: stage by stage, then a line a peer" {
+	http 200 <<<"$queue"
+	run "$flyrep" queue status
+	assert_success
+	assert_line 'ring     room for 131 072 changes a CPU, 12 345 queued so far, 12 340 drained'
+	assert_line 'batch    3 changes, the oldest 12 ms old'
+	assert_line 'backlog  1 234 changes in 9 batches, 2.0 kB of 67 MB'
+	assert_line --regexp '^fw-b +LAGGING +out +1 234 +2\.0 kB +15 s +512 B +0 B +2 +0 +1$'
+	run head -n 1 "$sock.asked"
+	assert_output --partial 'GET /api/replication/queue HTTP'
+	run "$flyrep" queue status --verbose
+	assert_line --partial 'sequences 10 to 20'
+	run "$flyrep" --json queue status
+	run diff <(jq -S . <<<"$output") <(jq -S . <<<"$queue")
+	assert_success
+	http 200 <<<"${queue/\"present\":true/\"present\":false}"
+	run "$flyrep" queue status
+	assert_failure 4
+	assert_line 'ring     no kernel module'
+	http 200 <<<"${queue/\"dirty_buckets\":0/\"dirty_buckets\":5}"
+	run "$flyrep" queue status
+	assert_line --partial ', 5 buckets to be read whole'
+	http 200 <<<"${queue/\"paused\":false/\"paused\":true}"
+	run "$flyrep" queue status
+	assert_failure 4
+	assert_line --index 0 --partial PAUSED
+	run "$flyrep" queue
+	assert_failure 2
+	run "$flyrep" queue statsu
+	assert_failure 2
+	assert_line 'flyrep: "statsu" is not status: did you mean status?'
+	run "$flyrep" queue status now
+	assert_failure 2
+}
+
+debug='{"peer":{"id":"fw-b","state":"in_sync","role":"backup","paused":false,"error":""},
+"session":{"state":"up","since_ms":60000,"dialled_here":false,"address":"192.0.2.2:9001","expected_id":"fw-b","relation":"write",
+"wire_version":2,"version":"0.1.0","epoch":3,"offers":["conntrack","dns"],"rtt_ms":0.4,"rx_bytes":10,"tx_bytes":2000,"encrypted":true,
+"old_secret":true,"key_age_ms":1000,"key_renewals":0,"key_trouble":"","suspect":false,"backoff_ms":0,"error":""},
+"ship":{"started":true,"acked_sequence":11,"next_sequence":12,"changes":0,"lag_p50_ms":1,"lag_p99_ms":2,"lag_max_ms":3,"last_audit":null,
+"equal":true,"remote_entries":7,"held_back":[]},"receive":{"started":false},
+"tables":[{"table":"conntrack","sent":true,"received":false,"entries":7,"remote_entries":6,"buckets_differ":1,"dirty_buckets":0,"refused":0,"unrepaired":0}],
+"heartbeat":null,"clock":{"offset_ms":-12,"tolerance_ms":100},
+"events":[{"n":1,"at_ms":1000,"type":"peer_up","level":"notice","peer":"fw-b","text":"peer fw-b: connected"}]}'
+
+@test "debug: one peer, in groups" {
+	http 200 <<<"$debug"
+	run "$flyrep" debug --peer fw-b
+	assert_success
+	assert_line --index 0 'peer: fw-b'
+	for line in '  state: in sync' session '  for: 60 s' '  expected name: fw-b' '  replicates: conntrack, dns' '  encrypted: yes' \
+		'  previous secret: yes' 'ship: to this peer' '  lag max: 3.0 ms' '  equal: yes' tables clock '  ahead by (ms): -12' events; do
+		assert_line "$line"
+	done
+	assert_line --regexp '^  conntrack +out +7 +6 +1 +0 +0 +0$'
+	assert_line --regexp '^[A-Z][a-z]+ [0-9]+ [0-9:]+:01\.000  peer_up +fw-b  connected$'
+	refute_output --partial 'receive: '
+	refute_output --partial 'error'
+	run head -n 1 "$sock.asked"
+	assert_output --partial 'GET /api/replication/peers/fw-b/debug HTTP'
+	run "$flyrep" debug --peer fw-b --verbose
+	assert_line 'receive: from this peer'
+	run "$flyrep" debug --peer 'a/b'
+	assert_failure 2
+	run "$flyrep" debug fw-b
+	assert_failure 2
+	http 200 <<<'{"peers":[{"id":"fw-b"},{"id":"fw-c"}]}'
+	run "$flyrep" debug
+	assert_failure 2
+	assert_line 'flyrep: --peer: which one of fw-b, fw-c?'
+	http 200 <<<'{"peers":[{"id":"?"}]}'
+	run "$flyrep" debug
+	assert_failure 1
+	answer 200 <<<'{"peers":[{"id":"fw-b"}]}' >"$sock.peers"
+	answer 200 <<<"$debug" >"$sock.reply"
+	listen "$sock.peers" "$sock.reply"
+	run "$flyrep" debug --json
+	assert_success
+	assert_equal "$(jq -r .peer.id <<<"$output")" fw-b
+}
+
+# event N TEXT
+event() {
+	printf '{"n":%d,"at_ms":%d000,"type":"role","level":"warning","peer":null,"text":"%s"}' "$1" "$1" "$2"
+}
+
+@test "events: a line each; --follow asks for more, also of another run of the agent" {
+	http 200 <<<"{\"instance\":\"x\",\"events\":[$(event 1 one),$(event 2 two)],\"next\":3,\"missed\":4}"
+	run "$flyrep" events
+	assert_success
+	assert_line --index 0 '4 before these are no longer remembered'
+	assert_line --index 1 --regexp ':01\.000  role +one$'
+	assert_equal "${#lines[@]}" 3
+	run "$flyrep" events --json
+	assert_equal "$(jq -r '.events[1].text' <<<"$output")" two
+	run "$flyrep" events -f --watch
+	assert_failure 2
+	cp "$sock.reply" "$sock.1"
+	answer 200 <<<"{\"instance\":\"x\",\"events\":[$(event 3 three)],\"next\":4,\"missed\":0}" >"$sock.2"
+	answer 200 <<<"{\"instance\":\"y\",\"events\":[$(event 1 new)],\"next\":2,\"missed\":0}" >"$sock.3"
+	answer 200 <<<'{"instance":"y","events":[],"next":2,"missed":0}' >"$sock.reply"
+	listen "$sock.1" "$sock.2" "$sock.3" "$sock.3" "$sock.reply"
+	run timeout 5 "$flyrep" events -f --json
+	assert_failure 124
+	assert_equal "$(jq -r .text <<<"$output" | xargs)" 'one two three new'
+	run sed -n '/^GET/s/ HTTP.*//p' "$sock.asked"
+	assert_line --index 0 'GET /api/replication/events'
+	assert_line --index 1 'GET /api/replication/events?since=3&wait=50'
+	assert_line --index 2 'GET /api/replication/events?since=4&wait=50'
+	assert_line --index 3 'GET /api/replication/events'
+	assert_line --index 4 'GET /api/replication/events?since=2&wait=50'
+}
+
+# busy N LAG: the status of a node that has shipped so many flows
+busy() {
+	jq -c --argjson n "$1" --argjson lag "$2" '.status.tables[0] += {changes_out: $n, changes_in: 0} |
+		.status.peers[0].lag_ms = $lag | .status.warnings = ["w one", "w two"]' <<<"$node"
+}
+
+# busy_node: three answers, the last again and again
+busy_node() {
+	busy 1000 5 | answer 200 >"$sock.1"
+	busy 4000 20 | answer 200 >"$sock.2"
+	busy 4000 40 | answer 200 >"$sock.3"
+	listen "$sock.1" "$sock.2" "$sock.3"
+}
+
+@test "top as plain blocks and as lines of JSON" {
+	busy_node
+	run env LC_ALL=C.UTF-8 "$flyrep" top --watch=1.1 --count 3
+	assert_success
+	assert_line --index 0 'fw-a  primary  in sync  flows - of -'
+	assert_line --index 2 --regexp '^conntrack +184 220 +- +- $'
+	assert_line --index 4 --regexp '^fw-b +in sync +5\.0 ms +4 321 +- +- █$'
+	# 3000 in more than a second
+	assert_line --index 9 --regexp '^conntrack +184 220 +([12] [0-9]{3}|[0-9]{3}) +0 $'
+	assert_line --index 18 --regexp '▂▅█$'
+	refute_output --partial $'\e'
+	busy_node
+	run env LC_ALL=C "$flyrep" top --watch=0.1 --count 3
+	assert_line --index 18 --regexp ' \.=#$'
+	busy_node
+	run "$flyrep" top --watch=0.1 --count 2 --json
+	assert_success
+	assert_equal "${#lines[@]}" 2
+	assert_equal "$(jq -c '[.node_id, .tables[0].out_per_s > 100, .peers[0].lag_ms]' <<<"${lines[0]}")" '["fw-a",true,20]'
+	assert_equal "$(jq -c '.tables[0].out_per_s == 0' <<<"${lines[1]}")" true
+	for n in 0 x -1 '' 1000000000; do
+		run "$flyrep" top --count "$n"
+		assert_failure 2
+	done
+	http 503 <<<'{"error":"busy"}'
+	run "$flyrep" top
+	assert_failure 1
+	assert_output 'flyrep: busy'
+}
+
+# on_terminal ROWS COLUMNS COMMAND: what a terminal of that size gets, and what stty says after it
+on_terminal() {
+	local keys=${4:-} deadline=$((SECONDS + 30))
+	# Typed once there is a picture; without keys nothing is
+	(until [ -z "$keys" ] || grep -qs waits "$sock.screen" || ((SECONDS > deadline)); do read -rt 0.05 <> <(:) || :; done
+		printf '%s' "$keys") |
+		timeout 60 script -qefc "stty rows $1 cols $2; $3; stty -a" "$sock.screen" >/dev/null
+	sed 1d "$sock.screen"
+	rm "$sock.screen"
+}
+
+@test "top on a terminal: within its edges, until q; then all is as it was" {
+	busy_node
+	run on_terminal 24 80 "LC_ALL=C.UTF-8 '$flyrep' top --watch=0.2" q
+	assert_output --partial $'\e[?1049h\e[?25l'
+	assert_output --partial $'\e[?25h\e[?1049l'
+	assert_output --regexp '[^-]icanon.*[^-]echo '
+	assert_output --partial $'\e[32min sync\e[0m'
+	# Nothing is wider than the terminal, and the last line stays empty
+	busy_node
+	run on_terminal 6 30 "LC_ALL=C.UTF-8 NO_COLOR=1 '$flyrep' top --watch=0.2 --count 2"
+	refute_output --partial $'\e[32m'
+	refute_output --partial 'waits'
+	run awk -F '\033' '/\033\[K/ { sub(/\r/, ""); sub(/.*\033\[H/, ""); sub(/.*\033\[\?25l/, ""); sub(/\033\[K.*/, "");
+		n++; if (length($0) > 30) bad = 1 } END { print n, bad + 0 }' <<<"$output"
+	assert_output '10 0'
+	busy_node
+	run on_terminal 24 80 "timeout --foreground -s TERM 1 '$flyrep' top"
+	assert_output --partial $'\e[?25h\e[?1049l'
+	assert_output --regexp '[^-]icanon.*[^-]echo '
 }
 
 @test "lag --max exits 4 when a peer is over it or unknown" {
@@ -461,6 +753,26 @@ over='{"id":7,"table":"lease","state":"resolved","kind":"address","skew":false,"
 	assert_line --regexp '^fw-b +'
 	run "$flyrep" ready
 	assert_failure 4
+	run "$flyrep" peers
+	assert_failure 4
+	assert_line --regexp '^fw-b +unknown +'
+	run "$flyrep" queue status
+	assert_line --regexp '^ring +'
+	assert_line --regexp '^backlog +0 changes in 0 batches'
+	assert_line --regexp '^fw-b +'
+	run "$flyrep" debug --peer fw-b
+	assert_failure 4
+	assert_line 'peer: fw-b'
+	assert_line --regexp '^  expected name: fw-b$'
+	run "$flyrep" debug --peer fwb
+	assert_failure 1
+	assert_output --partial 'did you mean fw-b?'
+	run "$flyrep" top --json --count 1 --watch=0.2
+	assert_success
+	assert_equal "$(jq -r '.peers[0].id' <<<"$output")" fw-b
+	run "$flyrep" events --json
+	assert_success
+	assert_equal "$(jq '.events | length > 0' <<<"$output")" true
 	run "$flyrep" validate
 	assert_failure 1
 	assert_output --partial 'nothing to compare with'
@@ -499,6 +811,21 @@ words() {
 	assert_equal "$(words 3 flyrep --socket /x rea)" ready
 	assert_equal "$(words 2 flyrep config s)" 'show schema'
 	assert_equal "$(words 3 flyrep config check LICENS | cut -d' ' -f1)" LICENSE
+	assert_equal "$(words 2 flyrep queue s)" status
+	assert_equal "$(words 3 flyrep kernel snapshot le)" 'lease learning'
+	assert_equal "$(words 3 flyrep resync --table nf)" nft_set
+	assert_equal "$(words 4 flyrep resync --table = nf)" nft_set
+	assert_equal "$(words 3 flyrep conflicts --state p)" pending
+	assert_equal "$(words 4 flyrep status --color = al)" always
+	assert_equal "$(words 3 flyrep doctor --config LICENS)" LICENSE
+	assert_equal "$(words 2 flyrep help doc)" doctor
+	assert_equal "$(words 3 flyrep lag --max 1)" ''
+	# The names of peers come from the agent, if there is one.
+	assert_equal "$(words 3 "$flyrep" resync --peer f)" ''
+	http 200 <<<'{"peers":[{"id":"fw-b","address":"192.0.2.2:9001"},{"id":"fw-c"},{"id":"x"}]}'
+	assert_equal "$(words 3 "$flyrep" debug --peer f)" 'fw-b fw-c'
+	assert_equal "$(words 4 "$flyrep" debug --peer = fw-c)" fw-c
+	assert_equal "$(words 3 "$flyrep" key rotate x)" x
 	run "$flyrep" completion zsh
 	assert_failure 2
 }

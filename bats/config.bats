@@ -195,7 +195,7 @@ good() {
 	run "$flyrep" config schema
 	assert_success
 	assert_line 'sync.batch_size  number; default 1000; 1 to 65536'
-	assert_line 'api.listen  address; not supported yet'
+	assert_line 'api.listen  list of addresses; default ["127.0.0.1:8080", "[::1]:8080"]; at most 8 of them'
 	run bash -c "'$flyrep' config schema --json | jq -r '.[] | select(.key == \"sync.interval\") | .default, .range, .reloadable, .supported'"
 	assert_output - <<-'END'
 		"1s"
@@ -217,7 +217,7 @@ good() {
 	assert_failure 2
 	run "$flyrep" config sho
 	assert_failure 2
-	assert_line 'flyrep: unknown command "sho": did you mean show?'
+	assert_line 'flyrep: "sho" is not one of check, show, schema: did you mean show?'
 	run "$flyrep" config check a b
 	assert_failure 2
 }

@@ -104,6 +104,50 @@ listed() {
 	validated b
 }
 
+@test "peers, queue, debug, top and events tell how it is" {
+	local out=$topo_dir/top.json
+	run fr a peers
+	assert_success
+	assert_line --regexp '^b +backup +in sync '
+	run fr b peers
+	assert_success
+	assert_line --regexp '^a +primary +in sync '
+	run fr a queue status
+	assert_success
+	assert_line --regexp '^ring +room for [0-9 ]+ changes a CPU, [0-9 ]+ queued so far, [0-9 ]+ drained'
+	assert_line --regexp '^backlog +[0-9 ]+ changes in '
+	assert_line --regexp '^b +in sync +out +0 '
+	run fr b queue status
+	assert_line --regexp '^a +in sync +in '
+	run fr a debug --peer b
+	assert_success
+	assert_line '  state: in sync'
+	assert_line 'ship: to this peer'
+	assert_line --regexp '^  conntrack +out +[0-9 ]+ '
+	refute_line 'receive: from this peer'
+	run fr b debug
+	assert_success
+	assert_line 'receive: from this peer'
+	# While flows are made, both ends see them pass.
+	"$agent_build/flyrep" --socket "$topo_dir/a.sock" top --json --watch=1 >"$out" 3>&- &
+	local pid=$!
+	wait_until 30 test -s "$out"
+	load_send -n 500 -r 1000
+	wait_until 30 in_step
+	wait_until 30 has_rate "$out"
+	kill "$pid"
+	[ "$(status a '.tables[0].changes_out')" -ge 500 ]
+	[ "$(status b '.tables[0].changes_in')" -ge 500 ]
+	[ "$(status b '.tables[0].changes_out')" -eq 0 ]
+	run fr a events
+	assert_success
+	assert_line --regexp ' peer_up +b  '
+}
+
+has_rate() {
+	jq -es 'any(.[]; .tables[0].out_per_s > 0)' "$1" >/dev/null 2>&1
+}
+
 @test "a standby ships nothing and captures no echo" {
 	run status b .sequence
 	assert_output 0

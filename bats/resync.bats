@@ -131,8 +131,8 @@ resynced() {
 	assert_failure 1
 	assert_output --partial 'c is none of our peers'
 	run fr a resync --table cheese
-	assert_failure 1
-	assert_output --partial 'there is no table cheese'
+	assert_failure 2
+	assert_output --partial '"cheese" is not one of conntrack, '
 	run fr a resync 4711
 	assert_failure 1
 	assert_output --partial 'no resync 4711'

@@ -74,7 +74,8 @@ static void print_taken(const json_t *answer)
 
 static int create(const struct cli *cli, const char *path)
 {
-	const struct http_request request = { "POST", path, json_object(), TIMEOUT_S };
+	const struct http_request request = { "POST", path, json_object(), TIMEOUT_S,
+						"writing it" };
 
 	return http_do(cli, &request, print_taken);
 }
@@ -130,7 +131,7 @@ static int judge(const json_t *answer)
 
 static int restore(const struct cli *cli, const char *name)
 {
-	struct http_request request = { "POST", NULL, NULL, TIMEOUT_S };
+	struct http_request request = { "POST", NULL, NULL, TIMEOUT_S, "restoring" };
 	bool is_dry = cli_flag(cli, "dry-run");
 	json_t *answer, *table;
 	char path[160];
@@ -169,8 +170,6 @@ int backup_run(struct cli *cli, int argc, char **argv)
 	const char *sub = argc > 1 ? argv[1] : "list";
 	bool is_restore = !strcmp(sub, "restore");
 
-	if (strcmp(sub, "list") != 0 && strcmp(sub, "create") != 0 && !is_restore)
-		return cli_usage(cli, "backup", "say backup list, create or restore");
 	if (is_restore && argc != 3)
 		return cli_usage(cli, "backup", "restore one of those that backup list tells");
 	if (!is_restore && argc > 2)

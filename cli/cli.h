@@ -20,6 +20,7 @@ enum cli_exit {
 };
 
 #define CLI_FLAGS_MAX 24
+#define CLI_ERROR_LEN 1024
 
 /* One option of a verb; a table of them ends with a row without a name. */
 struct cli_flag {
@@ -32,19 +33,26 @@ struct cli_flag {
 
 struct cli;
 
-/* One row of the table in main.c; help, completion and the man page come from it. */
+/* What --watch makes of a verb */
+enum cli_watch {
+	CLI_ONCE, /* it makes no sense */
+	CLI_AGAIN, /* runs it again and again */
+	CLI_BY_ITSELF, /* that it does by itself */
+};
+
+/* One row of the table in verbs.c. */
 struct cli_verb {
 	const char *name;
-	const char *args; /* positionals as the help shows them, or "" */
+	const char *args; /* positionals as the help shows them, or ""; placeholders in capitals */
 	const char *summary;
-	const char *subs; /* first words to complete, or NULL */
+	const char *subs; /* what the first word may be, spaces between, or NULL */
 	const struct cli_flag *flags; /* or NULL */
 	/*
 	 * argv[0] is the verb, the rest are positionals; options were taken
 	 * out before. Returns enum cli_exit.
 	 */
 	int (*run)(struct cli *cli, int argc, char **argv);
-	bool is_watchable; /* --watch runs it again and again */
+	enum cli_watch watch;
 	const char *example;
 };
 
@@ -55,6 +63,7 @@ struct cli {
 	bool is_tty; /* stdout is a terminal */
 	double watch_s; /* 0 = once */
 	const char *socket; /* of the agent */
+	char *error; /* CLI_ERROR_LEN bytes for errors that are not to be told, or NULL */
 
 	const struct cli_verb
 		*verbs; /* the whole table, for help and completion */

@@ -2,11 +2,11 @@
 /* flyrep config: check a file, show what it comes to, list the keys */
 #include "config.h"
 
-#include "nearest.h"
 #include "schema.h"
 #include "style.h"
 #include "verbs.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -69,6 +69,21 @@ static int check(const struct cli *cli, const char *path)
 	return err ? CLI_FAILED : CLI_OK;
 }
 
+static int show_json(const struct fr_config *config, const char *path)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	int err = out ? fr_config_print(config, out) : -ENOMEM;
+
+	if (out)
+		fclose(out);
+	if (!err)
+		print_json(json_pack("{s:s, s:s}", "file", path, "text", text));
+	free(text);
+	return err;
+}
+
 static int show(const struct cli *cli, const char *path)
 {
 	struct fr_config config;
@@ -78,6 +93,8 @@ static int show(const struct cli *cli, const char *path)
 	err = fr_config_load(path, FR_CONFIG_SECRET_OPTIONAL, &config, &diag);
 	if (err)
 		print_entries(cli, &diag, stderr);
+	else if (cli->json)
+		err = show_json(&config, path);
 	else
 		err = fr_config_print(&config, stdout);
 	fr_diag_free(&diag);
@@ -234,29 +251,13 @@ static int schema(const struct cli *cli)
 
 int config_run(struct cli *cli, int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		int (*run)(const struct cli *cli, const char *path);
-	} subs[] = { { "check", check }, { "show", show }, { "schema", NULL } };
-	struct fr_nearest nearest;
-	size_t i;
+	const char *path = argc > 2 ? argv[2] : FR_CONFIG_PATH;
 
 	if (argc < 2)
 		return cli_usage(cli, "config", "check, show or schema?");
-	fr_nearest_init(&nearest, argv[1]);
-	for (i = 0; i < sizeof(subs) / sizeof(subs[0]); i++) {
-		fr_nearest_offer(&nearest, subs[i].name);
-		if (strcmp(subs[i].name, argv[1]))
-			continue;
-		if (argc > (subs[i].run ? 3 : 2))
-			return cli_usage(cli, "config", "too many arguments");
-		if (subs[i].run)
-			return subs[i].run(cli,
-					   argc > 2 ? argv[2] : FR_CONFIG_PATH);
+	if (argc > (strcmp(argv[1], "schema") ? 3 : 2))
+		return cli_usage(cli, "config", "too many arguments");
+	if (!strcmp(argv[1], "schema"))
 		return schema(cli);
-	}
-	return cli_usage(cli, "config", "unknown command \"%s\"%s%s%s", argv[1],
-			 nearest.best ? ": did you mean " : "",
-			 nearest.best ? nearest.best : "",
-			 nearest.best ? "?" : "");
+	return strcmp(argv[1], "check") ? show(cli, path) : check(cli, path);
 }

@@ -4,10 +4,11 @@
 #include "http.h"
 #include "item.h"
 #include "items.h"
-#include "nearest.h"
+#include "peers.h"
 #include "records.h"
 #include "style.h"
 #include "verbs.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -15,9 +16,8 @@
 
 #define PATH "/api/replication/conflicts"
 #define TEXT_LEN 96
-
-static const char *const states[] = { "pending", "resolved", "expired" };
-static const char *const resolutions[] = { "use_local", "use_remote", "merge" };
+#define STATES "pending resolved expired"
+#define RESOLUTIONS "use_local use_remote merge"
 
 /* --- words ---------------------------------------------------------------- */
 
@@ -165,25 +165,15 @@ static void print_list(const struct cli *cli, const json_t *answer)
 static int list(const struct cli *cli)
 {
 	const char *state = cli_flag(cli, "state");
-	struct fr_nearest nearest;
 	json_t *answer;
 	char path[128] = PATH;
-	size_t i;
 	int rc;
 
-	fr_nearest_init(&nearest, state ? state : "");
-	for (i = 0; state && i < sizeof(states) / sizeof(states[0]); i++) {
-		fr_nearest_offer(&nearest, states[i]);
-		if (!strcmp(state, states[i]))
-			break;
-	}
-	if (state && i == sizeof(states) / sizeof(states[0]))
-		return cli_usage(cli, "conflicts",
-				 "--state: pending, resolved or expired%s%s%s",
-				 nearest.best ? ": did you mean " : "",
-				 nearest.best ? nearest.best : "", nearest.best ? "?" : "");
+	rc = state ? words_check(cli, "conflicts", "--state: ", state, STATES) : CLI_OK;
+	if (rc)
+		return rc;
 	if (state)
-		snprintf(path, sizeof(path), PATH "?state=%s", states[i]);
+		snprintf(path, sizeof(path), PATH "?state=%s", state);
 	rc = http_get(cli, path, &answer);
 	if (rc)
 		return rc;
@@ -299,27 +289,10 @@ static int show(const struct cli *cli, const char *id)
 
 /* --- to decide ------------------------------------------------------------ */
 
-static const char *find_resolution(const struct cli *cli, const char *text)
-{
-	struct fr_nearest nearest;
-	size_t i;
-
-	fr_nearest_init(&nearest, text);
-	for (i = 0; i < sizeof(resolutions) / sizeof(resolutions[0]); i++) {
-		if (!strcmp(text, resolutions[i]))
-			return resolutions[i];
-		fr_nearest_offer(&nearest, resolutions[i]);
-	}
-	cli_usage(cli, "conflicts", "\"%s\" is not one of use_local, use_remote, merge%s%s%s", text,
-		  nearest.best ? ": did you mean " : "", nearest.best ? nearest.best : "",
-		  nearest.best ? "?" : "");
-	return NULL;
-}
-
 static int resolve(const struct cli *cli, int argc, char **argv)
 {
-	struct http_request request = { "POST", NULL, NULL, HTTP_TIMEOUT_S };
-	const char *reason = cli_flag(cli, "reason"), *how;
+	struct http_request request = { "POST", NULL, NULL, HTTP_TIMEOUT_S, NULL };
+	const char *reason = cli_flag(cli, "reason");
 	char path[128];
 	json_t *answer;
 	int rc;
@@ -332,12 +305,13 @@ static int resolve(const struct cli *cli, int argc, char **argv)
 	if (cli->watch_s > 0 || cli_flag(cli, "state"))
 		return cli_usage(cli, "conflicts",
 				 "--watch and --state make no sense with resolve");
-	how = find_resolution(cli, argv[1]);
-	if (!how)
-		return CLI_USAGE;
+	rc = words_check(cli, "conflicts", "", argv[1], RESOLUTIONS);
+	if (rc)
+		return rc;
 	snprintf(path, sizeof(path), PATH "/%s/resolve", argv[0]);
 	request.path = path;
-	request.body = json_pack("{s:s, s:s}", "resolution", how, "reason", reason ? reason : "");
+	request.body = json_pack("{s:s, s:s}", "resolution", argv[1], "reason",
+				 reason ? reason : "");
 	if (!request.body)
 		return cli_usage(cli, "conflicts", "--reason: not UTF-8");
 	rc = http_call(cli, &request, &answer);
@@ -375,6 +349,7 @@ static void print_test(const struct cli *cli, const json_t *test)
 
 int test_conflict_run(struct cli *cli, int argc, char **argv)
 {
+	struct http_request request = { "GET", NULL, NULL, HTTP_TIMEOUT_S, NULL };
 	const char *peer = cli_flag(cli, "peer");
 	char path[192] = "/api/replication/test-conflict";
 	json_t *answer;
@@ -382,14 +357,13 @@ int test_conflict_run(struct cli *cli, int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	/* A node_id has nothing that would need quoting in a URL. */
-	if (peer && (!*peer || strlen(peer) > 63 ||
-		     peer[strspn(peer, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				       "0123456789._-")]))
-		return cli_usage(cli, "test-conflict", "--peer: \"%s\" is no node_id", peer);
+	rc = peers_check(cli, "test-conflict", "--peer: ", peer);
+	if (rc)
+		return rc;
 	if (peer)
 		snprintf(path, sizeof(path), "/api/replication/test-conflict?peer=%s", peer);
-	rc = http_get(cli, path, &answer);
+	request.path = path;
+	rc = peers_call(cli, &request, peer, &answer);
 	if (rc)
 		return rc;
 	if (cli->json)

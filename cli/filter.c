@@ -330,7 +330,7 @@ int filter_run(struct cli *cli, int argc, char **argv)
 	size_t i;
 	int rc;
 
-	if (argc < 2 || strcmp(argv[1], "test") != 0)
+	if (argc < 2)
 		return cli_usage(cli, "filter", "test?");
 	if (argc < 4)
 		return cli_usage(cli, "filter", "test: a type and a condition are needed");

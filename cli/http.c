@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ANSWER_MAX (16u << 20)
@@ -35,6 +36,13 @@ struct answer {
 	bool is_too_long;
 };
 
+/* For a long answer, at a terminal */
+struct wait {
+	const char *doing;
+	time_t begun;
+	long told; /* seconds, 0: nothing yet */
+};
+
 static size_t on_bytes(char *bytes, size_t size, size_t n, void *userdata)
 {
 	struct answer *answer = userdata;
@@ -53,6 +61,27 @@ static size_t on_bytes(char *bytes, size_t size, size_t n, void *userdata)
 	answer->len += n;
 	grown[answer->len] = '\0';
 	return n;
+}
+
+/* How far it is only the agent knows; that something goes on is worth a line. */
+static int on_progress(void *userdata, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	struct wait *wait = userdata;
+	long seconds = time(NULL) - wait->begun;
+
+	(void)a, (void)b, (void)c, (void)d;
+	if (seconds > wait->told) {
+		wait->told = seconds;
+		printf("\r%s, %ld s\033[K", wait->doing, seconds);
+		fflush(stdout);
+	}
+	return 0;
+}
+
+static void end_progress(const struct wait *wait)
+{
+	if (wait->told)
+		fputs("\r\033[K", stdout);
 }
 
 static int curl_open(const struct cli *cli, struct curl *curl)
@@ -177,6 +206,7 @@ static int perform(const struct cli *cli, const struct curl *curl,
 		   json_t **json)
 {
 	struct curl_slist *headers = NULL;
+	struct wait wait = { .doing = request->doing, .begun = time(NULL) };
 	char url[256], *body = NULL;
 	CURLcode code;
 	long status;
@@ -200,7 +230,13 @@ static int perform(const struct cli *cli, const struct curl *curl,
 		curl->setopt(curl->handle, CURLOPT_POSTFIELDS,
 			     body ? body : "");
 	}
+	if (request->doing && cli->is_tty && !cli->json) {
+		curl->setopt(curl->handle, CURLOPT_NOPROGRESS, 0L);
+		curl->setopt(curl->handle, CURLOPT_XFERINFOFUNCTION, on_progress);
+		curl->setopt(curl->handle, CURLOPT_XFERINFODATA, &wait);
+	}
 	code = curl->perform(curl->handle);
+	end_progress(&wait);
 	if (code == CURLE_OK) {
 		curl->getinfo(curl->handle, CURLINFO_RESPONSE_CODE, &status);
 		rc = judge(cli, status, answer, json);
@@ -235,7 +271,7 @@ int http_call(const struct cli *cli, const struct http_request *request,
 int http_get(const struct cli *cli, const char *path, json_t **answer)
 {
 	const struct http_request request = { "GET", path, NULL,
-					      HTTP_TIMEOUT_S };
+					      HTTP_TIMEOUT_S, NULL };
 
 	return http_call(cli, &request, answer);
 }

@@ -14,6 +14,8 @@ struct http_request {
 	const char *path; /* "/api/replication/..." */
 	json_t *body; /* or NULL; the caller keeps it */
 	long timeout_s;
+	/* What is being done: told with its time on a terminal if it takes long; or NULL */
+	const char *doing;
 };
 
 #define HTTP_TIMEOUT_S 10 /* for what the agent answers from memory */

@@ -12,6 +12,9 @@
 #include "kernel.h"
 #include "nearest.h"
 #include "units.h"
+#include "words.h"
+
+#define RECORD_TABLES "dns learning config metric lease"
 
 /* What was asked for, one text for each field of the table; NULL: not named */
 struct request {
@@ -322,9 +325,6 @@ static int run(struct request *q, const char *sub, int argc, char **argv)
 	struct fr_genl *g;
 	int rc = CLI_OK;
 
-	if (strcmp(sub, "add") && strcmp(sub, "del") && strcmp(sub, "list"))
-		return cli_usage(q->cli, q->verb,
-				 "\"%s\" is not one of add, del, list", sub);
 	q->fields = fr_item_fields(q->table->id);
 	for (; argc && !rc; argc--, argv++)
 		rc = take(q, *argv);
@@ -362,8 +362,6 @@ int record_run(struct cli *cli, int argc, char **argv)
 				 "add, del or list, and of which table?");
 	q.table = fr_table_by_name(argv[2]);
 	if (!q.table || !fr_item_fields(q.table->id))
-		return cli_usage(cli, q.verb,
-				 "there is no table of records \"%s\"",
-				 argv[2]);
+		return words_check(cli, q.verb, "table ", argv[2], RECORD_TABLES);
 	return run(&q, argv[1], argc - 3, argv + 3);
 }

@@ -11,52 +11,12 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "counter.h"
 #include "genl.h"
 #include "records.h"
 #include "style.h"
 #include "units.h"
-
-/* By enum flyrep_counter; a counter without a name does not build. */
-static const char *const counter_names[] = {
-	[FLYREP_C_CAPTURE_QUEUED] = "capture_queued",
-	[FLYREP_C_CAPTURE_COALESCED] = "capture_coalesced",
-	[FLYREP_C_CAPTURE_FILTERED] = "capture_filtered",
-	[FLYREP_C_CAPTURE_ECHO] = "capture_echo",
-	[FLYREP_C_CAPTURE_UNBOUND] = "capture_unbound",
-	[FLYREP_C_CAPTURE_TAKEOVER] = "capture_takeover",
-	[FLYREP_C_RING_OVERFLOW] = "ring_overflow",
-	[FLYREP_C_DRAIN_RECORDS] = "drain_records",
-	[FLYREP_C_DRAIN_UNSEEN] = "drain_unseen",
-	[FLYREP_C_WAKE_SENT] = "wake_sent",
-	[FLYREP_C_WAKE_FAILED] = "wake_failed",
-	[FLYREP_C_SNAPSHOT_RECORDS] = "snapshot_records",
-	[FLYREP_C_SNAPSHOT_RESTARTS] = "snapshot_restarts",
-	[FLYREP_C_INJECT_INSERTED] = "inject_inserted",
-	[FLYREP_C_INJECT_UPDATED] = "inject_updated",
-	[FLYREP_C_INJECT_REPLACED] = "inject_replaced",
-	[FLYREP_C_INJECT_DELETED] = "inject_deleted",
-	[FLYREP_C_INJECT_REFUSED] = "inject_refused",
-	[FLYREP_C_INJECT_FULL] = "inject_full",
-	[FLYREP_C_INJECT_NAT_CLASH] = "inject_nat_clash",
-	[FLYREP_C_HELD_LOST] = "held_lost",
-	[FLYREP_C_PROMOTED] = "promoted",
-	[FLYREP_C_DEMOTED] = "demoted",
-	[FLYREP_C_ORPHANED] = "orphaned",
-	[FLYREP_C_STRICT] = "strict",
-	[FLYREP_C_ITEM_PUT] = "item_put",
-	[FLYREP_C_ITEM_DELETED] = "item_deleted",
-	[FLYREP_C_ITEM_EXPIRED] = "item_expired",
-	[FLYREP_C_ITEM_REFUSED] = "item_refused",
-	[FLYREP_C_INJECT_REDUCED] = "inject_reduced",
-	[FLYREP_C_HINT_QUEUED] = "hint_queued",
-	[FLYREP_C_HINT_COALESCED] = "hint_coalesced",
-	[FLYREP_C_HINT_ECHO] = "hint_echo",
-	[FLYREP_C_HINT_LOST] = "hint_lost",
-};
-
-_Static_assert(sizeof(counter_names) / sizeof(counter_names[0]) ==
-		       __FLYREP_C_MAX,
-	       "every counter has a name");
+#include "words.h"
 
 static const char *const capture_names[] = {
 	[FLYREP_CAPTURE_NONE] = "none",
@@ -132,7 +92,7 @@ static json_t *info_to_json(const struct fr_genl_info *info)
 
 	for (i = 0; i < info->n_counters && i < __FLYREP_C_MAX; i++)
 		json_object_set_new(
-			counters, counter_names[i],
+			counters, fr_counter_name(i),
 			json_integer((json_int_t)info->counters[i]));
 	for (i = 0; i < info->n_items; i++)
 		json_array_append_new(items, usage_to_json(&info->items[i]));
@@ -170,7 +130,7 @@ static void print_status(const struct cli *cli, const struct fr_genl_info *info)
 			print_usage(&info->items[i]);
 	for (i = 0; i < info->n_counters && i < __FLYREP_C_MAX; i++)
 		if (info->counters[i] || cli->verbose)
-			printf("  %-20s %llu\n", counter_names[i],
+			printf("  %-20s %llu\n", fr_counter_name(i),
 			       (unsigned long long)info->counters[i]);
 }
 
@@ -502,7 +462,7 @@ int kernel_run(struct cli *cli, int argc, char **argv)
 	const struct fr_table *t = fr_table_by_id(FLYREP_TABLE_CONNTRACK);
 	const char *name = argc > 1 ? argv[1] : "status";
 	struct fr_genl *g;
-	size_t i;
+	size_t i = 0;
 	int rc;
 
 	if (argc > (strcmp(name, "snapshot") ? 2 : 3))
@@ -510,18 +470,13 @@ int kernel_run(struct cli *cli, int argc, char **argv)
 	if (argc == 3)
 		t = fr_table_by_name(argv[2]);
 	if (!t)
-		return cli_usage(cli, "kernel", "there is no table \"%s\"",
-				 argv[2]);
-	for (i = 0; i < sizeof(subs) / sizeof(subs[0]); i++) {
-		if (strcmp(subs[i].name, name))
-			continue;
-		rc = kernel_open(cli, &g);
-		if (rc)
-			return rc;
-		rc = subs[i].run(cli, g, t);
-		fr_genl_close(g);
+		return words_check_table(cli, "kernel", "table ", argv[2]);
+	while (strcmp(subs[i].name, name))
+		i++;
+	rc = kernel_open(cli, &g);
+	if (rc)
 		return rc;
-	}
-	return cli_usage(cli, "kernel",
-			 "\"%s\" is not one of status, events, snapshot", name);
+	rc = subs[i].run(cli, g, t);
+	fr_genl_close(g);
+	return rc;
 }

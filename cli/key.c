@@ -2,6 +2,7 @@
 /* flyrep key: fresh keys for the sessions with the peers */
 #include "format.h"
 #include "http.h"
+#include "peers.h"
 #include "verbs.h"
 
 #include <string.h>
@@ -9,17 +10,6 @@
 
 #define ROTATE_TIMEOUT_S 40 /* the agent gives up sooner, and says why */
 #define POLL_MS 50
-
-static const json_t *find_peer(const json_t *peers, const char *id)
-{
-	const json_t *peer;
-	size_t i;
-
-	json_array_foreach(peers, i, peer)
-		if (!strcmp(format_text(peer, "id"), id))
-			return peer;
-	return NULL;
-}
 
 static json_int_t count_of(const json_t *peer, const char *key)
 {
@@ -52,7 +42,7 @@ static int wait_for(const struct cli *cli, const json_t *begun, json_t **answer)
 					"peers");
 		json_array_foreach(begun, k, peer) {
 			const json_t *now =
-				find_peer(peers, format_text(peer, "id"));
+				peers_find(peers, format_text(peer, "id"));
 
 			is_done &= now && json_is_string(json_object_get(
 						  now, "key_trouble")) ?
@@ -78,7 +68,7 @@ static int print_result(const struct cli *cli, const json_t *begun,
 
 	json_array_foreach(begun, i, peer) {
 		const char *id = format_text(peer, "id"), *why;
-		const json_t *now = find_peer(peers, id);
+		const json_t *now = peers_find(peers, id);
 		bool is_new = count_of(now, "key_renewals") >
 			      count_of(peer, "renewals");
 		char age[FORMAT_LEN];
@@ -112,12 +102,12 @@ static int print_result(const struct cli *cli, const json_t *begun,
 static int rotate(const struct cli *cli, const char *peer)
 {
 	struct http_request request = { "POST", "/api/replication/key/rotate",
-					NULL, HTTP_TIMEOUT_S };
+					NULL, HTTP_TIMEOUT_S, NULL };
 	json_t *begun, *answer;
 	int rc;
 
 	request.body = peer ? json_pack("{s:s}", "peer", peer) : json_object();
-	rc = http_call(cli, &request, &begun);
+	rc = peers_call(cli, &request, peer, &begun);
 	json_decref(request.body);
 	if (rc)
 		return rc;
@@ -135,9 +125,12 @@ static int rotate(const struct cli *cli, const char *peer)
 
 int key_run(struct cli *cli, int argc, char **argv)
 {
-	if (argc < 2 || strcmp(argv[1], "rotate"))
+	int rc;
+
+	if (argc < 2)
 		return cli_usage(cli, "key", "say key rotate, and maybe a peer");
 	if (argc > 3)
 		return cli_usage(cli, "key", "one peer at a time");
-	return rotate(cli, argc > 2 ? argv[2] : NULL);
+	rc = peers_check(cli, "key", "", argv[2]); /* NULL behind the last */
+	return rc ? rc : rotate(cli, argv[2]);
 }

@@ -24,7 +24,7 @@ static void print_resumed(const json_t *answer)
 int pause_run(struct cli *cli, int argc, char **argv)
 {
 	const struct http_request request = { "POST", "/api/replication/pause", NULL,
-					      HTTP_TIMEOUT_S };
+					      HTTP_TIMEOUT_S, NULL };
 
 	(void)argc;
 	(void)argv;
@@ -34,7 +34,7 @@ int pause_run(struct cli *cli, int argc, char **argv)
 int resume_run(struct cli *cli, int argc, char **argv)
 {
 	const struct http_request request = { "POST", "/api/replication/resume", NULL,
-					      HTTP_TIMEOUT_S };
+					      HTTP_TIMEOUT_S, NULL };
 
 	(void)argc;
 	(void)argv;

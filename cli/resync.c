@@ -2,8 +2,10 @@
 /* flyrep resync: have everything sent again, and watch it go */
 #include "format.h"
 #include "http.h"
+#include "peers.h"
 #include "style.h"
 #include "verbs.h"
+#include "words.h"
 
 #include <string.h>
 #include <time.h>
@@ -108,18 +110,25 @@ static int wait_for(const struct cli *cli, json_t **job)
 
 static int start(const struct cli *cli, json_t **job)
 {
-	struct http_request request = { "POST", PATH, json_object(),
-					HTTP_TIMEOUT_S };
+	struct http_request request = { "POST", PATH, NULL,
+					HTTP_TIMEOUT_S, NULL };
 	static const char *const keys[] = { "peer", "table" };
+	const char *table = cli_flag(cli, "table");
 	size_t i;
 	int rc;
 
+	rc = peers_check(cli, "resync", "--peer: ", cli_flag(cli, "peer"));
+	if (!rc && table)
+		rc = words_check_table(cli, "resync", "--table: ", table);
+	if (rc)
+		return rc;
+	request.body = json_object();
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (cli_flag(cli, keys[i]))
 			json_object_set_new(
 				request.body, keys[i],
 				json_string(cli_flag(cli, keys[i])));
-	rc = http_call(cli, &request, job);
+	rc = peers_call(cli, &request, cli_flag(cli, "peer"), job);
 	json_decref(request.body);
 	return rc;
 }

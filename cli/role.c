@@ -2,15 +2,12 @@
 /* flyrep role: what this node is now, and making it something else */
 #include "format.h"
 #include "http.h"
-#include "nearest.h"
 #include "verbs.h"
 
 #include <string.h>
 
 /* A takeover walks every flow of the kernel; nothing good comes of giving up early. */
 #define TAKEOVER_TIMEOUT_S 60
-
-static const char *const roles[] = { "primary", "backup", "fault" };
 
 static int show(const struct cli *cli)
 {
@@ -59,7 +56,7 @@ static void print_change(const json_t *answer)
 static int change(const struct cli *cli, const char *role)
 {
 	struct http_request request = { "POST", "/api/replication/role", NULL,
-					TAKEOVER_TIMEOUT_S };
+					TAKEOVER_TIMEOUT_S, NULL };
 
 	request.body = json_pack("{s:s}", "role", role);
 	if (cli_flag(cli, "force"))
@@ -69,23 +66,11 @@ static int change(const struct cli *cli, const char *role)
 
 int role_run(struct cli *cli, int argc, char **argv)
 {
-	struct fr_nearest nearest;
-	size_t i;
-
 	if (cli_flag(cli, "force") && (argc != 2 || strcmp(argv[1], "primary")))
 		return cli_usage(cli, "role", "--force is for primary");
-	if (argc < 2)
-		return show(cli);
 	if (argc > 2)
 		return cli_usage(cli, "role", "one role at a time");
-	fr_nearest_init(&nearest, argv[1]);
-	for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
-		if (!strcmp(argv[1], roles[i]))
-			return change(cli, roles[i]);
-		fr_nearest_offer(&nearest, roles[i]);
-	}
-	return cli_usage(cli, "role", "\"%s\" is no role%s%s%s", argv[1],
-			 nearest.best ? ": did you mean " : "",
-			 nearest.best ? nearest.best : "",
-			 nearest.best ? "?" : "");
+	if (argc > 1 && cli->watch_s > 0)
+		return cli_usage(cli, "role", "--watch is for the role as it is");
+	return argc < 2 ? show(cli) : change(cli, argv[1]);
 }

@@ -27,3 +27,8 @@ const struct state *state_find(const char *word)
 		state++;
 	return state;
 }
+
+const struct state *state_of(const json_t *object, const char *key)
+{
+	return state_find(json_string_value(json_object_get(object, key)));
+}

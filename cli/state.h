@@ -5,6 +5,8 @@
 #ifndef STATE_H
 #define STATE_H
 
+#include <jansson.h>
+
 #include "style.h"
 
 struct state {
@@ -18,5 +20,10 @@ struct state {
  * state_find() - the row of @word; one that says "unknown" for any other
  */
 const struct state *state_find(const char *word);
+
+/**
+ * state_of() - state_find() of what an object says under @key
+ */
+const struct state *state_of(const json_t *object, const char *key);
 
 #endif

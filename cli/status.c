@@ -2,16 +2,12 @@
 /* flyrep status: the node, its peers and what it carries, on one screen */
 #include "format.h"
 #include "http.h"
+#include "peers.h"
 #include "state.h"
 #include "style.h"
 #include "verbs.h"
 
 #include <string.h>
-
-static const struct state *state_of(const json_t *object, const char *key)
-{
-	return state_find(json_string_value(json_object_get(object, key)));
-}
 
 static void print_module(const struct cli *cli, const json_t *module)
 {
@@ -54,100 +50,6 @@ static void print_node(const struct cli *cli, const json_t *status)
 	       format_count(json_object_get(status, "sequence"), count));
 	printf(", last sync %s\n",
 	       format_ago(json_object_get(status, "last_sync_time"), count));
-}
-
-static void print_peer(struct style_table *table, const json_t *peer)
-{
-	const struct state *state = state_of(peer, "state");
-	char text[FORMAT_LEN], text2[FORMAT_LEN];
-	bool is_up = json_is_true(json_object_get(peer, "connected"));
-
-	style_table_cell(table, STYLE_HEAD, "%s", format_text(peer, "id"));
-	style_table_cell(table, STYLE_PLAIN, "%s", format_text(peer, "role"));
-	style_table_cell(table, state->style, "%s", state->text);
-	style_table_cell(
-		table, strcmp(state->text, "LAGGING") ? STYLE_PLAIN : STYLE_BAD,
-		"%s", format_ms(json_object_get(peer, "lag_ms"), text));
-	style_table_cell(table, STYLE_PLAIN, "%s",
-			 format_count(json_object_get(peer, "backlog_changes"),
-				      text));
-	style_table_cell(table, STYLE_PLAIN, "%s",
-			 format_ms(is_up ? json_object_get(peer, "rtt_ms") :
-					   NULL,
-				   text));
-	style_table_cell(table, STYLE_PLAIN, "%s / %s",
-			 format_bytes(json_object_get(peer, "tx_bytes"), text),
-			 format_bytes(json_object_get(peer, "rx_bytes"),
-				      text2));
-	style_table_cell(table, STYLE_PLAIN, "%s",
-			 format_ago(json_object_get(peer, "last_audit"), text));
-	style_table_cell(table, STYLE_PLAIN, "%s",
-			 format_ms(json_object_get(peer, "key_age_ms"), text));
-	style_table_cell(table, STYLE_DIM, "%s", format_text(peer, "address"));
-}
-
-static void print_peers(const struct cli *cli, const json_t *peers)
-{
-	static const struct style_column columns[] = {
-		{ "peer", false },	     { "role", false },
-		{ "state", false },	     { "lag", true },
-		{ "backlog", true },	     { "rtt", true },
-		{ "sent / received", true }, { "last audit", false },
-		{ "keys", true },	     { "address", false },
-	};
-	struct style_table *table;
-	const json_t *peer;
-	size_t i;
-
-	if (!json_array_size(peers))
-		return;
-	putchar('\n');
-	table = style_table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	json_array_foreach(peers, i, peer)
-		print_peer(table, peer);
-	style_table_end(cli, table);
-}
-
-/* What came without its key, and what of that could not be told. */
-static void print_references(const struct cli *cli, const json_t *peer)
-{
-	const json_t *n = json_object_get(peer, "references");
-	const json_t *n_lost = json_object_get(peer, "lost_references");
-	char count[FORMAT_LEN];
-
-	if (cli->verbose && json_integer_value(n) > 0)
-		printf("%s: %s changes came by reference\n", format_text(peer, "id"),
-		       format_count(n, count));
-	if (json_integer_value(n_lost) > 0) {
-		style_print(cli, STYLE_WARN, "%s: %s batches had references that could not be told",
-			    format_text(peer, "id"), format_count(n_lost, count));
-		putchar('\n');
-	}
-}
-
-static void print_peer_notes(const struct cli *cli, const json_t *peers)
-{
-	char count[FORMAT_LEN];
-	const json_t *peer;
-	size_t i;
-
-	json_array_foreach(peers, i, peer) {
-		const json_t *repairing =
-			json_object_get(peer, "repairing_buckets");
-		const char *error =
-			json_string_value(json_object_get(peer, "error"));
-
-		if (json_integer_value(repairing) > 0)
-			printf("%s: repairing %s buckets\n",
-			       format_text(peer, "id"),
-			       format_count(repairing, count));
-		if (error && *error) {
-			style_print(cli, STYLE_BAD, "%s: %s",
-				    format_text(peer, "id"), error);
-			putchar('\n');
-		}
-		print_references(cli, peer);
-	}
 }
 
 /* Only what is not well: that a node is in step is said above already. */
@@ -260,19 +162,13 @@ static void print_warnings(const struct cli *cli, const json_t *status)
 
 static bool is_degraded(const json_t *status)
 {
-	const json_t *peer;
-	size_t i;
-
 	if (json_integer_value(json_object_get(status, "conflicts_pending")) > 0 ||
 	    json_is_string(json_object_get(status, "ledger_error")))
 		return true;
 	if (state_of(status, "sync_state")->is_degraded ||
 	    strcmp(format_text(status, "backup_trouble"), "-") != 0)
 		return true;
-	json_array_foreach(json_object_get(status, "peers"), i, peer)
-		if (state_of(peer, "state")->is_degraded)
-			return true;
-	return false;
+	return peers_are_degraded(json_object_get(status, "peers"));
 }
 
 int status_run(struct cli *cli, int argc, char **argv)
@@ -293,8 +189,9 @@ int status_run(struct cli *cli, int argc, char **argv)
 		const json_t *peers = json_object_get(status, "peers");
 
 		print_node(cli, status);
-		print_peers(cli, peers);
-		print_peer_notes(cli, peers);
+		if (json_array_size(peers))
+			putchar('\n');
+		peers_print(cli, peers);
 		print_tables(cli, json_object_get(status, "tables"));
 		print_quorum(cli, status);
 		print_warnings(cli, status);

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "style.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define COLUMNS_MIN 3 /* that are shown however narrow it is */
 
 struct cell {
 	enum style style;
@@ -32,15 +37,31 @@ static const char *end(const struct cli *cli, enum style style)
 	return cli->color && style != STYLE_PLAIN ? "\033[0m" : "";
 }
 
+/* What others wrote may be in it: nothing that a terminal would obey. */
+static void tame(char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
+
+		if ((iscntrl(c) && c != '\n') || (c == 0xc2 && next >= 0x80 && next < 0xa0))
+			*text = '?';
+	}
+}
+
 void style_print(const struct cli *cli, enum style style, const char *fmt, ...)
 {
 	va_list args;
+	char *text;
+	int rc;
 
-	fputs(begin(cli, style), stdout);
 	va_start(args, fmt);
-	vprintf(fmt, args);
+	rc = vasprintf(&text, fmt, args);
 	va_end(args);
-	fputs(end(cli, style), stdout);
+	if (rc < 0)
+		return;
+	tame(text);
+	printf("%s%s%s", begin(cli, style), text, end(cli, style));
+	free(text);
 }
 
 struct style_table *style_table_new(const struct style_column *columns,
@@ -72,8 +93,9 @@ void style_table_cell(struct style_table *table, enum style style,
 	va_start(args, fmt);
 	rc = vasprintf(&cells[table->n_cells].text, fmt, args);
 	va_end(args);
-	if (rc >= 0)
-		table->n_cells++;
+	if (rc < 0)
+		return;
+	tame(cells[table->n_cells++].text);
 }
 
 /* In characters, which for what we print are columns of the terminal. */
@@ -101,9 +123,22 @@ static void print_cell(const struct cli *cli, enum style style,
 		printf("%*s", (int)(is_right ? 2 : pad + 2), "");
 }
 
+/* How many columns fit beside each other: a line that is broken is worse than one cut off. */
+static size_t n_fitting(const struct cli *cli, const size_t *widths, size_t n)
+{
+	struct winsize size = { 0 };
+	size_t i, at = 0;
+
+	if (!cli->is_tty || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
+		return n;
+	for (i = 0; i < n && (i < COLUMNS_MIN || at + widths[i] <= size.ws_col); i++)
+		at += widths[i] + 2;
+	return i;
+}
+
 void style_table_end(const struct cli *cli, struct style_table *table)
 {
-	size_t widths[STYLE_COLUMNS_MAX], n, i;
+	size_t widths[STYLE_COLUMNS_MAX], n, n_shown, i;
 
 	if (!table)
 		return;
@@ -113,13 +148,15 @@ void style_table_end(const struct cli *cli, struct style_table *table)
 	for (i = 0; i < table->n_cells; i++)
 		if (width_of(table->cells[i].text) > widths[i % n])
 			widths[i % n] = width_of(table->cells[i].text);
-	for (i = 0; i < n; i++)
+	n_shown = n_fitting(cli, widths, n);
+	for (i = 0; i < n_shown; i++)
 		print_cell(cli, STYLE_DIM, table->columns[i].title, widths[i],
-			   table->columns[i].is_right, i == n - 1);
+			   table->columns[i].is_right, i == n_shown - 1);
 	for (i = 0; i < table->n_cells; i++) {
-		print_cell(cli, table->cells[i].style, table->cells[i].text,
-			   widths[i % n], table->columns[i % n].is_right,
-			   i % n == n - 1);
+		if (i % n < n_shown)
+			print_cell(cli, table->cells[i].style, table->cells[i].text,
+				   widths[i % n], table->columns[i % n].is_right,
+				   i % n == n_shown - 1);
 		free(table->cells[i].text);
 	}
 	free(table->cells);

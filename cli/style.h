@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * style - colours and aligned columns for a person at a terminal
+ *
+ * What is printed in a style or a cell may come from others: control characters but newlines
+ * come out as '?'.
  */
 #ifndef STYLE_H
 #define STYLE_H
@@ -52,6 +55,8 @@ void style_table_cell(struct style_table *table, enum style style,
 
 /**
  * style_table_end() - print to stdout and release
+ *
+ * On a terminal the last columns are left out if they do not fit.
  */
 void style_table_end(const struct cli *cli, struct style_table *table);
 

@@ -66,7 +66,8 @@ int validate_run(struct cli *cli, int argc, char **argv)
 	struct http_request request = { "POST", "/api/replication/validate",
 					NULL,
 					is_deep ? DEEP_TIMEOUT_S :
-						  HTTP_TIMEOUT_S };
+						  HTTP_TIMEOUT_S,
+					"comparing" };
 	char took[FORMAT_LEN];
 	const json_t *peers;
 	json_t *answer;

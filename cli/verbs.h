@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * verbs - the handlers of the table in main.c, one file each
+ * verbs - the table of verbs, and their handlers, one file each
  *
  * All take what struct cli_verb says and return enum cli_exit.
  */
@@ -9,7 +9,16 @@
 
 #include "cli.h"
 
+/* Help, completion and the manual page come from it, too. */
+extern const struct cli_verb verbs_all[];
+
 int status_run(struct cli *cli, int argc, char **argv);
+int peers_run(struct cli *cli, int argc, char **argv);
+int queue_run(struct cli *cli, int argc, char **argv);
+int debug_run(struct cli *cli, int argc, char **argv);
+int events_run(struct cli *cli, int argc, char **argv);
+int doctor_run(struct cli *cli, int argc, char **argv);
+int top_run(struct cli *cli, int argc, char **argv);
 int lag_run(struct cli *cli, int argc, char **argv);
 int ready_run(struct cli *cli, int argc, char **argv);
 int role_run(struct cli *cli, int argc, char **argv);

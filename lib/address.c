@@ -165,6 +165,17 @@ bool fr_address_is_any(const struct fr_address *address)
 	return sin->sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
+bool fr_address_is_loopback(const struct fr_address *address)
+{
+	const struct sockaddr_in6 *sin6 = (const struct sockaddr_in6 *)&address->sa;
+	const struct sockaddr_in *sin = (const struct sockaddr_in *)&address->sa;
+
+	if (address->sa.ss_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&sin6->sin6_addr);
+	return address->sa.ss_family == AF_INET &&
+	       ntohl(sin->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 bool fr_address_equal(const struct fr_address *a, const struct fr_address *b)
 {
 	/* Both were built by fr_address_parse(), so the padding is zero. */

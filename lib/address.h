@@ -61,6 +61,11 @@ void fr_address_any(int family, struct fr_address *address);
 bool fr_address_is_any(const struct fr_address *address);
 
 /**
+ * fr_address_is_loopback() - is it in 127.0.0.0/8, or ::1
+ */
+bool fr_address_is_loopback(const struct fr_address *address);
+
+/**
  * fr_address_equal() - same family, address, scope and port
  */
 bool fr_address_equal(const struct fr_address *a, const struct fr_address *b);

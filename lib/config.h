@@ -36,6 +36,13 @@
 
 #define FR_CONFIG_ADDRESSES_MAX 8 /* of one node, that with a key of its own included */
 
+#define FR_CONFIG_API_PORT 8080
+#define FR_CONFIG_API_LISTEN_MAX 8
+#define FR_CONFIG_API_HOSTS_MAX 64
+#define FR_CONFIG_TOKEN_MIN 16 /* bytes; shorter is refused */
+#define FR_CONFIG_TOKENS_MAX 32
+#define FR_CONFIG_TOKEN_NAME "token" /* of one without a name */
+
 #define FR_CONFIG_FULL_MIN_MS 1000 /* sync.interval in mode full */
 
 #define FR_CONFIG_ZONES_MAX 64 /* the module's limits on its filter */
@@ -195,6 +202,25 @@ struct fr_config_secrets {
 	size_t n;
 };
 
+/* Who calls the API over TCP */
+struct fr_config_token {
+	char *name; /* for approvers, and the record of what was decided */
+	struct fr_config_secret secret;
+};
+
+struct fr_config_api {
+	char *socket; /* unix socket of the HTTP API */
+	struct fr_config_addresses listen;
+	struct fr_config_strings hosts; /* "name" or "name:port" */
+	char *token_file;
+	struct fr_config_token *tokens; /* of that file, or of the credential */
+	size_t n_tokens; /* 0: none is needed, and all of listen are loopback */
+	struct {
+		char *cert_file; /* NULL: no TLS, then the key is, too */
+		char *key_file;
+	} tls;
+};
+
 struct fr_config {
 	int mode; /* enum fr_config_mode */
 	char *node_id; /* never NULL */
@@ -310,9 +336,7 @@ struct fr_config {
 	} recovery;
 	bool backup_before_resync;
 	uint64_t backup_retention_ms; /* 0 = for ever */
-	struct {
-		char *socket; /* unix socket of the HTTP API */
-	} api;
+	struct fr_config_api api;
 
 	struct fr_arena arena; /* owns everything the pointers above point to */
 };
@@ -331,7 +355,7 @@ enum fr_config_flags {
  *
  * The secret comes from secret_key, secret_key_file or, when neither is there,
  * from $CREDENTIALS_DIRECTORY/psk.  The previous ones come from either key of
- * that name.
+ * that name.  Tokens likewise come from api.token_file, or api_token there.
  *
  * Return: 0, maybe with warnings; -EINVAL for a faulty file, -errno for one
  * that cannot be read; both say why in @diag.

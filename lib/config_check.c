@@ -7,9 +7,11 @@
 #include "sensitive.h"
 #include "slot.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
+#define HOST_MAX 253 /* bytes of a host name */
 #define APPROVER_MAX 255 /* bytes: what a user name may have, and the record of a decision */
 
 struct check {
@@ -695,6 +697,56 @@ static void check_socket(const struct check *c)
 			      "api.socket: longer than %zu bytes", max);
 }
 
+/* What strangers may see must be encrypted. */
+static void check_api_address(const struct check *c, const struct fr_address *a)
+{
+	char text[FR_ADDRESS_TEXT_LEN];
+
+	if (fr_address_is_loopback(a) || c->config->api.tls.cert_file)
+		return;
+	fr_diag_error(c->diag, at(c, "api.listen"),
+		      "api.listen: %s is no loopback address: set api.tls",
+		      fr_address_format(a, text));
+}
+
+static bool is_host(const char *text)
+{
+	const char *colon = strchr(text, ':');
+	size_t len = colon ? (size_t)(colon - text) : strlen(text), n;
+	unsigned long port;
+	char *end;
+
+	n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_");
+	if (!len || n != len || len > HOST_MAX)
+		return false;
+	if (!colon)
+		return true;
+	port = strtoul(colon + 1, &end, 10);
+	return colon[1] >= '1' && colon[1] <= '9' && !*end && port <= 65535;
+}
+
+static void check_api(const struct check *c)
+{
+	const struct fr_config_api *api = &c->config->api;
+	size_t i, j;
+
+	if (!api->tls.cert_file != !api->tls.key_file)
+		fr_diag_error(c->diag, at(c, "api.tls"), "api.tls: %s is missing",
+			      api->tls.cert_file ? "key_file" : "cert_file");
+	for (i = 0; i < api->listen.n; i++) {
+		check_api_address(c, &api->listen.v[i]);
+		for (j = 0; j < i; j++)
+			if (fr_address_equal(&api->listen.v[i], &api->listen.v[j]))
+				fr_diag_error(c->diag, at(c, "api.listen"),
+					      "api.listen: an address is there twice");
+	}
+	for (i = 0; i < api->hosts.n; i++)
+		if (!is_host(api->hosts.v[i]))
+			fr_diag_error(c->diag, at(c, "api.hosts"),
+				      "api.hosts: \"%.80s\" is not a \"name\" or \"name:port\"",
+				      api->hosts.v[i]);
+}
+
 void fr_config_check(const struct fr_config *config,
 		     const struct fr_hcl_body *section, struct fr_diag *diag)
 {
@@ -717,4 +769,5 @@ void fr_config_check(const struct fr_config *config,
 	check_anonymize(&c);
 	check_backups(&c);
 	check_socket(&c);
+	check_api(&c);
 }

@@ -467,6 +467,16 @@ static bool bind_addresses(struct fr_config_binder *b,
 	const struct fr_hcl_value *element;
 	bool is_good = true;
 
+	/* One may be written without the brackets, and none as "". */
+	if (value->type == FR_HCL_STRING) {
+		list.v = fr_arena_alloc(b->arena, sizeof(*list.v));
+		list.n = list.v && value->string.len;
+		if (list.n)
+			is_good = bind_address(b, row, value, list.v);
+		if (to && list.v)
+			*(struct fr_config_addresses *)to = list;
+		return is_good;
+	}
 	if (value->type != FR_HCL_LIST)
 		return fr_config_value_wrong_type(b, row, value, "a list");
 	if (value->list.n > row->max)

@@ -30,7 +30,6 @@
 
 #define REQUIRED .flags = FR_SCHEMA_REQUIRED
 #define RELOADABLE .flags = FR_SCHEMA_RELOADABLE
-#define NOT_YET .flags = FR_SCHEMA_UNSUPPORTED, UNBOUND
 
 const uint8_t fr_schema_protos[] = { IPPROTO_TCP,  IPPROTO_UDP,
 				     IPPROTO_ICMP, IPPROTO_ICMPV6,
@@ -448,8 +447,25 @@ static const struct fr_schema rows[] = {
 	{ "api.socket", FR_SCHEMA_PATH, AT(api.socket),
 	  .dflt = "\"" FR_CONFIG_API_SOCKET "\"",
 	  .help = "Unix socket of the HTTP API, which flyrep(8) uses." },
-	{ "api.listen", FR_SCHEMA_ADDRESS, NOT_YET, PORT(8080),
-	  .help = "Address and TCP port of the HTTP API." },
+	{ "api.listen", FR_SCHEMA_ADDRESSES, RELOADABLE, AT(api.listen),
+	  .min = FR_CONFIG_API_PORT, .max = FR_CONFIG_API_LISTEN_MAX,
+	  .dflt = "[\"127.0.0.1:8080\", \"[::1]:8080\"]",
+	  .help = "Addresses and TCP ports of the HTTP API, see API below. [] or \"\": none. One "
+		  "that is taken, or not there, is a warning in status, and tried again." },
+	{ "api.hosts", FR_SCHEMA_STRINGS, RELOADABLE, AT(api.hosts),
+	  RANGE(0, FR_CONFIG_API_HOSTS_MAX), .dflt = "[]",
+	  .help = "Names by which clients may call it there, \"name\" or \"name:port\", besides "
+		  "the address itself and, on loopback, localhost." },
+	{ "api.token_file", FR_SCHEMA_PATH, RELOADABLE, AT(api.token_file),
+	  .help = "File of tokens, one on a line, with a name before it or not: who calls over "
+		  "TCP must have one. Without it the agent takes the systemd credential api_token, if "
+		  "there is one." },
+	{ "api.tls", FR_SCHEMA_SECTION, UNBOUND,
+	  .help = "TLS on all addresses of api.listen. Both files or none." },
+	{ "api.tls.cert_file", FR_SCHEMA_PATH, RELOADABLE, AT(api.tls.cert_file),
+	  .help = "Certificate of the API, PEM, intermediate ones after it." },
+	{ "api.tls.key_file", FR_SCHEMA_PATH, RELOADABLE, AT(api.tls.key_file),
+	  .help = "Its private key, PEM." },
 };
 
 const struct fr_schema *fr_schema_rows(size_t *n)

@@ -28,6 +28,7 @@ user=(
 	NAKED_SSCANF SYMBOLIC_PERMS
 				# habits of the kernel
 	EMBEDDED_FUNCTION_NAME	# words of a message may be a function's name
+	MACRO_ARG_REUSE		# the argument is a type, or the name of a field
 	OPEN_ENDED_LINE		# clang-format, kernel style, makes these
 	SPLIT_STRING		# usage texts and tables of JSON
 	MULTIPLE_ASSIGNMENTS	# a = b = 0 is plain

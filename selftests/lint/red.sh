@@ -46,10 +46,16 @@ spec() {
 	sed -i "$2" "$work/tree/$1"
 }
 
+# monitoring FILE SCRIPT: what is said of metrics, with one side changed by sed
+monitoring() {
+	cp -r "$root/docs" "$root/agent" "$root/lib" "$work/tree"
+	sed -i "$2" "$work/tree/$1"
+}
+
 user="// SPDX-License-Identifier: GPL-2.0-or-later"
 kernel="// SPDX-License-Identifier: GPL-2.0-only"
 
-echo "1..21"
+echo "1..26"
 fresh
 
 put lib/a.c <<<"$user
@@ -146,3 +152,18 @@ red netlink 'FLYREP_HOLD_MAX_S: 2000000 in the header, 3000000 here'
 
 spec docs/netlink.yaml '$ a\    -\n      name: more\n      doc: No such command.'
 red netlink 'FLYREP_CMD_MORE: nothing in the header, 10 here'
+
+monitoring docs/monitoring/alerts.yml 's/flyrep_paused == 1/flyrep_pauses == 1/'
+red monitoring 'alerts.test.yml\|FAILED'
+
+monitoring docs/monitoring/alerts.yml 's/alert: FlyrepForced/alert: FlyrepForce/'
+red monitoring FAILED
+
+monitoring docs/monitoring/dashboard.json 's/flyrep_peer_rtt_seconds/flyrep_peer_rtt_ms/'
+red monitoring 'Round trip: flyrep_peer_rtt_ms: the agent has no such metric'
+
+monitoring docs/monitoring/dashboard.json 's/"flyrep_table_entries{/"flyrep_table_entries{peer=\\"b\\",/'
+red monitoring 'Entries: flyrep_table_entries: it has no label peer'
+
+monitoring agent/metrics_node.c 's/"flyrep_epoch"/"flyrep_epochs"/'
+red monitoring 'monitoring.md lacks the line: .*flyrep_epochs'

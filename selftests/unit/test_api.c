@@ -184,14 +184,26 @@ static void on_asked(void *cookie, struct api_call *call, const json_t *body)
 				  "query", api_query(call)));
 }
 
+static void on_asset(void *cookie, struct api_call *call, const json_t *body)
+{
+	static const char page[] = "<p>\xe2\x9c\x93";
+	static const struct asset asset = { page, page + sizeof(page) - 1, "text/html",
+					    "default-src 'self'" };
+
+	(void)body;
+	check_thread(cookie);
+	api_reply_asset(call, &asset);
+}
+
 static const struct api_route routes[] = {
-	{ "GET", "/now", on_now },	    { "POST", "/now", on_now },
-	{ "POST", "/echo", on_echo },	    { "GET", "/refuse", on_refuse },
-	{ "GET", "/later", on_later },	    { "GET", "/hold", on_hold },
-	{ "POST", "/release", on_release }, { "GET", "/watch", on_watch },
-	{ "GET", "/nothing", on_nothing },  { "POST", "/begin", on_begin },
-	{ "GET", "/begin/+", on_progress }, { "GET", "/asked/+/by", on_asked },
-	{ "POST", "/asked/+/by", on_asked }, { NULL, NULL, NULL },
+	API_GET("/asset", on_asset),
+	API_GET("/now", on_now),	    API_POST("/now", on_now),
+	API_POST("/echo", on_echo),	    API_GET("/refuse", on_refuse),
+	API_GET("/later", on_later),	    API_GET("/hold", on_hold),
+	API_POST("/release", on_release), API_GET("/watch", on_watch),
+	API_GET("/nothing", on_nothing),  API_POST("/begin", on_begin),
+	API_GET("/begin/+", on_progress), API_GET("/asked/+/by", on_asked),
+	API_POST("/asked/+/by", on_asked), {},
 };
 
 static int on_exit_fd(sd_event_source *source, int fd, uint32_t events,
@@ -317,6 +329,7 @@ struct request {
 	size_t len;
 	char allow[64];
 	char type[64];
+	char policy[64];
 	long status;
 	CURLcode rc;
 };
@@ -341,6 +354,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *cookie)
 	snprintf(line, sizeof(line), "%.*s", (int)(size * n), data);
 	sscanf(line, "Allow: %63[^\r\n]", r->allow);
 	sscanf(line, "Content-Type: %63[^\r\n]", r->type);
+	sscanf(line, "Content-Security-Policy: %63[^\r\n]", r->policy);
 	return size * n;
 }
 
@@ -489,6 +503,30 @@ static void test_answers(void **state)
 }
 
 /* What stands in the path, behind it, and who it is that asks. */
+static void test_assets(void **state)
+{
+	const struct server *s = *state;
+	struct request r;
+	json_t *doc;
+
+	ask(&r, s, "/asset", NULL);
+	assert_int_equal(r.status, 200);
+	assert_string_equal(r.type, "text/html");
+	assert_string_equal(r.policy, "default-src 'self'");
+	assert_string_equal(r.body, "<p>\xe2\x9c\x93");
+
+	/* What is no page may run nothing. */
+	ask(&r, s, "/now", NULL);
+	assert_string_equal(r.policy, "default-src 'none'; frame-ancestors 'none'");
+
+	/* The file that is built in is whole. */
+	doc = json_loadb(asset_openapi.begin, asset_openapi.end - asset_openapi.begin, 0, NULL);
+	assert_non_null(doc);
+	assert_string_equal(json_string_value(json_object_get(doc, "openapi")), "3.0.3");
+	assert_int_equal(*asset_openapi.end, 0);
+	json_decref(doc);
+}
+
 static void test_handlers_know_what_was_asked_and_by_whom(void **state)
 {
 	const struct passwd *self = getpwuid(geteuid());
@@ -508,7 +546,7 @@ static void test_handlers_know_what_was_asked_and_by_whom(void **state)
 	ask(&r, s, "/asked/7/by/", NULL);
 	assert_int_equal(r.status, 404);
 	ask(&r, s, "/asked//by", NULL);
-	assert_int_equal(r.status, 404);
+	assert_int_equal(r.status, 400);
 	ask(&r, s, "/asked/7", NULL);
 	assert_int_equal(r.status, 404);
 
@@ -556,8 +594,13 @@ static void test_another_user_is_another(void **state)
 static void test_wrong_requests_get_clear_errors(void **state)
 {
 	struct server *s = *state;
+	static const char *const tricks[] = { "/../now", "//now", "/./now", "/begin/../now", "/now//",
+					      "/%2e%2e/now", "/begin%2f7", "/begin%2F7", "/now%00",
+					      "/now%00.html", "/begin/%5c", "/begin/%zz",
+					      "/begin/%2", "/begin/%252f", "/now;x" };
 	struct request r;
 	char *deep = malloc(60001);
+	size_t i;
 
 	ask(&r, s, "/nowhere", NULL);
 	check_error(&r, 404, "not found", "nothing at /nowhere");
@@ -565,8 +608,13 @@ static void test_wrong_requests_get_clear_errors(void **state)
 	check_error(&r, 404, "not found", "nothing at /nowhere");
 	ask(&r, s, "/now/", NULL);
 	check_error(&r, 404, "not found", "nothing at /now/");
-	ask(&r, s, "/../now", NULL);
-	assert_int_equal(r.status, 404);
+	for (i = 0; i < sizeof(tricks) / sizeof(tricks[0]); i++) {
+		ask(&r, s, tricks[i], NULL);
+		check_error(&r, 400, "bad request",
+			    "the path must begin with a slash and be without //, /. and escapes of "
+			    "them");
+	}
+	assert_int_equal(api_counts(s->api, API_COUNT_BAD_REQUEST), i);
 	ask(&r, s, "/begin/", NULL);
 	check_error(&r, 404, "not found", "nothing at /begin/");
 	ask(&r, s, "/begin/7/8", NULL);
@@ -1057,6 +1105,7 @@ int main(void)
 #define RUNNING(test) \
 	cmocka_unit_test_setup_teardown(test, setup_running, teardown_running)
 		RUNNING(test_answers),
+		RUNNING(test_assets),
 		RUNNING(test_handlers_know_what_was_asked_and_by_whom),
 		RUNNING(test_another_user_is_another),
 		RUNNING(test_wrong_requests_get_clear_errors),

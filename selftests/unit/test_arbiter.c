@@ -53,11 +53,11 @@ static void on_test(void *cookie, struct api_call *call, const json_t *body)
 }
 
 static const struct api_route routes[] = {
-	{ "GET", "/conflicts", on_list },
-	{ "GET", "/conflicts/+", on_show },
-	{ "POST", "/conflicts/+/resolve", on_resolve },
-	{ "GET", "/test", on_test },
-	{ NULL, NULL, NULL },
+	{ "GET", "/conflicts", on_list, false },
+	{ "GET", "/conflicts/+", on_show, false },
+	{ "POST", "/conflicts/+/resolve", on_resolve, false },
+	{ "GET", "/test", on_test, false },
+	{ NULL, NULL, NULL, false },
 };
 
 static void desk_open(struct desk *d, int strategy, bool is_approver)

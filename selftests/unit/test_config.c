@@ -121,6 +121,11 @@ static void the_least_there_can_be(void **state)
 	assert_int_equal(l.config.recovery.resync_interval_ms, 3600000);
 	assert_int_equal(l.config.recovery.audit_interval_ms, 10000);
 	assert_string_equal(l.config.api.socket, FR_CONFIG_API_SOCKET);
+	assert_int_equal(l.config.api.listen.n, 2);
+	assert_address(&l.config.api.listen.v[0], "127.0.0.1:8080");
+	assert_address(&l.config.api.listen.v[1], "[::1]:8080");
+	assert_int_equal(l.config.api.n_tokens, 0);
+	assert_null(l.config.api.tls.cert_file);
 	drop(&l);
 }
 
@@ -160,7 +165,8 @@ static const char everything[] =
 	"  recovery {\n    auto_resync = false\n    resync_threshold = 5\n    resync_interval = \"2h\"\n"
 	"    audit_interval = \"500ms\"\n    incremental {\n enabled = true\n checkpoint_interval = 90\n"
 	"    max_checkpoints = 7\n }\n  }\n  backup_retention = \"36h\"\n"
-	"  api { socket = \"/run/x.sock\"\n }\n"
+	"  api { socket = \"/run/x.sock\"\n listen = \"127.0.0.9:81\"\n hosts = [\"fw\"]\n"
+	"    tls { cert_file = \"/c\"\n key_file = \"/k\"\n }\n  }\n"
 	"}\n";
 
 static void every_key_is_bound(void **state)
@@ -714,8 +720,28 @@ static const struct {
 	  "are in none\n" },
 	{ "mode = \"replica\"\nrecovery { resync_threshold = 0 }",
 	  "f:3:31: recovery.resync_threshold: out of range: 1 to 4294967295\n" },
-	{ "mode = \"replica\"\napi { listen = \"127.0.0.1:8085\" }",
-	  "f:3:7: api.listen: not supported yet\n" },
+	{ "mode = \"replica\"\napi { listen = 8085 }",
+	  "f:3:16: api.listen: expected a list, found a number\n" },
+	{ "mode = \"standalone\"\napi {\nlisten = [\"127.9.0.1\", \"10.0.0.1:9\", \"[fd00::1]\"]\n}",
+	  "f:4:10: api.listen: 10.0.0.1:9 is no loopback address: set api.token_file, or give the "
+	  "agent the systemd credential api_token\n"
+	  "f:4:10: api.listen: [fd00::1]:8080 is no loopback address: set api.token_file, or give "
+	  "the agent the systemd credential api_token\n"
+	  "f:4:10: api.listen: 10.0.0.1:9 is no loopback address: set api.tls\n"
+	  "f:4:10: api.listen: [fd00::1]:8080 is no loopback address: set api.tls\n" },
+	{ "mode = \"standalone\"\napi {\nlisten = \"0.0.0.0\"\ntoken_file = \"/nonexistent/t\"\n"
+	  "tls { cert_file = \"/c\" }\n}",
+	  "f:5:14: api.token_file: cannot read the tokens in /nonexistent/t: No such file or "
+	  "directory\n"
+	  "f:6:5: api.tls: key_file is missing\n" },
+	{ "mode = \"standalone\"\napi {\nlisten = [\"127.0.0.1\", \"127.0.0.1:8080\"]\n"
+	  "hosts = [\"fw.example:8443\", \"fw\", \"\", \"a b\", \"x:0\", \"x:70000\", \"http://x\"]\n}",
+	  "f:4:10: api.listen: an address is there twice\n"
+	  "f:5:9: api.hosts: \"\" is not a \"name\" or \"name:port\"\n"
+	  "f:5:9: api.hosts: \"a b\" is not a \"name\" or \"name:port\"\n"
+	  "f:5:9: api.hosts: \"x:0\" is not a \"name\" or \"name:port\"\n"
+	  "f:5:9: api.hosts: \"x:70000\" is not a \"name\" or \"name:port\"\n"
+	  "f:5:9: api.hosts: \"http://x\" is not a \"name\" or \"name:port\"\n" },
 	/* Keys that contradict each other. */
 	{ "mode = \"replica\"\nprimary_addr = \"10.0.0.1\"",
 	  "f:1:13: no secret: set secret_key_file or secret_key, or give the agent the systemd credential psk\n" },
@@ -1056,6 +1082,83 @@ static void secrets_come_from_systemd(void **state)
 	drop(&l);
 }
 
+static void tokens_come_from_files(void **state)
+{
+	static const char token[] = "0123456789abcdef0123456789abcdef";
+	char config[256], file[256], text[1024], want[8192];
+	struct loaded l;
+
+	snprintf(config, sizeof(config), "%s/flyrep.hcl", (char *)*state);
+	snprintf(file, sizeof(file), "%s/api_token", (char *)*state);
+	snprintf(text, sizeof(text),
+		 "replication {\nmode = \"standalone\"\napi {\nlisten = \"10.0.0.1\"\n"
+		 "token_file = \"%s\"\ntls { cert_file = \"/c\"\nkey_file = \"/k\"\n}\n}\n}\n",
+		 file);
+	write_file(config, text, 0644);
+
+	snprintf(text, sizeof(text), "# who may\n\nops  %s1\t\n%s2\r\n", token, token);
+	write_file(file, text, 0600);
+	load(&l, config, 0);
+	assert_string_equal(l.faults, "");
+	assert_int_equal(l.config.api.n_tokens, 2);
+	assert_string_equal(l.config.api.tokens[0].name, "ops");
+	assert_int_equal(l.config.api.tokens[0].secret.len, 33);
+	assert_memory_equal(l.config.api.tokens[0].secret.bytes, token, 32);
+	assert_string_equal(l.config.api.tokens[1].name, "token");
+	assert_memory_equal(l.config.api.tokens[1].secret.bytes + 32, "2", 2);
+	drop(&l);
+
+	/* Not one of these faults tells a token. */
+	snprintf(text, sizeof(text),
+		 "short\nroot %s\na/b %s\none two %s\n%s\nagain %s\n\x01%s\n", token, token, token,
+		 token, token, token);
+	write_file(file, text, 0644);
+	load(&l, config, 0);
+	snprintf(want, sizeof(want),
+		 "%1$s:5:14: api.token_file: %2$s, line 1: a token has at least 16 bytes, and at most 4096\n"
+		 "%1$s:5:14: api.token_file: %2$s, line 2: root is nobody's name but root's\n"
+		 "%1$s:5:14: api.token_file: %2$s, line 3: a name is 1 to 63 of letters, digits, '.', '_' and '-'\n"
+		 "%1$s:5:14: api.token_file: %2$s, line 4: one token on a line, with a name before it or not\n"
+		 "%1$s:5:14: api.token_file: %2$s, line 6: that token is there twice\n"
+		 "%1$s:5:14: api.token_file: %2$s, line 7: a token is of printable ASCII, without spaces\n"
+		 "%1$s:5:14: warning: %2$s holds a secret and others than its owner may read it (mode 0644)\n",
+		 config, file);
+	assert_string_equal(l.faults, want);
+	assert_int_equal(l.err, -EINVAL);
+	drop(&l);
+
+	write_file(file, "# none\n", 0600);
+	load(&l, config, 0);
+	snprintf(want, sizeof(want), "%s:5:14: api.token_file: %s: no token is in it\n", config,
+		 file);
+	assert_string_equal(l.faults, want);
+	drop(&l);
+
+	/* From systemd: no key names it. */
+	write_file(file, token, 0440);
+	setenv("CREDENTIALS_DIRECTORY", *state, 1);
+	parse(&l, "replication {\nmode = \"standalone\"\n}\n", 0);
+	assert_string_equal(l.faults, "");
+	assert_int_equal(l.config.api.n_tokens, 1);
+	drop(&l);
+	unlink(file);
+	parse(&l, "replication {\nmode = \"standalone\"\n}\n", 0);
+	assert_string_equal(l.faults, "");
+	assert_int_equal(l.config.api.n_tokens, 0);
+	drop(&l);
+	unsetenv("CREDENTIALS_DIRECTORY");
+	/* Who is not the agent has no credentials. */
+	parse(&l, "replication {\nmode = \"standalone\"\napi {\nlisten = \"10.0.0.1\"\n"
+		  "tls { cert_file = \"/c\"\nkey_file = \"/k\"\n}\n}\n}\n",
+	      FR_CONFIG_SECRET_OPTIONAL);
+	assert_int_equal(l.err, 0);
+	assert_string_equal(l.faults,
+			    "f:4:10: warning: api.listen: 10.0.0.1:8080 is no loopback address: "
+			    "set api.token_file, or give the agent the systemd credential "
+			    "api_token\n");
+	drop(&l);
+}
+
 static void a_readable_file_with_a_secret_is_a_warning(void **state)
 {
 	char config[256], want[512];
@@ -1265,6 +1368,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(secrets_come_from_files,
 						make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(secrets_come_from_systemd,
+						make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(tokens_come_from_files,
 						make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(
 			a_readable_file_with_a_secret_is_a_warning, make_dir,

@@ -77,6 +77,24 @@ static void test_quantiles_of_random_samples(void **state)
 	latency_free(l);
 }
 
+/* What has left the window counts in the total all the same. */
+static void test_total(void **state)
+{
+	struct latency *l = latency_new(1000);
+	double sum;
+	uint64_t n;
+
+	(void)state;
+	latency_add(l, S, 250 * MS, 3);
+	latency_add(l, 60 * S, 2 * HOUR, 1);
+	latency_add(l, 60 * S, 5 * S, 0);
+	assert_int_equal(latency_count(l, 90 * S), 0);
+	latency_total(l, &n, &sum);
+	assert_int_equal(n, 4);
+	assert_true(sum > 3600.7499 && sum < 3600.7501);
+	latency_free(l);
+}
+
 static void test_edges(void **state)
 {
 	struct latency *l = latency_new(1000);
@@ -159,6 +177,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_magnitude_is_near),
 		cmocka_unit_test(test_quantiles_of_random_samples),
+		cmocka_unit_test(test_total),
 		cmocka_unit_test(test_edges),
 		cmocka_unit_test(test_weights),
 		cmocka_unit_test(test_the_window_slides),
