@@ -38,27 +38,32 @@ static void tell(const struct cli *cli, const char *text)
 	json_decref(error);
 }
 
-int cli_error(const struct cli *cli, int rc, const char *fmt, ...)
+static __attribute__((format(printf, 2, 0))) void vtell(const struct cli *cli, const char *fmt,
+							 va_list args)
 {
 	char text[CLI_ERROR_LEN];
+
+	vsnprintf(text, sizeof(text), fmt, args);
+	tell(cli, text);
+}
+
+int cli_error(const struct cli *cli, int rc, const char *fmt, ...)
+{
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	vtell(cli, fmt, args);
 	va_end(args);
-	tell(cli, text);
 	return rc;
 }
 
 int cli_usage(const struct cli *cli, const char *verb, const char *fmt, ...)
 {
-	char text[CLI_ERROR_LEN];
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	vtell(cli, fmt, args);
 	va_end(args);
-	tell(cli, text);
 	if (!cli->json && !cli->error)
 		fprintf(stderr, "Try \"flyrep help%s%s\".\n", verb ? " " : "",
 			verb ? verb : "");
