@@ -193,7 +193,7 @@ empty_unseen() {
 	run fr a backup restore ../state
 	assert_failure 2
 	run api_post a backups/..%2fstate/restore
-	assert_output --partial ' 404 '
+	assert_output --partial ' 400 '
 	run api_post a backups/state/restore
 	assert_output --partial ' 400 '
 	rm "$topo_dir"/a/backups/2030*

@@ -355,7 +355,7 @@ teardown() {
 	assert_output primary
 }
 
-@test "a standalone node has no sockets, and is fine" {
+@test "a standalone node listens for nobody but its operator, and is fine" {
 	agent_kill a
 	cat >"$topo_dir/a.hcl" <<-END
 		replication {
@@ -383,6 +383,7 @@ teardown() {
 	run fr a role backup
 	assert_failure 1
 	assert_output --partial 'no role to change'
-	run on a ss -Hltun
-	assert_output ''
+	run on a ss -HOltun
+	assert_output --regexp '127\.0\.0\.1:8080 .*\[::1\]:8080 '
+	assert_equal "${#lines[@]}" 2
 }
