@@ -32,7 +32,7 @@ say = @printf '  %-7s %s\n'
 
 CC := gcc
 CLANG := clang
-PKGS := libsystemd libmnl libnl-genl-3.0 openssl libzstd jansson libmicrohttpd libcurl sqlite3
+PKGS := libsystemd libmnl openssl libzstd jansson libmicrohttpd libcurl sqlite3
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
