@@ -277,6 +277,7 @@ compdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 unitdir = $(DESTDIR)$(if $(filter /usr,$(PREFIX)),/lib,/etc)/systemd/system
 sysusersdir = $(DESTDIR)$(if $(filter /usr,$(PREFIX)),/usr/lib,/etc)/sysusers.d
 tmpfilesdir = $(DESTDIR)$(if $(filter /usr,$(PREFIX)),/usr/lib,/etc)/tmpfiles.d
+catalogdir = $(DESTDIR)$(PREFIX)/lib/systemd/catalog
 dkmsdir = $(DESTDIR)/usr/src/flyrep-$(VERSION)
 libexecdir = $(DESTDIR)$(PREFIX)/lib/flyrep
 
@@ -301,6 +302,7 @@ install: tools install-dkms ## agent, command, unit, man pages and the module by
 		>$(unitdir)/$$(basename $$u) || exit; done
 	for f in $(sysusers_src); do install -D -m 644 $$f $(sysusersdir)/flyrep.conf || exit; done
 	for f in $(tmpfiles_src); do install -D -m 644 $$f $(tmpfilesdir)/flyrep.conf || exit; done
+	install -D -m 644 agent/flyrep.catalog $(catalogdir)/flyrep.catalog
 	mkdir -p $(compdir)
 	$(BUILD)/flyrep completion bash >$(compdir)/flyrep
 	for f in $(hook_src); do install -D -m 755 $$f $(libexecdir)/$$(basename $$f .sh) || exit; done
@@ -311,6 +313,7 @@ ifeq ($(DESTDIR),)
 	! command -v systemd-sysusers >/dev/null || systemd-sysusers flyrep.conf
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
 	[ ! -d /run/systemd/system ] || systemd-tmpfiles --create flyrep.conf
+	[ ! -d /run/systemd/system ] || journalctl --update-catalog
 endif
 
 # The module's sources, where DKMS takes them from.
@@ -329,7 +332,7 @@ endif
 	! $(has_our_flywall) || rm -f $(bindir)/flywall
 	rm -f $(sbindir)/flyrepd $(bindir)/flyrep $(compdir)/flyrep \
 		$(addprefix $(unitdir)/,$(notdir $(unit_src))) \
-		$(sysusersdir)/flyrep.conf $(tmpfilesdir)/flyrep.conf \
+		$(sysusersdir)/flyrep.conf $(tmpfilesdir)/flyrep.conf $(catalogdir)/flyrep.catalog \
 		$(foreach m,$(mans),$(mandir)/man$(subst .,,$(suffix $(m)))/$(m))
 	-rmdir $(DESTDIR)/etc/flyrep 2>/dev/null
 ifeq ($(DESTDIR),)

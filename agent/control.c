@@ -502,8 +502,6 @@ int control_new(struct control **out, sd_event *event, struct flow *flow,
 
 int control_reload(struct control *c)
 {
-	events_note(c->flow->events, EVENT_RELOAD, FR_LOG_NOTICE, NULL,
-		    "the configuration was read anew");
 	return api_listen(c->api, &c->config->api);
 }
 

@@ -71,14 +71,15 @@ static bool has(const json_t *warnings, const char *text)
 
 /* Those of @a that are not in @b */
 static void tell_difference(struct events *e, const json_t *a, const json_t *b,
-			    enum event_type type, enum fr_log_level level)
+			    enum event_type type, enum fr_log_level level, const char *prefix)
 {
 	json_t *w;
 	size_t i;
 
 	json_array_foreach(a, i, w)
 		if (!has(b, json_string_value(w)))
-			events_note(e, type, level, NULL, "%s", json_string_value(w));
+			events_log(e, type, level, NULL, "%s: %s", prefix,
+				   json_string_value(w));
 }
 
 static void look(struct control_events *c)
@@ -86,15 +87,17 @@ static void look(struct control_events *c)
 	json_t *now = control_warnings_json(c->flow, c->api);
 	const char *state = control_state_node(c->flow);
 
-	tell_difference(c->flow->events, c->warnings, now, EVENT_CLEARED, FR_LOG_NOTICE);
-	tell_difference(c->flow->events, now, c->warnings, EVENT_WARNING, FR_LOG_WARNING);
+	tell_difference(c->flow->events, c->warnings, now, EVENT_CLEARED, FR_LOG_NOTICE,
+			"cleared");
+	tell_difference(c->flow->events, now, c->warnings, EVENT_WARNING, FR_LOG_WARNING,
+			"warning");
 	json_decref(c->warnings);
 	c->warnings = now;
 	if (!c->state)
-		events_note(c->flow->events, EVENT_STATE, FR_LOG_NOTICE, NULL, "%s", state);
+		events_log(c->flow->events, EVENT_STATE, FR_LOG_NOTICE, NULL, "state: %s", state);
 	else if (strcmp(state, c->state))
-		events_note(c->flow->events, EVENT_STATE, FR_LOG_NOTICE, NULL, "%s, was %s", state,
-			    c->state);
+		events_log(c->flow->events, EVENT_STATE, FR_LOG_NOTICE, NULL,
+			   "state: %s, was %s", state, c->state);
 	c->state = state;
 }
 

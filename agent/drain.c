@@ -464,8 +464,7 @@ static int try_attach(struct drain *d)
 	set_trouble(d, info.capture == FLYREP_CAPTURE_NONE ?
 			       "flows are not captured: nf_conntrack_netlink is not loaded" :
 			       "");
-	fr_info("drain: bound to module %s", info.version);
-	d->ops->attached(d->cookie);
+	d->ops->attached(d->cookie, info.version);
 	d->ops->watched(d->cookie, watched);
 	return 0;
 }

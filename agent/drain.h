@@ -17,8 +17,8 @@ struct drain;
 
 /**
  * struct drain_ops - what the owner hears; all on the loop thread
- * @attached: bound. Nothing of the kernel is known; before the first drained() a dirty() with
- *	all buckets follows for each table that the module has
+ * @attached: bound to a module of @version. Nothing of the kernel is known; before the first
+ *	drained() a dirty() with all buckets follows for each table that the module has
  * @detached: the module is gone; a running snapshot is void
  * @records: changes, packed, rec_len as in the table's row
  * @drained: the ring is empty for now
@@ -31,7 +31,7 @@ struct drain;
  * @snap_end: 0, or -errno: it is void
  */
 struct drain_ops {
-	void (*attached)(void *cookie);
+	void (*attached)(void *cookie, const char *version);
 	void (*detached)(void *cookie);
 	void (*records)(void *cookie, uint8_t table, const void *recs, size_t n);
 	void (*drained)(void *cookie);

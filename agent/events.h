@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Events: what happened of late, at the level of an operator, for who follows it by the API. The
- * last EVENTS_MAX are remembered, with numbers; the log has them too, and more. Loop thread.
+ * Events: what happens, at the level of an operator. Each is a line of the log; the last EVENTS_MAX
+ * are remembered, with numbers, for who follows them by the API. Loop thread.
  */
 #ifndef EVENTS_H
 #define EVENTS_H
@@ -22,6 +22,9 @@ enum event_type {
 	EVENT_PEER_UP,
 	EVENT_PEER_DOWN,
 	EVENT_ROLE,
+	EVENT_SPLIT_BRAIN,
+	EVENT_MAJORITY_LOST,
+	EVENT_MAJORITY_BACK,
 	EVENT_STATE,
 	EVENT_PAUSED,
 	EVENT_RESUMED,
@@ -46,14 +49,15 @@ void events_free(struct events *e);
 void events_watch(struct events *e, void (*fn)(void *cookie), void *cookie);
 
 /**
- * events_note - remember one
- * @e: NULL is fine
+ * events_log - log one, and remember it
+ * @e: NULL: only log it
  * @peer: whom it is about; NULL: nobody but this node
- * @fmt: a text for people; longer than EVENT_TEXT_LEN it is cut
+ * @fmt: the line of the log. Of what is remembered a first word that ends in ": " is left out,
+ *	and what is longer than EVENT_TEXT_LEN is cut
+ *
+ * The journal has the type as FLYREP_EVENT, the peer as FLYREP_PEER and a MESSAGE_ID, which
+ * agent/flyrep.catalog explains. These never change: monitors look for them, not for words.
  */
-void events_note(struct events *e, enum event_type type, enum fr_log_level level, const char *peer,
-		 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-/* Likewise, and log it; of the line a first word that ends in ": " is left out here. */
 void events_log(struct events *e, enum event_type type, enum fr_log_level level, const char *peer,
 		const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 

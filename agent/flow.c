@@ -681,7 +681,7 @@ static void clear_held(struct flow_link *l)
 			index_clear(truth_index(held_of(l, id)));
 }
 
-static void on_attached(void *cookie)
+static void on_attached(void *cookie, const char *version)
 {
 	struct flow *f = cookie;
 	size_t i;
@@ -696,7 +696,8 @@ static void on_attached(void *cookie)
 		drain_promote(f->drain, &(uint32_t){ 0 });
 	forget(f); /* dirty() follows */
 	f->is_drained = false;
-	events_note(f->events, EVENT_MODULE_UP, FR_LOG_NOTICE, NULL, "the kernel module is there");
+	events_log(f->events, EVENT_MODULE_UP, FR_LOG_NOTICE, NULL,
+		   "drain: bound to kernel module %s", version);
 	if (f->elements)
 		elements_attach(f->elements);
 	peers_restart(f->peers, "its kernel module is back");
@@ -712,7 +713,8 @@ static void on_detached(void *cookie)
 	if (f->elements)
 		elements_detach(f->elements);
 	f->was_in_step = false;
-	events_note(f->events, EVENT_MODULE_DOWN, FR_LOG_ERR, NULL, "the kernel module is gone");
+	events_log(f->events, EVENT_MODULE_DOWN, FR_LOG_ERR, NULL,
+		   "drain: the kernel module is gone");
 	peers_restart(f->peers, "its kernel module is gone");
 }
 
@@ -1488,7 +1490,7 @@ static void relate_one(struct flow *f, struct flow_link *l)
 		return; /* which related this link again */
 	}
 	if (relation == ROLE_SPLIT && l->relation != ROLE_SPLIT)
-		events_log(f->events, EVENT_ROLE, FR_LOG_ERR, peer_id(l->peer),
+		events_log(f->events, EVENT_SPLIT_BRAIN, FR_LOG_ERR, peer_id(l->peer),
 			   "replication: split brain: peer %s and this node both write under epoch %lu; %s",
 			   peer_id(l->peer), l->epoch, can_heal(l) ?
 				   "quorum.split_brain tells which goes on" :
@@ -1781,9 +1783,9 @@ static void on_up(void *cookie, struct peer *p, const struct fr_hello *theirs)
 	l->role = theirs->role;
 	l->epoch = theirs->epoch;
 	l->distance = theirs->distance;
-	events_note(f->events, EVENT_PEER_UP, FR_LOG_NOTICE, peer_id(p),
-		    "peer %s: connected, wire version %u, flyrep %s", peer_id(p), peer_wire(p),
-		    theirs->version);
+	events_log(f->events, EVENT_PEER_UP, FR_LOG_NOTICE, peer_id(p),
+		   "replication: peer %s: session established, wire version %u, flyrep %s",
+		   peer_id(p), peer_wire(p), theirs->version);
 	if (f->versions && !versions_meet(l, theirs)) {
 		peer_reject(p, FR_ERROR_MODE, "conflict_resolution is not the same here and there");
 		return;
@@ -1903,8 +1905,8 @@ static void on_down(void *cookie, struct peer *p)
 {
 	struct flow *f = cookie;
 
-	events_note(f->events, EVENT_PEER_DOWN, FR_LOG_WARNING, peer_id(p),
-		    "peer %s: not connected: %s", peer_id(p), peer_trouble(p));
+	events_log(f->events, EVENT_PEER_DOWN, FR_LOG_WARNING, peer_id(p),
+		   "replication: peer %s: %s", peer_id(p), peer_trouble(p));
 	relate(f, link_of(p));
 }
 
@@ -2221,7 +2223,7 @@ static int open_all(struct flow *f)
 	if (rc >= 0)
 		rc = new_links(f);
 	if (rc >= 0 && fr_config_has_heartbeat(c))
-		rc = pulse_new(&f->pulse, f->event, c, &f->role, &pulse_ops, f);
+		rc = pulse_new(&f->pulse, f->event, c, &f->role, f->events, &pulse_ops, f);
 	if (rc >= 0)
 		rc = resync_new(&f->resync, f->event, f);
 	if (rc >= 0)
@@ -2260,8 +2262,9 @@ int flow_new(struct flow **out, sd_event *event, const struct fr_config *config)
 	f->config = config;
 	f->distance = FR_DISTANCE_NONE;
 	f->events = events_new();
-	events_note(f->events, EVENT_START, FR_LOG_NOTICE, NULL, "flyrep %s, node %s, %s",
-		    FLYREP_VERSION, config->node_id, fr_config_mode_name(config->mode));
+	events_log(f->events, EVENT_START, FR_LOG_NOTICE, NULL,
+		   "replication: node %s, %s, flyrep %s", config->node_id,
+		   fr_config_mode_name(config->mode), FLYREP_VERSION);
 	rc = f->events ? open_all(f) : -ENOMEM;
 	if (rc < 0) {
 		flow_free(f);

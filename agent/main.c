@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "control.h"
+#include "events.h"
 #include "flow.h"
 #include "log.h"
 #include "witness.h"
@@ -156,7 +157,8 @@ static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void
 			fr_err("replication: not all of %s was taken: %s", a->config_path,
 			       strerror(-rc));
 		else
-			fr_notice("replication: reloaded %s", a->config_path);
+			events_log(a->flow ? a->flow->events : NULL, EVENT_RELOAD, FR_LOG_NOTICE,
+				   NULL, "replication: reloaded %s", a->config_path);
 	}
 	sd_notify(0, "READY=1");
 	return 0;
@@ -209,8 +211,9 @@ static int serve(struct agent *a)
 	if (rc >= 0) {
 		sd_event_set_watchdog(event, true);
 		sd_notify(0, "READY=1");
-		fr_info("replication: node %s, %s, flyrep %s", config->node_id,
-			fr_config_mode_name(config->mode), FLYREP_VERSION);
+		if (a->witness)
+			fr_info("replication: node %s, witness, flyrep %s", config->node_id,
+				FLYREP_VERSION);
 		rc = sd_event_loop(event);
 		sd_notify(0, "STOPPING=1");
 	}

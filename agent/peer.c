@@ -131,7 +131,7 @@ static void end_session(struct peer *p, const char *why)
 		conn_free(p->conn);
 		p->conn = NULL;
 	}
-	if (why && (was_up || strcmp(p->trouble, why) != 0))
+	if (why && !was_up && strcmp(p->trouble, why) != 0)
 		fr_warn("replication: peer %s: %s", peer_id(p), why);
 	if (why)
 		snprintf(p->trouble, sizeof(p->trouble), "%s", why);
@@ -249,8 +249,6 @@ static void on_hello(struct peer *p, const uint8_t *payload, size_t len)
 	p->n_tried = 0;
 	p->next_renewal_ns = 0;
 	set_state(p, PEER_UP);
-	fr_info("replication: peer %s: session established, wire version %u, flyrep %s", p->id,
-		p->wire, p->hello.version);
 	send_ping(p);
 	ps->ops->up(ps->cookie, p, &p->hello);
 }

@@ -131,7 +131,7 @@ static int listen_at(struct pulse *p)
 }
 
 int pulse_new(struct pulse **out, sd_event *event, const struct fr_config *config,
-	      struct role *role, const struct pulse_ops *ops, void *cookie)
+	      struct role *role, struct events *events, const struct pulse_ops *ops, void *cookie)
 {
 	struct pulse *p = calloc(1, sizeof(*p));
 	int rc;
@@ -143,7 +143,8 @@ int pulse_new(struct pulse **out, sd_event *event, const struct fr_config *confi
 	p->cookie = cookie;
 	rc = listen_at(p);
 	if (rc >= 0)
-		rc = quorum_new(&p->quorum, config, role, &quorum_ops, p, monotonic_ns());
+		rc = quorum_new(&p->quorum, config, role, events, &quorum_ops, p,
+				monotonic_ns());
 	if (rc >= 0)
 		rc = sd_event_add_io(event, &p->io, p->fd, EPOLLIN, on_readable, p);
 	if (rc >= 0)

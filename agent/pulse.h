@@ -19,9 +19,12 @@ struct pulse_ops {
 	void (*changed)(void *cookie, const struct heartbeat_voter *v);
 };
 
-/* @config, which has heartbeats, and @role must outlive it. -errno: cannot listen (logged) */
+/*
+ * @config, which has heartbeats, @role and @events, which may be NULL, must outlive it.
+ * -errno: cannot listen (logged)
+ */
 int pulse_new(struct pulse **p, sd_event *event, const struct fr_config *config, struct role *role,
-	      const struct pulse_ops *ops, void *cookie);
+	      struct events *events, const struct pulse_ops *ops, void *cookie);
 void pulse_free(struct pulse *p);
 /* The configuration is another one. -errno (logged) */
 int pulse_reload(struct pulse *p);

@@ -22,6 +22,7 @@ struct election {
 struct quorum {
 	const struct fr_config *config;
 	struct role *role;
+	struct events *events;
 	const struct quorum_ops *ops;
 	void *cookie;
 	struct heartbeat *heartbeat;
@@ -143,14 +144,16 @@ static void on_split(struct quorum *q, const struct heartbeat_voter *rival)
 	char why[QUORUM_WHY_LEN];
 
 	if (!q->is_split && !quorum_heals(q, rival))
-		fr_err("quorum: split brain: %s and this node are both primary under epoch %lu; run "
-		       "`flyrep role backup` on one of them%s", rival->name, q->role->epoch,
-		       rival->last.rule == q->config->quorum.split_brain ?
-			       "" : " (quorum.split_brain is another one there)");
+		events_log(q->events, EVENT_SPLIT_BRAIN, FR_LOG_ERR, rival->id,
+			   "quorum: split brain: %s and this node are both primary under epoch %lu; "
+			   "run `flyrep role backup` on one of them%s", rival->name, q->role->epoch,
+			   rival->last.rule == q->config->quorum.split_brain ?
+				   "" : " (quorum.split_brain is another one there)");
 	else if (!q->is_split)
-		fr_err("quorum: split brain: %s and this node are both primary under epoch %lu; %s goes "
-		       "on, by the rule %s", rival->name, q->role->epoch,
-		       has_lost(q, rival) ? rival->name : "this node", rule);
+		events_log(q->events, EVENT_SPLIT_BRAIN, FR_LOG_ERR, rival->id,
+			   "quorum: split brain: %s and this node are both primary under epoch %lu; "
+			   "%s goes on, by the rule %s", rival->name, q->role->epoch,
+			   has_lost(q, rival) ? rival->name : "this node", rule);
 	q->is_split = true;
 	if (!quorum_heals(q, rival) || !has_lost(q, rival))
 		return;
@@ -381,12 +384,14 @@ static void watch_majority(struct quorum *q, uint64_t now)
 		return;
 	q->is_short = is_short;
 	if (is_short)
-		fr_warn("quorum: no majority: %u of %u voters are there, %u are needed%s",
-			quorum_n_alive(q), quorum_n_votes(q), quorum_n_needed(q),
-			is_primary(q) ? "; this node stays primary for its own packets" : "");
+		events_log(q->events, EVENT_MAJORITY_LOST, FR_LOG_WARNING, NULL,
+			   "quorum: no majority: %u of %u voters are there, %u are needed%s",
+			   quorum_n_alive(q), quorum_n_votes(q), quorum_n_needed(q),
+			   is_primary(q) ? "; this node stays primary for its own packets" : "");
 	else
-		fr_notice("quorum: the majority is there: %u of %u voters", quorum_n_alive(q),
-			  quorum_n_votes(q));
+		events_log(q->events, EVENT_MAJORITY_BACK, FR_LOG_NOTICE, NULL,
+			   "quorum: the majority is there: %u of %u voters", quorum_n_alive(q),
+			   quorum_n_votes(q));
 }
 
 void quorum_beat(struct quorum *q, uint64_t now)
@@ -473,7 +478,7 @@ static const struct heartbeat_ops heartbeat_ops = {
 /* --- life ---------------------------------------------------------------- */
 
 int quorum_new(struct quorum **out, const struct fr_config *config, struct role *role,
-	       const struct quorum_ops *ops, void *cookie, uint64_t now)
+	       struct events *events, const struct quorum_ops *ops, void *cookie, uint64_t now)
 {
 	struct quorum *q = calloc(1, sizeof(*q));
 	int rc;
@@ -482,6 +487,7 @@ int quorum_new(struct quorum **out, const struct fr_config *config, struct role 
 		return -ENOMEM;
 	q->config = config;
 	q->role = role;
+	q->events = events;
 	q->ops = ops;
 	q->cookie = cookie;
 	q->begin_ns = now;

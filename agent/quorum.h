@@ -7,6 +7,7 @@
 #ifndef QUORUM_H
 #define QUORUM_H
 
+#include "events.h"
 #include "heartbeat.h"
 #include "role.h"
 
@@ -30,9 +31,9 @@ struct quorum_ops {
 /* @why: "" if the majority agreed, else what is missing. */
 typedef void (*quorum_done_t)(void *cookie, const char *why);
 
-/* @config and @role must outlive it. -errno (logged) */
+/* @config, @role and @events, which may be NULL, must outlive it. -errno (logged) */
 int quorum_new(struct quorum **q, const struct fr_config *config, struct role *role,
-	       const struct quorum_ops *ops, void *cookie, uint64_t now_ns);
+	       struct events *events, const struct quorum_ops *ops, void *cookie, uint64_t now_ns);
 void quorum_free(struct quorum *q);
 /* The configuration is another one. -errno (logged) */
 int quorum_reload(struct quorum *q);

@@ -46,7 +46,7 @@ int witness_new(struct witness **out, sd_event *event, const struct fr_config *c
 	if (rc >= 0 && w->role.role != FR_ROLE_BACKUP)
 		rc = role_leave(&w->role, FR_ROLE_BACKUP);
 	if (rc >= 0)
-		rc = pulse_new(&w->pulse, event, config, &w->role, &pulse_ops, w);
+		rc = pulse_new(&w->pulse, event, config, &w->role, NULL, &pulse_ops, w);
 	if (rc < 0) {
 		witness_free(w);
 		return rc;

@@ -38,12 +38,24 @@ void fr_log_open(const char *ident, enum fr_log_level max)
 	log_state.is_journal = stderr_is_journal();
 }
 
+bool fr_log_is_journal(enum fr_log_level level)
+{
+	return log_state.is_journal && level <= log_state.max;
+}
+
+void fr_log_clean(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}
+
 void fr_log(enum fr_log_level level, const char *fmt, ...)
 {
 	char line[FR_LOG_LINE_MAX];
 	int saved_errno = errno;
-	size_t len, i;
 	va_list args;
+	size_t len;
 	ssize_t rc;
 	int n;
 
@@ -62,9 +74,8 @@ void fr_log(enum fr_log_level level, const char *fmt, ...)
 	len += (size_t)n;
 	if (len > sizeof(line) - 2)
 		len = sizeof(line) - 2;
-	for (i = 0; i < len; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
+	line[len] = '\0';
+	fr_log_clean(line);
 	line[len++] = '\n';
 	do {
 		rc = write(STDERR_FILENO, line, len);

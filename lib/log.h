@@ -41,6 +41,12 @@ void fr_log_open(const char *ident, enum fr_log_level max);
 void fr_log(enum fr_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Whether a line of this level is written, and the journal reads it: it takes fields beside it. */
+bool fr_log_is_journal(enum fr_log_level level);
+
+/* What fr_log() does to control bytes, in place. */
+void fr_log_clean(char *text);
+
 #define fr_err(...) fr_log(FR_LOG_ERR, __VA_ARGS__)
 #define fr_warn(...) fr_log(FR_LOG_WARNING, __VA_ARGS__)
 #define fr_notice(...) fr_log(FR_LOG_NOTICE, __VA_ARGS__)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hold the alerts, the dashboard and the manual of metrics against the table in the agent.
+"""Hold the alerts, the dashboard and the manual of metrics against the table in the agent;
+and the types of events.
 
 In the directory of the tree. A line a fault; exit status 1 if there is one.
 
@@ -153,6 +154,21 @@ def check_manual(known):
             faults.append(f"docs/monitoring.md does not tell of the alert {rule['alert']}")
 
 
+def check_events():
+    """The types of events are the same in the agent, the catalog, the API and the manual."""
+    types = dict(re.findall(r'\[EVENT_\w+\] = \{ "(\w+)", "([0-9a-f]{32})" \}',
+                            open("agent/events.c").read()))
+    catalog = re.findall(r"^-- (\w+)$", open("agent/flyrep.catalog").read(), re.M)
+    schemas = json.load(open("docs/openapi.json"))["components"]["schemas"]
+    manual = open("docs/man/flyrepd.8.scd").read().partition("The types are ")[2].partition(".")[0]
+    if len(set(types.values())) != len(types) or sorted(types.values()) != sorted(catalog):
+        faults.append("agent/flyrep.catalog: not the ids of agent/events.c, each once")
+    if schemas["Event"]["properties"]["type"]["enum"] != list(types):
+        faults.append("docs/openapi.json: not the types of events that agent/events.c has")
+    if re.findall(r"\*(\w+)\*", manual)[:len(types)] != list(types):
+        faults.append("flyrepd.8.scd: not the types of events that agent/events.c has")
+
+
 def main():
     known = families()
     if "--table" in sys.argv:
@@ -162,6 +178,7 @@ def main():
     check_alerts(known, names)
     check_dashboard(known, names)
     check_manual(known)
+    check_events()
     print("\n".join(faults) or f"{len(known)} metrics")
     return 1 if faults or not known else 0
 

@@ -36,13 +36,14 @@ static void numbers_go_on(void **state)
 	unsigned int i;
 
 	(void)state;
+	fr_log_open("test_events", FR_LOG_ERR);
 	assert_int_equal(events_next(e), 1);
 	o = events_json(e, 0);
 	assert_int_equal(count(o), 0);
 	assert_int_equal(number(o, "next"), 1);
 	json_decref(o);
 	for (i = 1; i <= EVENTS_MAX + 3; i++)
-		events_note(e, EVENT_STATE, FR_LOG_NOTICE, i == 10 ? "b" : NULL, "%u", i);
+		events_log(e, EVENT_STATE, FR_LOG_NOTICE, i == 10 ? "b" : NULL, "%u", i);
 
 	/* The first three are forgotten, and who asks for them is told how many. */
 	o = events_json(e, 0);
@@ -72,7 +73,7 @@ static void numbers_go_on(void **state)
 	assert_int_equal(number(json_array_get(o, 0), "n"), 10);
 	json_decref(o);
 	events_free(e);
-	events_note(NULL, EVENT_STATE, FR_LOG_NOTICE, NULL, "to nobody");
+	events_log(NULL, EVENT_STATE, FR_LOG_NOTICE, NULL, "to nobody");
 }
 
 static void on_event(void *cookie)
@@ -92,7 +93,7 @@ static void texts_are_tamed(void **state)
 	memset(big, 'x', sizeof(big) - 1);
 	big[sizeof(big) - 1] = '\0';
 	events_watch(e, on_event, &n);
-	events_note(e, EVENT_START, FR_LOG_ERR, "p\xff", "bad \xff bytes %s", big);
+	events_log(e, EVENT_START, FR_LOG_ERR, "p\xff", "bad \xff bytes %s", big);
 	events_log(e, EVENT_CLEARED, FR_LOG_WARNING, NULL, "replication: peer b: in step");
 	events_log(e, EVENT_CLEARED, FR_LOG_INFO, NULL, "resync 3: done");
 	assert_int_equal(n, 3);

@@ -153,8 +153,8 @@ static inline void voter_start(struct voter *v)
 {
 	assert_null(v->quorum);
 	assert_int_equal(role_load(&v->role, v->dir, FR_ROLE_BACKUP), 0);
-	assert_int_equal(quorum_new(&v->quorum, &v->config, &v->role, &voter_ops, v,
-				    v->all->now_ns), 0);
+	assert_int_equal(quorum_new(&v->quorum, &v->config, &v->role, NULL, &voter_ops,
+				    v, v->all->now_ns), 0);
 	v->beat_ns = v->all->now_ns + chance(v->all, 100) * MS;
 	v->is_done = true;
 }
