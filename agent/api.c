@@ -23,6 +23,8 @@
 #define DEADLINE_MS 60000
 #define STOP_MS 1000 /* for the last answers to leave */
 #define TICK_US 2000000
+#define SHARE 99 /* times what a call has taken the loop is left to replication */
+#define REST_MAX_NS 50000000 /* but no longer */
 #define TURN_S 30 /* to send a request, or to take an answer */
 
 /* --- calls ------------------------------------------------------------------- */
@@ -139,15 +141,56 @@ void api_completed(struct api_server *server)
 /* --- answers ----------------------------------------------------------------- */
 
 /* Hand back; @call is the HTTP thread's from here on, but for our reference. */
-static void answer(struct api_call *call, unsigned int status, char *text)
+static void hand_back(struct api_call *call, unsigned int status, char *text)
 {
 	struct MHD_Connection *connection = call->connection;
 
-	list_remove(&call->api->pending, call);
 	call->api = NULL;
 	call->status = status;
 	call->text = text;
 	MHD_resume_connection(connection);
+}
+
+/* The answer to one is that to the other: both were asked before it was made. */
+static bool is_same(const struct api_call *a, const struct api_call *b)
+{
+	return a->route == b->route && !a->json && !strcmp(a->arg, b->arg) &&
+	       json_equal(a->query, b->query);
+}
+
+/* Who waits for the same gets it with @call. */
+static void share(struct api *api, const struct api_call *call, unsigned int status,
+		  const char *text)
+{
+	struct api_list same = { 0 };
+	struct api_call *c, *next;
+
+	pthread_mutex_lock(&api->lock);
+	for (c = api->queue.first; c; c = next) {
+		next = c->next;
+		if (!is_same(call, c))
+			continue;
+		list_remove(&api->queue, c);
+		list_push(&same, c);
+	}
+	pthread_mutex_unlock(&api->lock);
+	while ((c = same.first)) {
+		list_remove(&same, c);
+		c->type = call->type;
+		c->asset = call->asset;
+		hand_back(c, status, text ? strdup(text) : NULL);
+		api_call_unref(c);
+	}
+}
+
+static void answer(struct api_call *call, unsigned int status, char *text)
+{
+	struct api *api = call->api;
+
+	list_remove(&api->pending, call);
+	if (call == api->served)
+		share(api, call, status, text);
+	hand_back(call, status, text);
 }
 
 /* The handler is done with it. */
@@ -237,10 +280,30 @@ int api_is_gone(const struct api_call *call)
 	return poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
 }
 
+/* A client that asks again and again, or many, cannot keep the loop from replication. */
+static void rest(struct api *api, uint64_t took_ns)
+{
+	uint64_t ns = took_ns * SHARE < REST_MAX_NS ? took_ns * SHARE : REST_MAX_NS;
+
+	sd_event_source_set_enabled(api->wake, SD_EVENT_OFF);
+	sd_event_source_set_time(api->rest, (monotonic_ns() + ns) / 1000 + 1);
+	sd_event_source_set_enabled(api->rest, SD_EVENT_ONESHOT);
+}
+
+static int on_rested(sd_event_source *source, uint64_t usec, void *cookie)
+{
+	struct api *api = cookie;
+
+	(void)source;
+	(void)usec;
+	return sd_event_source_set_enabled(api->wake, SD_EVENT_ON);
+}
+
 static int on_wake(sd_event_source *source, int fd, uint32_t events,
 		   void *cookie)
 {
 	struct api *api = cookie;
+	uint64_t begin_ns = monotonic_ns();
 	struct api_call *call;
 	eventfd_t one;
 
@@ -262,11 +325,15 @@ static int on_wake(sd_event_source *source, int fd, uint32_t events,
 		sd_event_source_set_time(api->timer, call->deadline_ns / 1000);
 		sd_event_source_set_enabled(api->timer, SD_EVENT_ONESHOT);
 	}
-	if (api_is_gone(call))
+	if (api_is_gone(call)) {
 		api_fail(call, MHD_HTTP_SERVICE_UNAVAILABLE, "gone",
 			 "the client has left");
-	else
-		call->route->handle(api->cookie, call, call->json);
+		return 0;
+	}
+	api->served = call->json ? NULL : call;
+	call->route->handle(api->cookie, call, call->json);
+	api->served = NULL;
+	rest(api, monotonic_ns() - begin_ns);
 	return 0;
 }
 
@@ -332,6 +399,11 @@ static int loop_start(struct api *api, sd_event *event)
 	if (rc < 0)
 		return rc;
 	sd_event_source_set_description(api->timer, "api deadline");
+	rc = sd_event_add_time(event, &api->rest, CLOCK_MONOTONIC, 0, 1000, on_rested, api);
+	if (rc < 0)
+		return rc;
+	sd_event_source_set_description(api->rest, "api rest");
+	sd_event_source_set_enabled(api->rest, SD_EVENT_OFF);
 	sd_event_source_set_enabled(api->timer, SD_EVENT_OFF);
 	rc = sd_event_add_time_relative(event, &api->tick, CLOCK_MONOTONIC, TICK_US, 0, on_tick,
 					api);
@@ -344,6 +416,7 @@ static void loop_stop(struct api *api)
 {
 	sd_event_source_disable_unref(api->tick);
 	sd_event_source_disable_unref(api->timer);
+	sd_event_source_disable_unref(api->rest);
 	sd_event_source_disable_unref(api->wake);
 	if (api->wake_fd >= 0)
 		close(api->wake_fd);

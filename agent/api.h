@@ -3,7 +3,8 @@
  * API: HTTP on a unix socket and on TCP, each served by libmicrohttpd in a thread of its own. Those
  * only parse and wait: each request is suspended, queued to the loop thread through an
  * eventfd, answered there, and resumed. A slow or hostile client therefore costs replication
- * nothing. Connections, body size, time and queue are bounded, for TCP more than for the socket.
+ * nothing; and many that ask all the time no more than a hundredth of the loop, as it rests after
+ * each call, and then answers all that wait for the same at once. Connections, body size, time and queue are bounded, for TCP more than for the socket.
  *
  * Who may ask, and what:
  *

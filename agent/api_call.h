@@ -96,9 +96,11 @@ struct api {
 	/* loop thread */
 	sd_event *event;
 	sd_event_source *wake;
+	sd_event_source *rest;	/* of the loop from calls, after one */
 	sd_event_source *timer;
 	sd_event_source *tick;
 	struct api_list pending; /* with a handler, the oldest first */
+	const struct api_call *served; /* a GET whose handler runs */
 	uint64_t deadline_ns; /* from queue to answer */
 
 	/* all */

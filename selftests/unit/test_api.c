@@ -52,6 +52,7 @@ struct server {
 	struct api_call *held[HELD_MAX];
 	sd_event_source *poll_gone;
 	struct api_call *watched;
+	unsigned int n_counted;
 
 	atomic_uint n_held;
 	atomic_uint n_late; /* calls given back after the api had stopped */
@@ -184,6 +185,27 @@ static void on_asked(void *cookie, struct api_call *call, const json_t *body)
 				  "query", api_query(call)));
 }
 
+/* Hold up the loop until so many requests have come. */
+static void on_block(void *cookie, struct api_call *call, const json_t *body)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	json_int_t n = json_integer_value(json_object_get(body, "until"));
+	struct server *s = cookie;
+	int i;
+
+	for (i = 0; i < DEADLINE_MS && (json_int_t)api_counts(s->api, API_COUNT_REQUESTS) < n; i++)
+		nanosleep(&pause, NULL);
+	api_reply(call, json_object());
+}
+
+static void on_count(void *cookie, struct api_call *call, const json_t *body)
+{
+	struct server *s = cookie;
+
+	(void)body;
+	api_reply(call, json_pack("{s:s, s:i}", "of", api_arg(call), "n", ++s->n_counted));
+}
+
 static void on_asset(void *cookie, struct api_call *call, const json_t *body)
 {
 	static const char page[] = "<p>\xe2\x9c\x93";
@@ -203,7 +225,8 @@ static const struct api_route routes[] = {
 	API_POST("/release", on_release), API_GET("/watch", on_watch),
 	API_GET("/nothing", on_nothing),  API_POST("/begin", on_begin),
 	API_GET("/begin/+", on_progress), API_GET("/asked/+/by", on_asked),
-	API_POST("/asked/+/by", on_asked), {},
+	API_POST("/asked/+/by", on_asked), API_POST("/block", on_block),
+	API_GET("/count/+", on_count),	   {},
 };
 
 static int on_exit_fd(sd_event_source *source, int fd, uint32_t events,
@@ -850,6 +873,38 @@ static void test_a_hundred_clients_at_once(void **state)
 	}
 }
 
+/* Who waits for the same is told the same, and the handler asked once; but only for the same. */
+static void test_same_questions_share_an_answer(void **state)
+{
+	enum { N = 40 };
+	char text[1024], want[32];
+	struct server *s = *state;
+	int fd[N], block = dial(s);
+	unsigned int i;
+	size_t n;
+
+	snprintf(text, sizeof(text), "POST /block HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n"
+		 "{\"until\":%u}", N + 1);
+	assert_int_equal(send(block, text, strlen(text), 0), strlen(text));
+	for (i = 0; i < N; i++) {
+		fd[i] = dial(s);
+		snprintf(text, sizeof(text), "GET /count/%u HTTP/1.0\r\nHost: x\r\n\r\n", i % 2);
+		assert_int_equal(send(fd[i], text, strlen(text), 0), strlen(text));
+	}
+	for (i = 0; i < N; i++) {
+		for (n = 0; n < sizeof(text) - 1; n++)
+			if (recv(fd[i], text + n, 1, MSG_WAITALL) != 1)
+				break;
+		text[n] = '\0';
+		snprintf(want, sizeof(want), "\r\n\r\n{\"of\":\"%u\",\"n\":", i % 2);
+		assert_non_null(strstr(text, want));
+		close(fd[i]);
+	}
+	close(block);
+	/* Some may have come between the two. */
+	assert_in_range(s->n_counted, 2, N / 4);
+}
+
 static void test_full_queue_says_busy(void **state)
 {
 	static const char hold[] = "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -1113,6 +1168,7 @@ int main(void)
 		RUNNING(test_strange_bytes),
 		RUNNING(test_client_leaves_before_the_reply),
 		RUNNING(test_a_hundred_clients_at_once),
+		RUNNING(test_same_questions_share_an_answer),
 		RUNNING(test_full_queue_says_busy),
 		RUNNING(test_slow_clients_hold_up_nobody),
 		cmocka_unit_test_setup_teardown(
