@@ -23,8 +23,9 @@
 #define DEADLINE_MS 60000
 #define STOP_MS 1000 /* for the last answers to leave */
 #define TICK_US 2000000
-#define SHARE 99 /* times what a call has taken the loop is left to replication */
-#define REST_MAX_NS 50000000 /* but no longer */
+#define SHARE 400 /* times what a call has taken the loop is left to replication */
+#define REST_MAX_NS 100000000 /* but no longer */
+#define BURST_NS 1000000000 /* of such times after a quiet one nobody waits for */
 #define TURN_S 30 /* to send a request, or to take an answer */
 
 /* --- calls ------------------------------------------------------------------- */
@@ -283,10 +284,15 @@ int api_is_gone(const struct api_call *call)
 /* A client that asks again and again, or many, cannot keep the loop from replication. */
 static void rest(struct api *api, uint64_t took_ns)
 {
-	uint64_t ns = took_ns * SHARE < REST_MAX_NS ? took_ns * SHARE : REST_MAX_NS;
+	uint64_t now_ns = monotonic_ns();
 
+	if (api->rested_ns + BURST_NS < now_ns)
+		api->rested_ns = now_ns - BURST_NS;
+	api->rested_ns += took_ns * SHARE < REST_MAX_NS ? took_ns * SHARE : REST_MAX_NS;
+	if (api->rested_ns <= now_ns)
+		return;
 	sd_event_source_set_enabled(api->wake, SD_EVENT_OFF);
-	sd_event_source_set_time(api->rest, (monotonic_ns() + ns) / 1000 + 1);
+	sd_event_source_set_time(api->rest, api->rested_ns / 1000 + 1);
 	sd_event_source_set_enabled(api->rest, SD_EVENT_ONESHOT);
 }
 

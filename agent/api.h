@@ -3,8 +3,9 @@
  * API: HTTP on a unix socket and on TCP, each served by libmicrohttpd in a thread of its own. Those
  * only parse and wait: each request is suspended, queued to the loop thread through an
  * eventfd, answered there, and resumed. A slow or hostile client therefore costs replication
- * nothing; and many that ask all the time no more than a hundredth of the loop, as it rests after
- * each call, and then answers all that wait for the same at once. Connections, body size, time and queue are bounded, for TCP more than for the socket.
+ * nothing; and many that ask all the time no more than 0.25 % of the loop, as it rests between
+ * calls, and answers all that wait for the same at once; the threads of TCP have the lowest
+ * priority. Connections, body size, time and queue are bounded, for TCP more than for the socket.
  *
  * Who may ask, and what:
  *

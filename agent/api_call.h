@@ -101,6 +101,7 @@ struct api {
 	sd_event_source *tick;
 	struct api_list pending; /* with a handler, the oldest first */
 	const struct api_call *served; /* a GET whose handler runs */
+	uint64_t rested_ns;	/* when all rest so far is over */
 	uint64_t deadline_ns; /* from queue to answer */
 
 	/* all */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "api_tcp.h"
@@ -514,11 +515,22 @@ static void on_completed(void *cookie, struct MHD_Connection *connection,
 
 /* --- connections ------------------------------------------------------------- */
 
+/* This thread of a TCP server is for whoever asks; the loop, and other programs, come first. */
+static void give_way(const struct api_server *server)
+{
+	static _Thread_local bool is_done;
+
+	if (server->guard && !is_done)
+		setpriority(PRIO_PROCESS, gettid(), PRIO_MAX);
+	is_done = true;
+}
+
 static enum MHD_Result on_accept(void *cookie, const struct sockaddr *address, socklen_t len)
 {
 	struct api_server *server = cookie;
 
 	(void)len;
+	give_way(server);
 	if (api_guests_has_room(&server->guests, address))
 		return MHD_YES;
 	api_count(server->api, API_COUNT_BUSY);
