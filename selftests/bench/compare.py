@@ -11,6 +11,7 @@ STEP, of which all are done without:
   rate        the most flows a second
   overload    more than conntrackd carries, and as many as can be made
   latency     from a packet to the peer's kernel, of flows that come one by one
+  watched     lag, while clients of the API poll without end
   wire        bytes of each step in the life of a flow, of a mix as that of a site
   whole       a full table of 100 000: a fresh peer, a takeover
   million     a full table of 1 000 000: memory, and what recovers it, beside live changes
@@ -23,7 +24,7 @@ import os
 import sys
 
 from ground import Ground
-from measure import cost, encryption, flood, highest, latency, million, whole, wire
+from measure import cost, encryption, flood, highest, latency, million, watched, whole, wire
 from systems import Conntrackd, Flyrep, Nothing
 
 # Flows, and flows a second: well below what any of them carries.
@@ -32,11 +33,13 @@ RATE = {"udp": 12000, "tcp": 5000}
 OVERLOAD = (40000, 1.15)	# times the rate at which conntrackd begins to lose
 FLOOD = 200000
 LATENCY = {"latency": (6000, 2000), "latency 10k": (20000, 10000)}
+WATCHED = (20000, 2000)
+CLIENTS = 50
 WIRE = {"udp": (20000, 10000), "tcp": (20000, 5000)}
 WHOLE = (100000, 10000)
 MILLION = (1000000, 10000)
 LIVE = (6000, 2000)	# beside it
-STEPS = ("encryption", "cost", "rate", "overload", "latency", "wire", "whole", "million")
+STEPS = ("encryption", "cost", "rate", "overload", "latency", "watched", "wire", "whole", "million")
 HEADROOM = 0.9		# of the rate at which the processor would be all busy
 SIZE = float(os.environ.get("BENCH_SIZE", "1"))
 SYSTEMS = os.environ.get("SYSTEMS", "")
@@ -128,6 +131,12 @@ class Comparison:
             for system in wanted(self.injecting, self.flyrep):
                 self.keep(what, system,
                           latency(system, f"{self.build}/bench/lat", sized(n), rate))
+
+    def watched(self):
+        for system in wanted(self.flyrep):
+            self.keep("watched", system,
+                      watched(system, f"{self.build}/bench/lat", sized(WATCHED[0]), WATCHED[1],
+                              CLIENTS))
 
     def wire(self):
         for kind, (n, rate) in WIRE.items():

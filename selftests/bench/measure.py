@@ -6,9 +6,9 @@ import struct
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
-from ground import FIFO, awake, memory_len, on, run, run_ns, until
+from ground import FIFO, awake, memory_len, on, run, run_ns, spawn, until
 
 ARRIVES = 60		# seconds in which what is not lost has arrived
 LATER = 5		# seconds after which what is missing of a load is looked at again
@@ -200,6 +200,45 @@ def latency(system, lat, n, rate):
         with lat_running(system, lat, n, rate) as proc:
             figures = lat_result(proc)
         figures.update(meter.per_flow(n))
+    return figures
+
+
+@contextmanager
+def polled(n):
+    """So many clients that ask for all the time, without end, and one that never reads. They are
+    elsewhere: what they compute themselves is done when nobody else has anything to do."""
+    paths = ("api/replication/status", "api/replication/peers", "api/replication/lag", "metrics")
+    idle = ("chrt", "--idle", "0")
+    procs = [spawn("a", *idle, "ab", "-q", "-k", "-t", "3600", "-n", "1000000", "-c",
+                   str((n + i) // len(paths)), "-B", f"127.0.0.{i + 2}",
+                   f"http://127.0.0.1:8080/{path}") for i, path in enumerate(paths)]
+    procs.append(spawn("a", *idle, "bash", "-c",
+                       "exec 3<>/dev/tcp/127.0.0.1/8080; "
+                       "while printf 'GET /metrics HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n' >&3; "
+                       "do :; done"))
+    try:
+        yield procs
+    finally:
+        for proc in procs:
+            proc.kill()
+            proc.wait()
+
+
+def watched(system, lat, n, rate, clients):
+    """Latency without clients of the API, with so many, and without again."""
+    figures = {}
+    with pair(system):
+        for name in ("alone", "polled", "alone_again"):
+            with polled(clients) if name == "polled" else nullcontext([]) as procs:
+                time.sleep(SETTLED)
+                calls, begin = system.calls("a"), time.monotonic()
+                with lat_running(system, lat, n, rate) as proc:
+                    said = lat_result(proc)
+                figures |= {f"{name}_{key}": said[key] for key in ("p50_us", "p99_us", "missing")}
+                figures[f"{name}_calls_s"] = (system.calls("a") - calls) / \
+                    (time.monotonic() - begin)
+                if any(proc.poll() is not None for proc in procs):
+                    raise RuntimeError("a client of the API has ended")
     return figures
 
 

@@ -299,6 +299,10 @@ class Flyrep(Nothing):
     def status(self, node):
         return self.ask(node, "GET", "status")["status"]
 
+    def calls(self, node):
+        """How many its API was asked for so far."""
+        return self.ask(node, "GET", "stats")["stats"]["api"]["requests"]
+
     def is_equal(self):
         """Met, nothing under way, and the last audit found no difference."""
         status = self.status("a")
