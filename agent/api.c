@@ -152,9 +152,30 @@ static void hand_back(struct api_call *call, unsigned int status, char *text)
 	MHD_resume_connection(connection);
 }
 
-/* The answer to one is that to the other: both were asked before it was made. */
-static bool is_same(const struct api_call *a, const struct api_call *b)
+/* Out of the queue what is like @like; in its order. */
+static struct api_list take(struct api *api, bool (*is)(const struct api_call *c, const void *like),
+			    const void *like)
 {
+	struct api_list taken = { 0 };
+	struct api_call *c, *next;
+
+	pthread_mutex_lock(&api->lock);
+	for (c = api->queue.first; c; c = next) {
+		next = c->next;
+		if (!is(c, like))
+			continue;
+		list_remove(&api->queue, c);
+		list_push(&taken, c);
+	}
+	pthread_mutex_unlock(&api->lock);
+	return taken;
+}
+
+/* The answer to one is that to the other: both were asked before it was made. */
+static bool is_same(const struct api_call *b, const void *like)
+{
+	const struct api_call *a = like;
+
 	return a->route == b->route && !a->json && !strcmp(a->arg, b->arg) &&
 	       json_equal(a->query, b->query);
 }
@@ -163,18 +184,9 @@ static bool is_same(const struct api_call *a, const struct api_call *b)
 static void share(struct api *api, const struct api_call *call, unsigned int status,
 		  const char *text)
 {
-	struct api_list same = { 0 };
-	struct api_call *c, *next;
+	struct api_list same = take(api, is_same, call);
+	struct api_call *c;
 
-	pthread_mutex_lock(&api->lock);
-	for (c = api->queue.first; c; c = next) {
-		next = c->next;
-		if (!is_same(call, c))
-			continue;
-		list_remove(&api->queue, c);
-		list_push(&same, c);
-	}
-	pthread_mutex_unlock(&api->lock);
 	while ((c = same.first)) {
 		list_remove(&same, c);
 		c->type = call->type;
@@ -405,12 +417,12 @@ static int loop_start(struct api *api, sd_event *event)
 	if (rc < 0)
 		return rc;
 	sd_event_source_set_description(api->timer, "api deadline");
+	sd_event_source_set_enabled(api->timer, SD_EVENT_OFF);
 	rc = sd_event_add_time(event, &api->rest, CLOCK_MONOTONIC, 0, 1000, on_rested, api);
 	if (rc < 0)
 		return rc;
 	sd_event_source_set_description(api->rest, "api rest");
 	sd_event_source_set_enabled(api->rest, SD_EVENT_OFF);
-	sd_event_source_set_enabled(api->timer, SD_EVENT_OFF);
 	rc = sd_event_add_time_relative(event, &api->tick, CLOCK_MONOTONIC, TICK_US, 0, on_tick,
 					api);
 	if (rc >= 0)
@@ -485,25 +497,15 @@ int api_listen(struct api *api, const struct fr_config_api *config)
 }
 
 /* Whose server is NULL: all. */
-static bool is_of(const struct api_call *call, const struct api_server *server)
+static bool is_of(const struct api_call *call, const void *server)
 {
 	return !server || call->server == server;
 }
 
 static void dismiss(struct api *api, const struct api_server *server, const char *why)
 {
+	struct api_list queue = take(api, is_of, server);
 	struct api_call *call, *next;
-	struct api_list queue = { 0 };
-
-	pthread_mutex_lock(&api->lock);
-	for (call = api->queue.first; call; call = next) {
-		next = call->next;
-		if (!is_of(call, server))
-			continue;
-		list_remove(&api->queue, call);
-		list_push(&queue, call);
-	}
-	pthread_mutex_unlock(&api->lock);
 
 	/* These have handlers, which will still reply, to nobody. */
 	for (call = api->pending.first; call; call = next) {
