@@ -100,17 +100,16 @@ static void note(struct events *e, enum event_type type, enum fr_log_level level
 static void write_line(enum event_type type, enum fr_log_level level, const char *peer,
 		       const char *text)
 {
-	char field[64 + FR_NODE_ID_MAX_LEN];
 	int rc;
 
 	if (!fr_log_is_journal(level)) {
 		fr_log(level, "%s", text);
 		return;
 	}
-	snprintf(field, sizeof(field), "FLYREP_PEER=%s", peer ? peer : "");
 	rc = sd_journal_send("MESSAGE=%s", text, "PRIORITY=%d", level, "SYSLOG_IDENTIFIER=%s",
 			     program_invocation_short_name, "MESSAGE_ID=%s", types[type].id,
-			     "FLYREP_EVENT=%s", types[type].name, peer ? "%s" : NULL, field, NULL);
+			     "FLYREP_EVENT=%s", types[type].name, peer ? "FLYREP_PEER=%s" : NULL,
+			     peer, NULL);
 	if (rc < 0)
 		fr_log(level, "%s", text);
 }
