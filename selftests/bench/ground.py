@@ -164,7 +164,6 @@ class Ground:
         for node in ("a", "b"):
             on(node, "nft", "-f", "-", text=RULES)
             on(node, "sysctl", "-q", "-p", "-", text=VALUES)
-        for node in ("a", "b"):
             run("ip", "-n", node, "link", "set", "lo", "up")
         self.address("a", "10.1.0.3/24", "lan0")
         self.address("a", "10.2.0.3/24", "wan0")
