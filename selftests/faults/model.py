@@ -10,7 +10,8 @@ Where one node writes (mode primary)
   - The last acknowledged write on the writer, and nothing else.
   - When a standby takes over from a writer that was cut off, killed or without power (not one that
     stepped back after all had agreed): any of the writes since the last agreement, or what was
-    agreed on; and not there, of a flow that somebody had deleted on the standby. Then what the new
+    agreed on; and not there, of a flow that somebody had deleted on the standby, and of anything
+    if the standby had lost its power and need not have met the writer since. Then what the new
     writer writes counts, and what the old one has is turned out.
   - When the module is reloaded what a standby held is its kernel's own. The writer makes it held
     again, but for flows that have ended meanwhile: those stay there for their time.
@@ -21,9 +22,10 @@ Where one node writes (mode primary)
 Where all write
   - Flows: there if any node has it of its own, which is who created it and did not delete it
     since, and not there if none has. When the module is reloaded all that a node holds becomes
-    its own, and when a node comes back without what it had its peers make all they hold for it
-    theirs: until it is deleted there too, a flow can be there then. A flow that only a node had
-    that lost its power may be lost if it was created since the last agreement; none else.
+    its own, and when a node comes back without what it had each of its peers makes its own all
+    it holds when they meet: until it is deleted there too, a flow can be there then. A flow that
+    only a node had that lost its power may be lost if it was created since the last agreement;
+    none else.
   - Leases, DNS, configuration, elements of maps: of each node that wrote the key since the last
     agreement, its last write; one of these. If none did, what was agreed on. So of two nodes of
     which neither had heard the other, one wins. If they certainly had not (one was cut off from
@@ -39,7 +41,9 @@ Where all write
     one of them is there, and the other one is listed.
   - When a node loses its power, or the module is reloaded under all, a write since the last
     agreement may not have got into the ledger: then what that node had written before, or what
-    was agreed on, may be there as well.
+    was agreed on, may be there as well. If its agent ends too before the next agreement, it
+    may not have noted that its kernel is another one: then what was deleted while it was away
+    may be there again.
   - Elements are the kernel's, so a reload of the module costs none of them. When a node's map
     is flushed, that deletes nothing; but as after a loss of power, of what the node had written
     since the last agreement some may not have got into the ledger. A map that is empty when the
@@ -84,10 +88,11 @@ class Key:
     doubtful: nodes that may have lost some of their writes since
     blind: nodes that may have written without having seen what was agreed on
     unnoted: nodes that ended when they could not note what they were told, of the model
+    unlearnt: nodes that may take what is deleted for lost by their kernel, of the model
     """
 
     def __init__(self):
-        self.unnoted = set()
+        self.unnoted, self.unlearnt = set(), set()
         self.agreed = {ABSENT}
         self.writes = []
         self.doubtful = set()
@@ -96,7 +101,10 @@ class Key:
 
     def write(self, node, value, cuts):
         self.writes.append((node, value, cuts))
-        self.doubtful.discard(node)
+        if value is ABSENT and node in self.unlearnt:
+            self.doubtful.add(node)
+        else:
+            self.doubtful.discard(node)
 
     def lose(self, node, is_blind=True):
         """What @node wrote may be lost; and, if @is_blind, it writes without having seen the rest."""
@@ -243,6 +251,8 @@ class Counter(Key):
 
     def write(self, node, value, cuts):
         self.owner = node
+        if value is ABSENT and node in self.unlearnt:
+            self.on_top |= self.candidates() - {ABSENT}
         super().write(node, value, cuts)
 
     def lose(self, node, is_blind=True):
@@ -284,9 +294,9 @@ class OneWriter:
     def reload(self, _):
         self.lingers |= (self.values | self.since) - {ABSENT}
 
-    def take_over(self):
+    def take_over(self, may_be_empty):
         self.values = self.values | self.since | self.lingers | \
-            ({ABSENT} if self.is_stray else set())
+            ({ABSENT} if self.is_stray or may_be_empty else set())
 
     def agree(self, value):
         self.values, self.since, self.is_stray = {value}, {value}, False
@@ -310,10 +320,11 @@ class SharedFlow:
         self.states, self.past = set(), set()
         self.is_agreed = False      # it was there at the last agreement, and is since
 
-    def write(self, node, state):
+    def write(self, node, state, adopters):
         if not self.owners and not self.maybe:
             self.states = set()
         self.owners.add(node)
+        self.maybe |= adopters - self.owners
         self.states.add(state)
         self.past.add(state)
 
@@ -374,6 +385,9 @@ class Model:
         self.map = Map(history)     # where all write
         self.full = set()           # nodes whose disk was full since the last agreement
         self.unnoted = set()        # of these: whose agent ended
+        self.rebooted_since = set() # nodes that lost their power since then
+        self.anew = set()           # nodes whose kernel lost what it had: so, or with its module
+        self.unlearnt = set()       # of these: whose agent ended
         self.decisions = {}         # (table, key): values, of which one is there
         self.addresses = {}         # of leases, by value
         self.leases = []
@@ -387,7 +401,7 @@ class Model:
                 Counter if table == "learning" else Key
             k = self.keys[table, key] = new()
             if isinstance(k, Key):
-                k.unnoted = self.unnoted
+                k.unnoted, k.unlearnt = self.unnoted, self.unlearnt
         return self.keys[table, key]
 
     def of(self, *tables):
@@ -417,7 +431,8 @@ class Model:
         elif is_update:
             k.update(node, value)
         else:
-            k.write(node, value)
+            # A peer that meets one that came back empty makes all it holds its own.
+            k.write(node, value, set(self.history.nodes) if self.rebooted_since else set())
 
     def leased(self, value, address):
         """A write of this value tells of a lease of this address; None: of no lease."""
@@ -435,6 +450,7 @@ class Model:
         """Its agent is not there for a while."""
         self.map.away.add(node)
         self.unnoted |= {node} & self.full
+        self.unlearnt |= {node} & self.anew
 
     def filled(self, node):
         self.map.away.add(node)
@@ -449,6 +465,8 @@ class Model:
         self.mended(node)
         self.away(node)
         self.map.emptied.add(node)
+        self.rebooted_since.add(node)
+        self.anew.add(node)
         for k in self.keys.values():
             if isinstance(k, Key):
                 k.lose(node, not self.is_by_time)
@@ -459,6 +477,7 @@ class Model:
 
     def reloaded(self):
         self.map.away.update(self.history.nodes)
+        self.anew.update(self.history.nodes)
         for k in self.of(*UNTOLD_BY_RELOAD):
             if isinstance(k, OneWriter):
                 k.values = k.values | {ABSENT}
@@ -472,7 +491,7 @@ class Model:
         """@node writes now. After an agreement since which nothing was written, nothing is lost."""
         self.writer = node
         for k in self.keys.values():
-            k.take_over()
+            k.take_over(node in self.rebooted_since)
 
     def decide(self, conflict):
         """Somebody has decided a conflict, which is as the API tells it."""
@@ -567,8 +586,8 @@ class Model:
         for (table, key), k in self.keys.items():
             k.agree(values[table].get(key, ABSENT))
         self.map.agree()
-        self.full.clear()
-        self.unnoted.clear()
+        for s in (self.full, self.unnoted, self.rebooted_since, self.anew, self.unlearnt):
+            s.clear()
 
 
 # How an item says its key, and what was written.
