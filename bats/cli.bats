@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: deadline=1200 kernel=6.1
+# lab: deadline=1200 kernel=host
 #
 # flyrep: the command line itself, and what it makes of answers that a sound
 # agent never gives

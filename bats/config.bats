@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: deadline=400 kernel=6.12
+# lab: deadline=400 kernel=host
 #
 # flyrep config: what an operator sees of the configuration
 
