@@ -112,13 +112,12 @@ static json_t *row_json(const struct fr_schema *row)
 		json_array_append_new(choices, json_string(row->choices[i]));
 	fr_schema_range(row, range, sizeof(range));
 	json = json_pack(
-		"{s:s, s:s, s:s?, s:o, s:s?, s:s?, s:b, s:b, s:b, s:s}", "key",
+		"{s:s, s:s, s:s?, s:o, s:s?, s:s?, s:b, s:b, s:s}", "key",
 		row->path, "type", fr_schema_type_name(row->type), "default",
 		row->dflt, "choices", choices, "range", *range ? range : NULL,
 		"only", row->only, "required",
 		!!(row->flags & FR_SCHEMA_REQUIRED), "reloadable",
-		!!(row->flags & FR_SCHEMA_RELOADABLE), "supported",
-		!(row->flags & FR_SCHEMA_UNSUPPORTED), "help", row->help);
+		!!(row->flags & FR_SCHEMA_RELOADABLE), "help", row->help);
 	return json;
 }
 
@@ -156,9 +155,7 @@ static void schema_text(const struct cli *cli, const struct fr_schema *rows,
 		if (row->choices)
 			print_choices(row);
 		print_limits(row, "; ");
-		if (row->flags & FR_SCHEMA_UNSUPPORTED)
-			style_print(cli, STYLE_WARN, "; not supported yet");
-		else if (row->only)
+		if (row->only)
 			style_print(cli, STYLE_WARN, "; only %s yet",
 				    row->only);
 		printf("\n    %s\n", row->help);
@@ -214,9 +211,7 @@ static void scdoc_row(const struct fr_schema *row)
 	fclose(out);
 	out = open_memstream(&body, &len);
 	fputs(row->help, out);
-	if (row->flags & FR_SCHEMA_UNSUPPORTED)
-		fputs(" Not supported yet.", out);
-	else if (row->only)
+	if (row->only)
 		fprintf(out, " Supported so far: %s.", row->only);
 	fclose(out);
 	scdoc_wrap("", head, true);

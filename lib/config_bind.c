@@ -187,17 +187,11 @@ static void bind_item(struct fr_config_binder *b, const struct fr_schema *row,
 		      const struct fr_hcl_body *body,
 		      const struct fr_hcl_item *item, void *base)
 {
-	bool was_refused = b->is_refused;
 	struct fr_hcl_value list;
 
 	if (!is_well_formed(b, row, body, item) ||
 	    item->value.type == FR_HCL_NULL)
 		return;
-	if (row->flags & FR_SCHEMA_UNSUPPORTED && !was_refused) {
-		fr_diag_error(b->diag, item->pos, "%s: not supported yet",
-			      row->path);
-		b->is_refused = true;
-	}
 	if (row->type != FR_SCHEMA_SECTION && row->offset == FR_SCHEMA_UNBOUND)
 		base = NULL;
 	if (base && row->type != FR_SCHEMA_SECTION)
@@ -213,7 +207,6 @@ static void bind_item(struct fr_config_binder *b, const struct fr_schema *row,
 	} else {
 		bind_value(b, row, &item->value, base);
 	}
-	b->is_refused = was_refused;
 }
 
 static void unknown_key(struct fr_config_binder *b,

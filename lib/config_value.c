@@ -96,7 +96,7 @@ static bool refuse_choice(struct fr_config_binder *b,
 			  const struct fr_schema *row,
 			  const struct fr_hcl_value *value)
 {
-	if (b->is_refused || !row->only ||
+	if (!row->only ||
 	    fr_schema_allows(row->only, value->string.bytes))
 		return false;
 	fr_diag_error(b->diag, value->pos, "%s: \"%s\" is not supported yet",
@@ -720,7 +720,7 @@ bool fr_config_value_refuse(struct fr_config_binder *b,
 			    const struct fr_hcl_value *value)
 {
 	const char *text =
-		row->only && !b->is_refused ? plain_text(row, value) : NULL;
+		row->only ? plain_text(row, value) : NULL;
 
 	if (!text || fr_schema_allows(row->only, text))
 		return false;

@@ -16,7 +16,6 @@
 struct fr_config_binder {
 	struct fr_arena *arena;
 	struct fr_diag *diag;
-	bool is_refused; /* inside a section that was refused whole: types only */
 	bool is_partial; /* the text had faults, so what is missing may be in them */
 };
 

@@ -47,7 +47,6 @@ enum fr_schema_type {
 enum fr_schema_flags {
 	FR_SCHEMA_REQUIRED = 1 << 0,
 	FR_SCHEMA_RELOADABLE = 1 << 1, /* takes effect without a restart */
-	FR_SCHEMA_UNSUPPORTED = 1 << 2, /* read and checked, then refused */
 };
 
 #define FR_SCHEMA_UNBOUND SIZE_MAX
