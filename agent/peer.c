@@ -52,7 +52,8 @@ struct peer {
 	struct peers *peers;
 	void *cookie;
 	enum peer_state state;
-	bool is_dialled;		/* by us */
+	bool is_to_dial;		/* whenever there is no session */
+	bool is_dialled;		/* by us, the connection that there is, or was last */
 	bool is_suspect;
 	char expected[FR_NODE_ID_MAX_LEN + 1];	/* "*": whoever answers there */
 	char id[FR_NODE_ID_MAX_LEN + 1];
@@ -111,7 +112,7 @@ static uint32_t jitter(uint32_t ms)
 /* What was used last, or tried, does not answer: the next one. */
 static void turn_to_next(struct peer *p)
 {
-	if (!p->is_dialled)
+	if (!p->is_to_dial)
 		return;
 	p->n_tried++;
 	p->at = (p->at + 1) % p->n_addresses;
@@ -410,6 +411,7 @@ static void dial(struct peer *p)
 	char why[128];
 
 	set_state(p, PEER_CONNECTING);
+	p->is_dialled = true;
 	p->conn = connect_to(p, p->secret, &conn_ops, p, why, sizeof(why));
 	if (!p->conn)
 		end_session(p, why);
@@ -601,6 +603,7 @@ static void on_guest_frame(void *cookie, struct conn *c, const struct fr_frame_h
 	if (p->conn)
 		end_session(p, "replaced by a new connection of the same node");
 	g->conn = NULL;
+	p->is_dialled = false;
 	p->conn = c;
 	conn_set_owner(c, &conn_ops, p);
 	set_state(p, PEER_GREETING);
@@ -668,7 +671,7 @@ static void tend(struct peer *p, uint64_t now)
 
 	switch (p->state) {
 	case PEER_DOWN:
-		if (p->is_dialled && now >= p->next_dial_ns &&
+		if (p->is_to_dial && now >= p->next_dial_ns &&
 		    p->peers->ops->may_greet(p->peers->cookie)) {
 			p->secret = 0;
 			dial(p);
@@ -766,12 +769,12 @@ int peers_reload(struct peers *ps)
 	return rc;
 }
 
-static struct peer *new_peer(struct peers *ps, const char *id, bool dialled)
+static struct peer *new_peer(struct peers *ps, const char *id, bool is_to_dial)
 {
 	struct peer *p = &ps->peer[ps->n++];
 
 	p->peers = ps;
-	p->is_dialled = dialled;
+	p->is_to_dial = is_to_dial;
 	p->backoff_ms = BACKOFF_MIN_MS;
 	snprintf(p->expected, sizeof(p->expected), "%s", id);
 	set_state(p, PEER_DOWN);

@@ -208,6 +208,25 @@ is_single() {
 	wait_until 30 in_step
 }
 
+# As docs/operations.md has it, so that either can be primary
+@test "both nodes dial: whichever connection it is, its keys are replaced from either end" {
+	local node
+	for node in a b; do
+		with $node $old
+	done
+	edit a 's/^  listen_addr.*/&\n  primary_addr = "10.9.9.2:9001"/'
+	edit b 's/^  primary_addr.*/&\n  listen_addr = "10.9.9.2:9001"\n  peers = [ { id = "a", address = "10.9.9.1:9001", role = "primary" } ]/'
+	pair_start
+	run fr a key rotate
+	assert_success
+	run fr b key rotate
+	assert_success
+	wait_until 10 renewed a 2
+	wait_until 10 renewed b 2
+	load_send -n 100
+	wait_until 30 in_step
+}
+
 @test "keys that cannot be replaced: the session goes on, and status says why" {
 	with a $old
 	with b $old
