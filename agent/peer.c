@@ -288,7 +288,8 @@ static void on_error(struct peer *p, const uint8_t *payload, size_t len)
 
 	if (fr_error_decode(&m, payload, len) < 0)
 		snprintf(m.text, sizeof(m.text), "(malformed)");
-	snprintf(text, sizeof(text), "refuses us: %s", m.text);
+	snprintf(text, sizeof(text), "%s: %s",
+		 m.code == FR_ERROR_SHUTDOWN ? "ends the session" : "refuses us", m.text);
 	end_session(p, text);
 }
 

@@ -75,7 +75,7 @@ is_silent() {
 	reload b
 	wait_until 30 is_silent a
 	is_silent b
-	refute log_says b 'refuses us: (shutting|the secret)'
+	refute log_says b 'ends the session: (shutting|the secret)'
 
 	# The old one is struck off.
 	with a $new
