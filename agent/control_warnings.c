@@ -4,6 +4,10 @@
 #include "control_state.h"
 #include "ready.h"
 
+#include <time.h>
+
+#define CERT_ENDS_S (14 * 86400) /* warned so long before, as docs/monitoring/alerts.yml does */
+
 static void warn_of_table(json_t *warnings, const struct flow_table *t)
 {
 	const char *name = t->row->name;
@@ -55,6 +59,23 @@ static void warn_of_keys(json_t *warnings, const struct flow_link *l)
 				      json_sprintf("peer %s: the keys were not replaced: %s",
 						   peer_id(l->peer),
 						   peer_renewal_trouble(l->peer)));
+}
+
+static void warn_of_certificate(json_t *warnings, const struct tls_keys *keys)
+{
+	int64_t end = tls_keys_expiry(keys);
+	char date[sizeof("2026-11-27 08:00 UTC")];
+	time_t at = end, now = time(NULL);
+	struct tm tm;
+
+	if (tls_keys_trouble(keys)[0])
+		json_array_append_new(warnings,
+				      json_sprintf("certificate: %s", tls_keys_trouble(keys)));
+	if (!end || end - now > CERT_ENDS_S || !gmtime_r(&at, &tm))
+		return;
+	strftime(date, sizeof(date), "%F %H:%M UTC", &tm);
+	json_array_append_new(warnings, json_sprintf("certificate: it %s on %s",
+						     end > now ? "ends" : "ended", date));
 }
 
 static void warn_of_sets(json_t *warnings, const struct sets *sets)
@@ -141,9 +162,8 @@ json_t *control_warnings_json(struct flow *f, const struct api *api)
 	if (!f->config->transport.encryption)
 		json_array_append_new(a, json_string("NOT ENCRYPTED: "
 						     "transport.encryption = false"));
-	if (f->keys && tls_keys_trouble(f->keys)[0])
-		json_array_append_new(a, json_sprintf("certificate: %s",
-						      tls_keys_trouble(f->keys)));
+	if (f->keys)
+		warn_of_certificate(a, f->keys);
 	for (i = 0; i < f->n_links; i++) {
 		warn_of_tables(a, &f->links[i]);
 		warn_of_keys(a, &f->links[i]);

@@ -287,7 +287,7 @@ tls_of() {
 }
 
 @test "certificates alone, of the right name, and read again" {
-	certify a a
+	certify a a 30
 	certify b b
 	sed_secret() { sed -i '/secret_key/d' "$topo_dir/$1.hcl"; }
 	with a $old "$(tls_of a)" 'auth { method = "mtls" }' && sed_secret a
@@ -295,6 +295,10 @@ tls_of() {
 	pair_start
 	load_send -n 100
 	wait_until 30 in_step
+	end=$(openssl x509 -in "$topo_dir/b.crt" -noout -enddate)
+	warns b "certificate: it ends on $(date -u -d "${end#*=}" '+%F %H:%M') UTC"
+	run warns a certificate:
+	assert_failure
 
 	# One of another name is not b.
 	certify b c
