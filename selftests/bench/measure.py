@@ -212,10 +212,11 @@ def polled(n):
     procs = [spawn("a", *idle, "ab", "-q", "-k", "-t", "3600", "-n", "1000000", "-c",
                    str((n + i) // len(paths)), "-B", f"127.0.0.{i + 2}",
                    f"http://127.0.0.1:8080/{path}") for i, path in enumerate(paths)]
+    # The agent closes on it when it has waited long enough; it begins again.
     procs.append(spawn("a", *idle, "bash", "-c",
-                       "exec 3<>/dev/tcp/127.0.0.1/8080; "
+                       "trap '' PIPE; while exec 3<>/dev/tcp/127.0.0.1/8080; do "
                        "while printf 'GET /metrics HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n' >&3; "
-                       "do :; done"))
+                       "do :; done; done 2>/dev/null"))
     try:
         yield procs
     finally:
@@ -237,8 +238,10 @@ def watched(system, lat, n, rate, clients):
                 figures |= {f"{name}_{key}": said[key] for key in ("p50_us", "p99_us", "missing")}
                 figures[f"{name}_calls_s"] = (system.calls("a") - calls) / \
                     (time.monotonic() - begin)
-                if any(proc.poll() is not None for proc in procs):
-                    raise RuntimeError("a client of the API has ended")
+                for proc in procs:
+                    if proc.poll() is not None:
+                        raise RuntimeError(f"a client of the API has ended, exit code "
+                                           f"{proc.returncode}: {' '.join(proc.args)}")
     return figures
 
 
