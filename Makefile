@@ -223,8 +223,11 @@ check-fuzz: ## each fuzz target for FUZZ_SECONDS, from its corpus
 check-lint: ## checkpatch, sparse, cppcheck, shellcheck, codespell, includes
 	$(Q)selftests/check lint
 
-check-install: ## install and uninstall, and DKMS builds for both kernels
+check-install: ## install and uninstall
 	$(Q)selftests/check install
+
+check-package: ## Debian packages: built, installed, upgraded, removed; by DKMS, in guests; KERNEL=
+	$(Q)selftests/check package
 
 check-page: ## the page in a browser, with answers of agents and with an agent
 	$(Q)selftests/check page
@@ -351,5 +354,5 @@ clean: ## remove what was built (the cache of kernels stays)
 	$(Q)rm -rf $(BUILD)
 
 .PHONY: all tools help deps module foreign unit-tests fuzzers kmod-tests bench-tools \
-	check check-unit check-fuzz check-lint check-install check-page check-lab check-vm \
+	check check-unit check-fuzz check-lint check-install check-package check-page check-lab check-vm \
 	check-bats check-pair check-faults soak check-rt check-next check-debug lint demo bench clean install install-dkms uninstall deb
