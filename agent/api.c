@@ -24,7 +24,8 @@
 #define STOP_MS 1000 /* for the last answers to leave */
 #define TICK_US 2000000
 #define SHARE 400 /* times what a call has taken the loop is left to replication */
-#define REST_MAX_NS 100000000 /* but no longer */
+#define REST_MAX_NS 100000000 /* but no longer, nor than this by TCP: */
+#define REST_MAX_TCP_NS 1000000000
 #define BURST_NS 1000000000 /* of such times after a quiet one nobody waits for */
 #define TURN_S 30 /* to send a request, or to take an answer */
 
@@ -120,11 +121,11 @@ int api_enqueue(struct api *api, struct api_call *call)
 		api->n_calls++;
 		call->server->n_calls++;
 		MHD_suspend_connection(call->connection);
-		list_push(&api->queue, call);
+		list_push(&call->server->lane->queue, call);
 	}
 	pthread_mutex_unlock(&api->lock);
 	if (!rc)
-		eventfd_write(api->wake_fd, 1);
+		eventfd_write(call->server->lane->wake_fd, 1);
 	return rc;
 }
 
@@ -152,21 +153,30 @@ static void hand_back(struct api_call *call, unsigned int status, char *text)
 	MHD_resume_connection(connection);
 }
 
-/* Out of the queue what is like @like; in its order. */
+static void take_of(struct api_list *queue, struct api_list *taken,
+		    bool (*is)(const struct api_call *c, const void *like), const void *like)
+{
+	struct api_call *c, *next;
+
+	for (c = queue->first; c; c = next) {
+		next = c->next;
+		if (!is(c, like))
+			continue;
+		list_remove(queue, c);
+		list_push(taken, c);
+	}
+}
+
+/* Out of the queues what is like @like; in their order. */
 static struct api_list take(struct api *api, bool (*is)(const struct api_call *c, const void *like),
 			    const void *like)
 {
 	struct api_list taken = { 0 };
-	struct api_call *c, *next;
+	size_t i;
 
 	pthread_mutex_lock(&api->lock);
-	for (c = api->queue.first; c; c = next) {
-		next = c->next;
-		if (!is(c, like))
-			continue;
-		list_remove(&api->queue, c);
-		list_push(&taken, c);
-	}
+	for (i = 0; i < API_N_LANES; i++)
+		take_of(&api->lanes[i].queue, &taken, is, like);
 	pthread_mutex_unlock(&api->lock);
 	return taken;
 }
@@ -294,33 +304,35 @@ int api_is_gone(const struct api_call *call)
 }
 
 /* A client that asks again and again, or many, cannot keep the loop from replication. */
-static void rest(struct api *api, uint64_t took_ns)
+static void rest(struct api_lane *lane, uint64_t took_ns)
 {
 	uint64_t now_ns = monotonic_ns();
 
-	if (api->rested_ns + BURST_NS < now_ns)
-		api->rested_ns = now_ns - BURST_NS;
-	api->rested_ns += took_ns * SHARE < REST_MAX_NS ? took_ns * SHARE : REST_MAX_NS;
-	if (api->rested_ns <= now_ns)
+	if (lane->rested_ns + BURST_NS < now_ns)
+		lane->rested_ns = now_ns - BURST_NS;
+	lane->rested_ns += took_ns * SHARE < lane->rest_max_ns ? took_ns * SHARE :
+								 lane->rest_max_ns;
+	if (lane->rested_ns <= now_ns)
 		return;
-	sd_event_source_set_enabled(api->wake, SD_EVENT_OFF);
-	sd_event_source_set_time(api->rest, api->rested_ns / 1000 + 1);
-	sd_event_source_set_enabled(api->rest, SD_EVENT_ONESHOT);
+	sd_event_source_set_enabled(lane->wake, SD_EVENT_OFF);
+	sd_event_source_set_time(lane->rest, lane->rested_ns / 1000 + 1);
+	sd_event_source_set_enabled(lane->rest, SD_EVENT_ONESHOT);
 }
 
 static int on_rested(sd_event_source *source, uint64_t usec, void *cookie)
 {
-	struct api *api = cookie;
+	struct api_lane *lane = cookie;
 
 	(void)source;
 	(void)usec;
-	return sd_event_source_set_enabled(api->wake, SD_EVENT_ON);
+	return sd_event_source_set_enabled(lane->wake, SD_EVENT_ON);
 }
 
 static int on_wake(sd_event_source *source, int fd, uint32_t events,
 		   void *cookie)
 {
-	struct api *api = cookie;
+	struct api_lane *lane = cookie;
+	struct api *api = lane->api;
 	uint64_t begin_ns = monotonic_ns();
 	struct api_call *call;
 	eventfd_t one;
@@ -331,9 +343,9 @@ static int on_wake(sd_event_source *source, int fd, uint32_t events,
 	if (eventfd_read(fd, &one))
 		return 0;
 	pthread_mutex_lock(&api->lock);
-	call = api->queue.first;
+	call = lane->queue.first;
 	if (call)
-		list_remove(&api->queue, call);
+		list_remove(&lane->queue, call);
 	pthread_mutex_unlock(&api->lock);
 	if (!call)
 		return 0;
@@ -351,7 +363,7 @@ static int on_wake(sd_event_source *source, int fd, uint32_t events,
 	api->served = call->json ? NULL : call;
 	call->route->handle(api->cookie, call, call->json);
 	api->served = NULL;
-	rest(api, monotonic_ns() - begin_ns);
+	rest(lane, monotonic_ns() - begin_ns);
 	return 0;
 }
 
@@ -399,30 +411,49 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *cookie)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-static int loop_start(struct api *api, sd_event *event)
+static int lane_start(struct api_lane *lane, sd_event *event)
 {
 	int rc;
 
-	api->event = sd_event_ref(event);
-	api->wake_fd = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
-	if (api->wake_fd < 0)
+	lane->wake_fd = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
+	if (lane->wake_fd < 0)
 		return -errno;
-	rc = sd_event_add_io(event, &api->wake, api->wake_fd, EPOLLIN, on_wake,
-			     api);
+	rc = sd_event_add_io(event, &lane->wake, lane->wake_fd, EPOLLIN, on_wake, lane);
 	if (rc < 0)
 		return rc;
-	sd_event_source_set_description(api->wake, "api");
+	sd_event_source_set_description(lane->wake, "api");
+	rc = sd_event_add_time(event, &lane->rest, CLOCK_MONOTONIC, 0, 1000, on_rested, lane);
+	if (rc < 0)
+		return rc;
+	sd_event_source_set_description(lane->rest, "api rest");
+	sd_event_source_set_enabled(lane->rest, SD_EVENT_OFF);
+	return 0;
+}
+
+static void lane_stop(struct api_lane *lane)
+{
+	sd_event_source_disable_unref(lane->rest);
+	sd_event_source_disable_unref(lane->wake);
+	if (lane->wake_fd >= 0)
+		close(lane->wake_fd);
+}
+
+static int loop_start(struct api *api, sd_event *event)
+{
+	int rc = 0;
+	size_t i;
+
+	api->event = sd_event_ref(event);
+	for (i = 0; i < API_N_LANES && rc >= 0; i++)
+		rc = lane_start(&api->lanes[i], event);
+	if (rc < 0)
+		return rc;
 	rc = sd_event_add_time(event, &api->timer, CLOCK_MONOTONIC, 0, 0,
 			       on_timer, api);
 	if (rc < 0)
 		return rc;
 	sd_event_source_set_description(api->timer, "api deadline");
 	sd_event_source_set_enabled(api->timer, SD_EVENT_OFF);
-	rc = sd_event_add_time(event, &api->rest, CLOCK_MONOTONIC, 0, 1000, on_rested, api);
-	if (rc < 0)
-		return rc;
-	sd_event_source_set_description(api->rest, "api rest");
-	sd_event_source_set_enabled(api->rest, SD_EVENT_OFF);
 	rc = sd_event_add_time_relative(event, &api->tick, CLOCK_MONOTONIC, TICK_US, 0, on_tick,
 					api);
 	if (rc >= 0)
@@ -432,12 +463,12 @@ static int loop_start(struct api *api, sd_event *event)
 
 static void loop_stop(struct api *api)
 {
+	size_t i;
+
 	sd_event_source_disable_unref(api->tick);
 	sd_event_source_disable_unref(api->timer);
-	sd_event_source_disable_unref(api->rest);
-	sd_event_source_disable_unref(api->wake);
-	if (api->wake_fd >= 0)
-		close(api->wake_fd);
+	for (i = 0; i < API_N_LANES; i++)
+		lane_stop(&api->lanes[i]);
 	sd_event_unref(api->event);
 }
 
@@ -445,9 +476,12 @@ int api_start(struct api **out, sd_event *event, const char *socket_path,
 	      const struct api_route *routes, void *cookie)
 {
 	static const struct api_guests_limits limits = { .total = API_GUESTS_MAX };
+	static const uint64_t rests[API_N_LANES] = { [API_LANE_LOCAL] = REST_MAX_NS,
+						     [API_LANE_TCP] = REST_MAX_TCP_NS };
 	struct api *api = calloc(1, sizeof(*api));
 	pthread_condattr_t attr;
 	int fd, rc;
+	size_t i;
 
 	*out = NULL;
 	if (!api)
@@ -457,7 +491,11 @@ int api_start(struct api **out, sd_event *event, const char *socket_path,
 	api->routes = routes;
 	api->cookie = cookie;
 	api->deadline_ns = DEADLINE_MS * 1000000ull;
+	for (i = 0; i < API_N_LANES; i++)
+		api->lanes[i] = (struct api_lane){ .api = api, .rest_max_ns = rests[i],
+						   .wake_fd = -1 };
 	api->local.api = api;
+	api->local.lane = &api->lanes[API_LANE_LOCAL];
 	api->local.is_local = true;
 	api->local.calls_max = API_CALLS_MAX;
 	pthread_mutex_init(&api->lock, NULL);

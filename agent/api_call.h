@@ -25,10 +25,35 @@
 #define API_BODY_MAX (64u << 10)
 #define API_ARG_LEN 64
 #define API_CALLS_MAX 128 /* of a server: handed over, until the answer is sent */
-#define API_CALLS_MAX_TCP 48
+
+struct api_list {
+	struct api_call *first;
+	struct api_call *last;
+};
+
+enum api_lanes { API_LANE_LOCAL, API_LANE_TCP, API_N_LANES };
+
+/**
+ * struct api_lane - calls that wait for the loop, of which each takes a rest after it: those of
+ *	the unix socket, who may act, never wait for the rest of those of TCP
+ * @rest_max_ns: after one call
+ * @rested_ns: when all rest so far is over
+ */
+struct api_lane {
+	struct api *api;
+	uint64_t rest_max_ns;
+	struct api_list queue;	/* under the lock of the api */
+	int wake_fd;
+
+	/* loop thread */
+	sd_event_source *wake;
+	sd_event_source *rest;
+	uint64_t rested_ns;
+};
 
 /**
  * struct api_server - one listening socket and its HTTP thread
+ * @lane: where its calls wait
  * @guard: who is let in; NULL: the unix socket, where the file system says that
  * @is_local: nobody but programs of this machine gets there
  * @is_tls: for others
@@ -36,6 +61,7 @@
  */
 struct api_server {
 	struct api *api;
+	struct api_lane *lane;
 	struct MHD_Daemon *daemon;
 	const struct api_guard *guard;
 	bool is_local;
@@ -79,35 +105,26 @@ struct api_call {
 	char allow[64];
 };
 
-struct api_list {
-	struct api_call *first;
-	struct api_call *last;
-};
-
 struct api {
 	const struct api_route *routes;
 	void *cookie;
 	struct api_socket socket;
 	struct api_server local; /* of that socket */
 	struct api_listen *listen;
-	int wake_fd;
+	struct api_lane lanes[API_N_LANES];
 	atomic_ullong counts[API_N_COUNTS];
 
 	/* loop thread */
 	sd_event *event;
-	sd_event_source *wake;
-	sd_event_source *rest;	/* of the loop from calls, after one */
 	sd_event_source *timer;
 	sd_event_source *tick;
 	struct api_list pending; /* with a handler, the oldest first */
 	const struct api_call *served; /* a GET whose handler runs */
-	uint64_t rested_ns;	/* when all rest so far is over */
 	uint64_t deadline_ns; /* from queue to answer */
 
 	/* all */
 	pthread_mutex_t lock;
 	pthread_cond_t is_idle; /* n_calls has become 0 */
-	struct api_list queue;
 	unsigned int n_calls; /* of all servers */
 	bool is_stopping;
 };
@@ -134,7 +151,7 @@ struct api_http_tls {
 
 /**
  * api_http_start - start the HTTP thread of a server on a listening socket
- * @s: with api, guard, is_local and calls_max set
+ * @s: with api, lane, guard, is_local and calls_max set
  * @listen_fd: closed by api_http_stop(), or if this fails
  * @tls: must outlive the server
  */

@@ -217,9 +217,10 @@ static int place_open(struct api_listen *l, struct place *p, const struct fr_add
 		return fd;
 	p->server = (struct api_server){
 		.api = l->api,
+		.lane = &l->api->lanes[API_LANE_TCP],
 		.guard = l->plan.guard,
 		.is_local = fr_address_is_loopback(a),
-		.calls_max = API_CALLS_MAX_TCP,
+		.calls_max = CONNECTIONS_MAX, /* who is let in is answered in turn */
 	};
 	return api_http_start(&p->server, fd, &limits, l->plan.cert ? &tls : NULL);
 }

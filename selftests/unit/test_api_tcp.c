@@ -23,6 +23,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,8 +71,21 @@ static void on_now(void *cookie, struct api_call *call, const json_t *body)
 	api_reply(call, json_pack("{s:s}", "who", api_who(call)));
 }
 
+/* A call that costs the loop something. */
+static void on_work(void *cookie, struct api_call *call, const json_t *body)
+{
+	uint64_t until_ns = monotonic_ns() + 5000000;
+
+	(void)cookie;
+	(void)body;
+	while (monotonic_ns() < until_ns)
+		;
+	api_reply(call, json_object());
+}
+
 static const struct api_route routes[] = {
 	API_GET("/now", on_now),
+	API_GET("/work", on_work),
 	API_POST("/now", on_now),
 	{},
 };
@@ -729,6 +743,33 @@ static void test_too_many(void **state)
 	assert_int_equal(a.status, 200);
 }
 
+/* Each call by TCP has the next ones wait, up to a second; the unix socket does not wait for them. */
+static void test_the_local_do_not_wait_for_tcp(void **state)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct server *s = *state;
+	struct pollfd tcp[16];
+	size_t i;
+	int fd;
+
+	configure(s, "listen = \"127.0.0.1:%PORT\"");
+	for (i = 0; i < 16; i++) {
+		tcp[i] = (struct pollfd){ .fd = dial(s), .events = POLLIN };
+		dprintf(tcp[i].fd, "GET /work?is=%zu HTTP/1.1\r\nHost: localhost:%u\r\n\r\n", i,
+			s->port);
+	}
+	assert_true(poll(tcp, 16, DEADLINE_MS) > 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	strncpy(a.sun_path, s->socket, sizeof(a.sun_path) - 1);
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	dprintf(fd, "GET /now HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	assert_int_equal(read_status(fd), 200);
+	assert_in_range(poll(tcp, 16, 0), 1, 15);
+	close(fd);
+	for (i = 0; i < 16; i++)
+		close(tcp[i].fd);
+}
+
 /* Who sends a byte now and then is not silent, but slow. */
 static void test_the_slow_are_given_up(void **state)
 {
@@ -783,6 +824,7 @@ int main(void)
 		RUNNING(test_port_in_use),
 		RUNNING(test_reload),
 		RUNNING(test_too_many),
+		RUNNING(test_the_local_do_not_wait_for_tcp),
 		cmocka_unit_test(test_the_slow_are_given_up),
 	};
 	int rc;
