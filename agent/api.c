@@ -23,7 +23,7 @@
 #define DEADLINE_MS 60000
 #define STOP_MS 1000 /* for the last answers to leave */
 #define TICK_US 2000000
-#define SHARE 400 /* times what a call has taken the loop is left to replication */
+#define SHARE 1000 /* times what a call has taken the loop is left to replication */
 #define REST_MAX_NS 100000000 /* but no longer, nor than this by TCP: */
 #define REST_MAX_TCP_NS 1000000000
 #define BURST_NS 1000000000 /* of such times after a quiet one nobody waits for */
