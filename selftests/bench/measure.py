@@ -215,7 +215,7 @@ def polled(n):
     # The agent closes on it when it has waited long enough; it begins again.
     procs.append(spawn("a", *idle, "bash", "-c",
                        "trap '' PIPE; while exec 3<>/dev/tcp/127.0.0.1/8080; do "
-                       "while printf 'GET /metrics HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n' >&3; "
+                       "while printf 'GET /metrics HTTP/1.1\\r\\nHost: localhost:8080\\r\\n\\r\\n' >&3; "
                        "do :; done; done 2>/dev/null"))
     try:
         yield procs
