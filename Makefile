@@ -229,6 +229,9 @@ check-install: ## install and uninstall
 check-package: ## Debian packages: built, installed, upgraded, removed; by DKMS, in guests; KERNEL=
 	$(Q)selftests/check package
 
+check-walk: ## what README.md and docs/operations.md say, done by a new user in two guests
+	$(Q)selftests/check walk
+
 check-page: ## the page in a browser, with answers of agents and with an agent
 	$(Q)selftests/check page
 
@@ -354,5 +357,5 @@ clean: ## remove what was built (the cache of kernels stays)
 	$(Q)rm -rf $(BUILD)
 
 .PHONY: all tools help deps module foreign unit-tests fuzzers kmod-tests bench-tools \
-	check check-unit check-fuzz check-lint check-install check-package check-page check-lab check-vm \
+	check check-unit check-fuzz check-lint check-install check-package check-walk check-page check-lab check-vm \
 	check-bats check-pair check-faults soak check-rt check-next check-debug lint demo bench clean install install-dkms uninstall deb
