@@ -1336,8 +1336,8 @@ static void the_table_is_sound(void **state)
 					       row->type == FR_SCHEMA_PROTOS));
 		/* What nothing is done with must be said to be so. */
 		if (row->offset == FR_SCHEMA_UNBOUND && !is_section(row) &&
-			 strncmp(row->path, "filters.custom_filters.", 23) &&
-			 strcmp(row->path, "transport.protocol"))
+		    strncmp(row->path, "filters.custom_filters.", 23) &&
+		    strcmp(row->path, "transport.protocol"))
 			assert_non_null(row->only);
 		if (row->only && row->dflt && strcmp(row->dflt, "[]") &&
 		    row->type != FR_SCHEMA_PROTOS) {
